@@ -1,0 +1,156 @@
+//! Values with units, as scenarios write them: `300ms`, `10/s`, `1%`.
+//!
+//! A bare number is refused where a unit belongs: whether `delay: 3` meant seconds or milliseconds is a guess
+//! that a load test must not make.
+
+use std::time::Duration;
+
+use crate::Node;
+
+/// A whole number from 0.
+pub fn integer(node: Node<'_>) -> Option<u64> {
+    let text = node.text()?;
+    let parsed = text.replace('_', "").parse().ok();
+    if parsed.is_none() {
+        node.mistake(format!("expected a whole number, found `{text}`"));
+    }
+    parsed
+}
+
+/// A whole number within bounds, both included.
+pub fn integer_in(node: Node<'_>, least: u64, most: u64) -> Option<u64> {
+    let value = integer(node)?;
+    if (least..=most).contains(&value) {
+        Some(value)
+    } else {
+        node.mistake(format!("expected {least} to {most}, found {value}"));
+        None
+    }
+}
+
+/// A length of time: `250us`, `300ms`, `5s`, `2m`, `1h`, also `1.5s`.
+pub fn duration(node: Node<'_>) -> Option<Duration> {
+    let text = node.text()?;
+    let parsed = parse_duration(&text);
+    if parsed.is_none() {
+        node.mistake(format!(
+            "expected a length of time such as 300ms, 5s or 2m, found `{text}`"
+        ));
+    }
+    parsed
+}
+
+/// Arrivals or requests per second: `10/s`, `90/m`, `0.5/s`.
+pub fn rate(node: Node<'_>) -> Option<f64> {
+    let text = node.text()?;
+    let parsed = parse_rate(&text);
+    if parsed.is_none() {
+        node.mistake(format!(
+            "expected a rate such as 10/s or 90/m, found `{text}`"
+        ));
+    }
+    parsed
+}
+
+/// A constant rate, or a ramp from one to another: `10/s` or `10/s..60/s`.
+pub fn rate_or_ramp(node: Node<'_>) -> Option<(f64, f64)> {
+    let text = node.text()?;
+    let parsed = match text.split_once("..") {
+        None => parse_rate(&text).map(|r| (r, r)),
+        Some((from, to)) => parse_rate(from.trim()).zip(parse_rate(to.trim())),
+    };
+    if parsed.is_none() {
+        node.mistake(format!(
+            "expected a rate such as 10/s, or a ramp such as 10/s..60/s, found `{text}`"
+        ));
+    }
+    parsed
+}
+
+/// A share of a whole, 0 to 1, written in per cent: `100%`, `0.5%`.
+pub fn share(node: Node<'_>) -> Option<f64> {
+    let text = node.text()?;
+    let parsed = parse_share(&text);
+    if parsed.is_none() {
+        node.mistake(format!("expected a share from 0% to 100%, found `{text}`"));
+    }
+    parsed
+}
+
+/// [`duration`] on plain text.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let (number, unit) = split_unit(text)?;
+    let seconds = match unit {
+        "us" | "µs" => number / 1e6,
+        "ms" => number / 1e3,
+        "s" => number,
+        "m" | "min" => number * 60.0,
+        "h" => number * 3600.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// [`rate`] on plain text, per second.
+pub fn parse_rate(text: &str) -> Option<f64> {
+    let (number, unit) = split_unit(text)?;
+    match unit {
+        "/s" => Some(number),
+        "/m" | "/min" => Some(number / 60.0),
+        "/h" => Some(number / 3600.0),
+        _ => None,
+    }
+}
+
+/// [`share`] on plain text, 0 to 1.
+pub fn parse_share(text: &str) -> Option<f64> {
+    let (number, unit) = split_unit(text)?;
+    (unit == "%" && number <= 100.0).then_some(number / 100.0)
+}
+
+fn split_unit(text: &str) -> Option<(f64, &str)> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let number: f64 = text[..end].parse().ok()?;
+    number
+        .is_finite()
+        .then(|| (number, text[end..].trim_start()))
+}
+
+/// A duration the way a scenario would write it.
+pub fn show_duration(d: Duration) -> String {
+    let us = d.as_micros();
+    match us {
+        0 => "0s".to_owned(),
+        _ if us.is_multiple_of(60_000_000) => format!("{}m", us / 60_000_000),
+        _ if us.is_multiple_of(1_000_000) => format!("{}s", us / 1_000_000),
+        _ if us.is_multiple_of(1_000) => format!("{}ms", us / 1_000),
+        _ => format!("{us}us"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_read_and_bare_numbers_refused() {
+        assert_eq!(parse_duration("300ms"), Some(Duration::from_millis(300)));
+        assert_eq!(parse_duration("1.5s"), Some(Duration::from_millis(1500)));
+        assert_eq!(parse_duration("2m"), Some(Duration::from_secs(120)));
+        assert_eq!(parse_duration("3"), None);
+        assert_eq!(parse_duration("-3s"), None);
+        assert_eq!(parse_rate("90/m"), Some(1.5));
+        assert_eq!(parse_rate("90"), None);
+        assert_eq!(parse_share("1%"), Some(0.01));
+        assert_eq!(parse_share("101%"), None);
+    }
+
+    #[test]
+    fn durations_are_shown_in_their_largest_whole_unit() {
+        for text in ["300ms", "5s", "2m", "250us", "0s"] {
+            assert_eq!(show_duration(parse_duration(text).unwrap()), text);
+        }
+    }
+}
