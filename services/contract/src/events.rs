@@ -1,0 +1,81 @@
+//! What travels between services without being asked for.
+//!
+//! Events leave a service through its outbox and arrive at `POST /events` of each subscriber, at least once and in
+//! no promised order: consumers deduplicate by [`Envelope::id`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::Money;
+use crate::order::OrderItem;
+
+/// An event and its envelope, after CloudEvents 1.0 (`id`, `source`, `type`, `subject`, `time`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Unique; the same event delivered again has the same id.
+    pub id: String,
+    /// The service it comes from.
+    pub source: String,
+    /// What it is about: an order's id.
+    pub subject: String,
+    /// Milliseconds since 1970.
+    pub time_ms: i64,
+    /// W3C trace context of what caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What can happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub enum Event {
+    /// An order reached its good end.
+    #[serde(rename = "order.confirmed")]
+    OrderConfirmed(OrderConfirmed),
+    /// An order was undone.
+    #[serde(rename = "order.cancelled")]
+    OrderCancelled(OrderCancelled),
+}
+
+impl Event {
+    /// Its type's name.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::OrderConfirmed(_) => "order.confirmed",
+            Self::OrderCancelled(_) => "order.cancelled",
+        }
+    }
+}
+
+/// The stream that order events go to, as spans and metrics name it.
+pub const ORDERS: &str = "shop.orders";
+
+/// An order reached its good end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderConfirmed {
+    /// The order.
+    pub order_id: String,
+    /// Who bought.
+    pub user_id: String,
+    /// Where to tell them.
+    pub email: String,
+    /// What was bought.
+    pub items: Vec<OrderItem>,
+    /// For how much.
+    pub total: Money,
+    /// When the cart was taken, milliseconds since 1970: what was put into it later is not part of this order.
+    pub placed_at_ms: i64,
+}
+
+/// An order was undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCancelled {
+    /// The order.
+    pub order_id: String,
+    /// Who wanted it.
+    pub user_id: String,
+    /// Why not: `card-declined`, `out-of-stock`.
+    pub reason: String,
+}

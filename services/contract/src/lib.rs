@@ -1,0 +1,25 @@
+//! What services share about each other: wire types, event types and names. Nothing else.
+//!
+//! One file per service, named like it, with the bodies of its requests and answers; [`events`] for what travels
+//! between services without being asked for; [`audit`] and [`faults`] for the admin listeners; [`problem`] for
+//! every error. No behaviour lives here beyond reading and writing these shapes.
+
+pub mod audit;
+pub mod bank;
+pub mod cart;
+pub mod events;
+pub mod faults;
+pub mod headers;
+pub mod inventory;
+pub mod money;
+pub mod notification;
+pub mod order;
+pub mod payment;
+pub mod problem;
+pub mod product;
+pub mod role;
+pub mod user;
+
+pub use money::Money;
+pub use problem::Problem;
+pub use role::Role;

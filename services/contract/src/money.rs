@@ -1,0 +1,52 @@
+//! Money: an integer of minor units with a currency.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The one currency this shop trades in. The wire format has room for more, the catalogue has not.
+pub const CURRENCY: &str = "EUR";
+
+/// An amount of money. Never a float: cents must add up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// Minor units, such as cents.
+    pub minor: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+impl Money {
+    /// An amount in the shop's currency.
+    pub fn of(minor: i64) -> Self {
+        Self {
+            minor,
+            currency: CURRENCY.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.minor < 0 { "-" } else { "" };
+        let minor = self.minor.unsigned_abs();
+        write!(
+            f,
+            "{sign}{}.{:02} {}",
+            minor / 100,
+            minor % 100,
+            self.currency
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Money;
+
+    #[test]
+    fn amounts_are_shown_with_two_decimals_and_their_sign() {
+        assert_eq!(Money::of(1999).to_string(), "19.99 EUR");
+        assert_eq!(Money::of(-5).to_string(), "-0.05 EUR");
+    }
+}

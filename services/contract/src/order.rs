@@ -1,0 +1,95 @@
+//! Orders.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Money;
+
+/// `POST /orders`, header `Idempotency-Key` (1 to 128 visible characters): buys what is in the caller's cart.
+///
+/// | status | body | meaning |
+/// |---|---|---|
+/// | 201 | [`Order`], confirmed | promised: stock is taken, the card is charged |
+/// | 202 | [`Order`], not at its end | accepted; ask again under `GET /orders/{id}` or with the same key |
+/// | 402 | problem `card-declined` | nothing was charged, the stock goes back |
+/// | 409 | problem `out-of-stock` | nothing was charged |
+/// | 422 | problem `empty-cart`, or `key-reused` for a key that stood for something else | nothing was done |
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Checkout {
+    /// The bank's token for the shopper's card.
+    pub card: String,
+}
+
+/// An order as its buyer sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The order.
+    pub id: String,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// What was bought.
+    pub items: Vec<OrderItem>,
+    /// What it costs.
+    pub total: Money,
+    /// Why it was cancelled, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Milliseconds since 1970.
+    pub placed_at_ms: i64,
+}
+
+/// One line of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderItem {
+    /// The product.
+    pub product_id: String,
+    /// Its title when it was bought.
+    pub title: String,
+    /// How many.
+    pub quantity: u32,
+    /// What one cost.
+    pub unit_price: Money,
+}
+
+/// `GET /orders?limit=`: newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderList {
+    /// The orders.
+    pub items: Vec<Order>,
+}
+
+/// Where an order stands, in the order in which it moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderStatus {
+    /// Written down; nothing else has happened.
+    Placed,
+    /// The stock is held.
+    Reserved,
+    /// The card is charged.
+    Paid,
+    /// Done: the stock has left. A promise.
+    Confirmed,
+    /// Being undone.
+    Cancelling,
+    /// Undone.
+    Cancelled,
+}
+
+impl OrderStatus {
+    /// As stored and sent.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Placed => "placed",
+            Self::Reserved => "reserved",
+            Self::Paid => "paid",
+            Self::Confirmed => "confirmed",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing more will happen to the order.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Confirmed | Self::Cancelled)
+    }
+}

@@ -1,0 +1,58 @@
+//! Payments, as the shop keeps them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Money;
+
+/// `POST /payments` (services only), header `Idempotency-Key`: 201 captured; 402 `card-declined`;
+/// 503 `bank-unavailable` when the outcome is unknown and the same key must be asked again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPayment {
+    /// What is paid for.
+    pub order_id: String,
+    /// Who pays.
+    pub user_id: String,
+    /// How much.
+    pub amount: Money,
+    /// The bank's token for the card. Card numbers never come near the shop.
+    pub card: String,
+}
+
+/// `GET /payments/{id}`, for its owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// The payment.
+    pub id: String,
+    /// What it is for.
+    pub order_id: String,
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// How much.
+    pub amount: Money,
+}
+
+/// The life of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PaymentStatus {
+    /// Asked of the bank; its answer is not known yet.
+    Pending,
+    /// Taken.
+    Captured,
+    /// Refused by the bank.
+    Declined,
+    /// Taken and given back.
+    Refunded,
+}
+
+impl PaymentStatus {
+    /// As stored and sent.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Captured => "captured",
+            Self::Declined => "declined",
+            Self::Refunded => "refunded",
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The catalogue.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Money;
+
+/// The departments of the shop. Every product is in exactly one.
+pub const CATEGORIES: [&str; 12] = [
+    "audio", "baby", "bikes", "books", "camping", "cameras", "games", "garden", "kitchen",
+    "phones", "shoes", "toys",
+];
+
+/// A product, as lists and pages show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Product {
+    /// The product.
+    pub id: String,
+    /// What it is called.
+    pub title: String,
+    /// What it is.
+    pub description: String,
+    /// One of [`CATEGORIES`].
+    pub category: String,
+    /// What one costs.
+    pub price: Money,
+    /// How many were sold; what `sort=best` sorts by.
+    pub sold: i64,
+    /// When it came into the catalogue, milliseconds since 1970; what `sort=new` sorts by.
+    pub added_at_ms: i64,
+}
+
+/// `GET /products` and `GET /products/search`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductPage {
+    /// The products of this page.
+    pub items: Vec<Product>,
+    /// To be passed as `cursor` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// `PUT /products/{id}` (role admin): what is to change.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ProductChange {
+    /// A new title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// A new price in minor units, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_minor: Option<i64>,
+}
+
+/// The ids of a seeded catalogue: `p-00001` for the first product. Catalogue and stock are seeded apart and agree
+/// on nothing but these.
+pub fn seeded_id(n: u64) -> String {
+    format!("p-{n:05}")
+}

@@ -1,0 +1,88 @@
+//! The retry budget: retries are a share of the traffic, whatever goes wrong.
+//!
+//! Three attempts per call mean up to three times the load just when the callee can bear it least, and up to 27
+//! times over three hops. A budget bounds the sum instead of each call. The numbers are those of Finagle's
+//! `RetryBudget`; the Google SRE book ("Handling Overload") has the same idea with 10 %.
+
+use std::time::Duration;
+
+use crate::Moment;
+use crate::window::Window;
+
+/// How many retries a caller may send, over all its calls to one service.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RetryBudgetConfig {
+    /// Retries per request, 0.2: load grows by a fifth at worst, which a service sized with reserve survives.
+    pub ratio: f64,
+    /// Retries per second besides, 10: with little traffic a share alone would round to nothing.
+    pub floor_per_s: f64,
+    /// Length of the sliding window, 10 s: long enough for a share to mean something, short enough that a quiet
+    /// minute does not pay for a storm.
+    pub window: Duration,
+}
+
+impl Default for RetryBudgetConfig {
+    fn default() -> Self {
+        Self {
+            ratio: 0.2,
+            floor_per_s: 10.0,
+            window: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Counts requests and retries over a sliding window.
+///
+/// What holds: whenever a retry is granted, the retries of the window that ends with it, itself included, are at most
+/// `ratio` times the requests of the same window plus `floor_per_s` times its length. It is exact and not
+/// approximate, because slots round in the safe direction: the oldest slot, part of which has left the window, counts
+/// for retries and does not count for requests.
+#[derive(Debug, Clone)]
+pub struct RetryBudget {
+    config: RetryBudgetConfig,
+    window: Window<Counts>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    requests: u64,
+    retries: u64,
+}
+
+/// Slots per window. With 40 rounding withholds at most a fortieth of the budget.
+const SLOTS: u32 = 40;
+
+impl RetryBudget {
+    /// A budget without any traffic so far: the floor is there at once.
+    pub fn new(config: RetryBudgetConfig) -> Self {
+        Self {
+            config,
+            window: Window::new(config.window, SLOTS, SLOTS as usize + 1),
+        }
+    }
+
+    /// Counts a call. Count each call once, at its first try: were retries to count, they would pay for more retries.
+    pub fn record_request(&mut self, now: Moment) {
+        self.window.at(now).requests += 1;
+    }
+
+    /// Takes a token for one retry, if there is one. Ask last, when all else speaks for the retry: a token taken is
+    /// spent.
+    pub fn try_withdraw(&mut self, now: Moment) -> bool {
+        self.window.at(now);
+        let retries: u64 = self.window.newest_first().map(|c| c.retries).sum();
+        let granted = (retries + 1) as f64 <= self.allowance();
+        if granted {
+            self.window.at(now).retries += 1;
+        }
+        granted
+    }
+
+    /// How many retries the window's requests pay for, together with the floor.
+    fn allowance(&self) -> f64 {
+        let certain = self.window.newest_first().take(SLOTS as usize);
+        let requests: u64 = certain.map(|c| c.requests).sum();
+        self.config.ratio * requests as f64
+            + self.config.floor_per_s * self.config.window.as_secs_f64()
+    }
+}

@@ -1,0 +1,11 @@
+//! The policies under whatever may come: property tests, and small simulations in virtual time.
+//!
+//! Each file is about one policy. Nothing here sleeps or reads a clock; a minute of a shop's life takes milliseconds.
+
+mod balance;
+mod breaker;
+mod budget;
+mod deadline;
+mod limit;
+mod retry;
+mod virtual_time;
