@@ -1,0 +1,131 @@
+//! The admin listener: for operators, never for shoppers, on a socket of its own.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get};
+use axum::{Json, Router};
+use shop_contract::audit::AuditLine;
+use shop_contract::faults::{FaultOrder, FaultState, FaultStates};
+
+use crate::Kit;
+use crate::auth::bearer;
+use crate::faults::FaultRefused;
+use crate::problem::ApiError;
+use crate::store::Store;
+use crate::telemetry::metrics::MEDIA_TYPE;
+
+/// What a service holds, for the audit.
+pub type Audit = Arc<dyn Fn() -> AuditFuture + Send + Sync>;
+/// The answer of an [`Audit`].
+pub type AuditFuture =
+    std::pin::Pin<Box<dyn Future<Output = Result<Vec<AuditLine>, ApiError>> + Send>>;
+
+#[derive(Clone)]
+struct AdminState {
+    kit: Kit,
+    store: Option<Store>,
+    audit: Audit,
+}
+
+/// The admin API of a service.
+pub fn router(kit: Kit, store: Option<Store>, audit: Audit) -> Router {
+    let state = AdminState { kit, store, audit };
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(|| async { "live\n" }))
+        .route("/readyz", get(readyz))
+        .route("/faults", get(faults).post(inject).delete(clear_all))
+        .route("/faults/{name}", delete(clear))
+        .route("/audit", get(audit_lines))
+        .fallback(|| async { ApiError::not_found("admin path") })
+        .layer(middleware::from_fn_with_state(state.clone(), guard))
+        .with_state(state)
+}
+
+/// Health is open, as orchestrators expect; everything else asks for the token where one is set.
+async fn guard(State(s): State<AdminState>, request: Request, next: Next) -> Response {
+    let open = matches!(request.uri().path(), "/livez" | "/readyz");
+    let needed = s.kit.config().admin_token.as_deref();
+    if open || needed.is_none_or(|token| bearer(request.headers()) == Some(token)) {
+        next.run(request).await
+    } else {
+        ApiError::unauthorized("the admin listener needs its bearer token").into_response()
+    }
+}
+
+async fn metrics(State(s): State<AdminState>) -> Response {
+    (
+        [(header::CONTENT_TYPE, MEDIA_TYPE)],
+        s.kit.metrics().render(),
+    )
+        .into_response()
+}
+
+async fn readyz(State(s): State<AdminState>) -> Result<&'static str, ApiError> {
+    let database = match &s.store {
+        Some(store) => store.alive().await,
+        None => true,
+    };
+    if !s.kit.is_ready() {
+        Err(ApiError::unavailable("not-ready", "starting or stopping"))
+    } else if !database {
+        Err(ApiError::unavailable(
+            "not-ready",
+            "the database does not answer",
+        ))
+    } else {
+        Ok("ready\n")
+    }
+}
+
+async fn faults(State(s): State<AdminState>) -> Json<FaultStates> {
+    Json(s.kit.faults().states())
+}
+
+async fn inject(
+    State(s): State<AdminState>,
+    body: Result<Json<FaultOrder>, axum::extract::rejection::JsonRejection>,
+) -> Result<(StatusCode, Json<FaultState>), ApiError> {
+    let Json(order) = body.map_err(|e| ApiError::bad_request(e.body_text()))?;
+    match s.kit.faults().inject(order) {
+        Ok(state) => Ok((StatusCode::CREATED, Json(state))),
+        Err(e @ FaultRefused::NameTaken(_)) => {
+            Err(
+                ApiError::new(StatusCode::CONFLICT, "fault-exists", "That name is taken")
+                    .detail(e.to_string()),
+            )
+        }
+        Err(e @ FaultRefused::Invalid(_)) => Err(ApiError::bad_request(e.to_string())),
+    }
+}
+
+async fn clear(
+    State(s): State<AdminState>,
+    Path(name): Path<String>,
+) -> Result<Json<FaultState>, ApiError> {
+    let ended = s.kit.faults().clear(&name);
+    ended.map(Json).ok_or_else(|| ApiError::not_found("fault"))
+}
+
+async fn clear_all(State(s): State<AdminState>) -> Json<FaultStates> {
+    Json(s.kit.faults().clear_all())
+}
+
+async fn audit_lines(State(s): State<AdminState>) -> Result<Response, ApiError> {
+    let lines = (s.audit)().await?;
+    let mut text = String::new();
+    for line in &lines {
+        text += &serde_json::to_string(line).map_err(ApiError::internal)?;
+        text.push('\n');
+    }
+    Ok((
+        [(header::CONTENT_TYPE, "application/x-ndjson")],
+        Body::from(text),
+    )
+        .into_response())
+}

@@ -1,0 +1,239 @@
+//! One attempt of a call: one request on the wire, one client span, one figure.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use metrics::histogram;
+use shop_contract::Role;
+use shop_contract::headers::{NOT_AT_FAULT, SERVICE_KEY, SHED};
+use shop_resilience::{Deadline, Outcome, RetryReason};
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::peer::{Turn, port};
+use super::{Answer, Call, CallError};
+use crate::Kit;
+use crate::context::Context;
+use crate::telemetry::{names, propagation};
+
+/// How long a connection may take to come about. On one machine or in one cluster it takes a millisecond or never.
+const CONNECT: Duration = Duration::from_millis(500);
+/// The largest answer that is read.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// Without deadlines an attempt still ends some time.
+const WITHOUT_DEADLINES: Duration = Duration::from_secs(10);
+/// This much before the deadline an attempt gives up by itself, so that its failure is still told to breaker and
+/// balancer instead of being cut off with the request it was made for.
+const MARGIN: Duration = Duration::from_millis(2);
+
+pub(crate) type Http = Client<HttpConnector, Full<Bytes>>;
+
+/// The connections of a process.
+pub(crate) fn http() -> Http {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT));
+    Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_max_idle_per_host(64)
+        .build(connector)
+}
+
+/// An attempt that brought no answer.
+pub(super) struct Failed {
+    pub(super) outcome: Outcome,
+    pub(super) error: CallError,
+}
+
+impl Failed {
+    fn new(peer: Role, reason: RetryReason) -> Self {
+        Self {
+            outcome: Outcome::Retryable {
+                reason,
+                retry_after: None,
+            },
+            error: CallError::Transport(peer, reason.as_str()),
+        }
+    }
+}
+
+pub(super) async fn send(
+    kit: &Kit,
+    peer: Role,
+    turn: Turn,
+    call: &Call,
+    context: &Context,
+    number: u32,
+) -> Result<(Answer, Outcome), Failed> {
+    let span = tracing::info_span!(
+        "call",
+        otel.name = format!("{} {}", call.method, call.template),
+        otel.kind = "client",
+        http.request.method = call.method.as_str(),
+        url.template = call.template,
+        server.address = peer.name(),
+        server.port = port(turn.address()),
+        http.request.resend_count = (number > 1).then_some(number - 1),
+        http.response.status_code = tracing::field::Empty,
+        error.type = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
+    );
+    let started = Instant::now();
+    let now = kit.now();
+    let limit = match context.deadline {
+        Some(deadline) => deadline
+            .for_try(now, call.per_try)
+            .remaining(now)
+            .saturating_sub(MARGIN),
+        None => WITHOUT_DEADLINES,
+    };
+    // With less time than the callee is usually given, running out of it says nothing about the callee.
+    let in_a_hurry = context
+        .deadline
+        .is_some_and(|d| d.remaining(now) < call.per_try);
+    let request = request(kit, peer, &turn, call, context, limit, &span);
+    let result = match tokio::time::timeout(limit, exchange(kit, request, peer))
+        .instrument(span.clone())
+        .await
+    {
+        Ok(result) => result,
+        Err(_) => Err(Failed::new(peer, RetryReason::Timeout)),
+    };
+    let (status, outcome, error) = match &result {
+        Ok((answer, outcome)) => {
+            let code = answer.status.as_u16();
+            let error = if code >= 400 {
+                code.to_string()
+            } else {
+                String::new()
+            };
+            span.record("http.response.status_code", code);
+            (code.to_string(), *outcome, error)
+        }
+        Err(failed) => {
+            let reason = match failed.outcome {
+                Outcome::Retryable { reason, .. } => reason.as_str(),
+                _ => "other",
+            };
+            (String::new(), failed.outcome, reason.to_owned())
+        }
+    };
+    if !error.is_empty() {
+        span.record("error.type", &error);
+        span.record("otel.status_code", "ERROR");
+    }
+    let server_port = port(turn.address());
+    if speaks_of_the_callee(&result, in_a_hurry) {
+        turn.finish(kit.now(), started.elapsed(), outcome);
+    } else {
+        drop(turn);
+    }
+    let _in_span = span.enter();
+    kit.metrics().record(|| {
+        histogram!(
+            names::HTTP_CLIENT_DURATION,
+            "http_request_method" => call.method.as_str().to_owned(),
+            "url_template" => call.template,
+            "server_address" => peer.name(),
+            "server_port" => server_port,
+            "http_response_status_code" => status,
+            "error_type" => error,
+        )
+        .record(started.elapsed().as_secs_f64());
+    });
+    result
+}
+
+/// Whether a result says anything about the replica that was asked, for breaker and balancer to act on.
+fn speaks_of_the_callee(result: &Result<(Answer, Outcome), Failed>, in_a_hurry: bool) -> bool {
+    match result {
+        Ok((answer, _)) => {
+            let too_late = in_a_hurry && answer.status == StatusCode::GATEWAY_TIMEOUT;
+            !too_late && !answer.headers.contains_key(NOT_AT_FAULT)
+        }
+        Err(failed) => {
+            let timeout = Outcome::Retryable {
+                reason: RetryReason::Timeout,
+                retry_after: None,
+            };
+            !(in_a_hurry && failed.outcome == timeout)
+        }
+    }
+}
+
+fn request(
+    kit: &Kit,
+    peer: Role,
+    turn: &Turn,
+    call: &Call,
+    context: &Context,
+    limit: Duration,
+    span: &tracing::Span,
+) -> Result<Request<Full<Bytes>>, http::Error> {
+    let uri = format!("http://{}{}", turn.address(), call.path);
+    let mut request = Request::builder()
+        .method(call.method.clone())
+        .uri(uri)
+        .body(Full::new(call.body.clone()))?;
+    let headers = request.headers_mut();
+    headers.extend(call.headers.clone());
+    // The bank is an outside party; what services know each other by is none of its business.
+    if peer != Role::Bank
+        && let Ok(key) = HeaderValue::from_str(&kit.config().service_key)
+    {
+        headers.insert(SERVICE_KEY, key);
+    }
+    if context.deadline.is_some() {
+        headers.insert(
+            Deadline::HEADER,
+            HeaderValue::from(limit.as_millis() as u64),
+        );
+    }
+    propagation::inject(&span.context(), headers);
+    Ok(request)
+}
+
+async fn exchange(
+    kit: &Kit,
+    request: Result<Request<Full<Bytes>>, http::Error>,
+    peer: Role,
+) -> Result<(Answer, Outcome), Failed> {
+    let request = request.map_err(|e| Failed {
+        outcome: Outcome::Rejected,
+        error: CallError::Body(e.to_string()),
+    })?;
+    let response = kit.http().request(request).await.map_err(|e| {
+        let reason = if e.is_connect() {
+            RetryReason::Connect
+        } else {
+            RetryReason::Reset
+        };
+        Failed::new(peer, reason)
+    })?;
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, MAX_ANSWER_BYTES)
+        .collect()
+        .await
+        .map_err(|_| Failed::new(peer, RetryReason::Reset))?
+        .to_bytes();
+    let shed = head.headers.contains_key(SHED);
+    let outcome = Outcome::of_status(head.status.as_u16(), shed, retry_after(&head.headers));
+    let answer = Answer {
+        status: head.status,
+        headers: head.headers,
+        body,
+    };
+    Ok((answer, outcome))
+}
+
+/// `Retry-After` in seconds; dates are not used inside of the shop.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}

@@ -1,0 +1,141 @@
+//! What every service stands on: server stack, client stack, telemetry, store, events, identity, faults.
+//!
+//! A service crate brings its routes, its rules and its SQL; everything that all of them need is here, once.
+//! [`Kit`] is a service's hold on it: made from a [`config::ServiceConfig`], cloned into handlers and workers.
+//!
+//! * [`server::stack`]: what happens to each request before its handler runs. The best place to begin.
+//! * [`client`]: how one service calls another; the policies are `shop-resilience`'s.
+//! * [`store`], [`events`]: the service's own database, and how others learn what happened in it.
+//! * [`auth`]: who is calling. [`problem`]: what a caller is told when something is wrong.
+//! * [`admin`], [`faults`]: the operators' listener.
+//! * [`service::run`]: all of it as one process.
+
+pub mod admin;
+pub mod auth;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod context;
+pub mod events;
+pub mod faults;
+pub mod limiter;
+pub mod net;
+pub mod problem;
+pub mod server;
+pub mod service;
+pub mod store;
+pub mod telemetry;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use shop_contract::Role;
+use shop_contract::user::Claims;
+use shop_resilience::Moment;
+
+use client::{Call, Peers};
+use config::ServiceConfig;
+use problem::ApiError;
+use telemetry::metrics::Metrics;
+
+/// How long a request may take whose caller did not say.
+const DEFAULT_TIME: Duration = Duration::from_secs(5);
+
+/// A service's hold on everything shared. Cloning is cheap and shares.
+#[derive(Clone)]
+pub struct Kit(Arc<Inner>);
+
+struct Inner {
+    config: ServiceConfig,
+    metrics: Metrics,
+    faults: faults::Faults,
+    verifier: auth::Verifier,
+    limiter: limiter::SharedLimiter,
+    peers: Peers,
+    http: client::Http,
+    clock: clock::Clock,
+    ready: AtomicBool,
+}
+
+impl Kit {
+    /// The kit of one service. To be made within a tokio runtime.
+    pub fn new(config: ServiceConfig) -> Self {
+        let metrics = Metrics::new(config.role.name(), &config.instance_id());
+        let clock = clock::Clock::start();
+        Self(Arc::new(Inner {
+            faults: faults::Faults::new(&config.target(), metrics.clone()),
+            verifier: auth::Verifier::default(),
+            limiter: limiter::SharedLimiter::new(clock),
+            peers: Peers::new(&config, &metrics),
+            http: client::http(),
+            ready: AtomicBool::new(false),
+            clock,
+            metrics,
+            config,
+        }))
+    }
+
+    /// What the service was told at its start.
+    pub fn config(&self) -> &ServiceConfig {
+        &self.0.config
+    }
+
+    /// The service's figures.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// The service's faults.
+    pub fn faults(&self) -> &faults::Faults {
+        &self.0.faults
+    }
+
+    /// The service's limit.
+    pub fn limiter(&self) -> &limiter::SharedLimiter {
+        &self.0.limiter
+    }
+
+    /// The time, for policies.
+    pub fn now(&self) -> Moment {
+        self.0.clock.now()
+    }
+
+    /// How long a request may take whose caller did not say.
+    pub fn default_time(&self) -> Duration {
+        DEFAULT_TIME
+    }
+
+    /// Whether `/readyz` says so.
+    pub fn is_ready(&self) -> bool {
+        self.0.ready.load(Ordering::Acquire)
+    }
+
+    /// Sets what `/readyz` says.
+    pub fn set_ready(&self, ready: bool) {
+        self.0.ready.store(ready, Ordering::Release);
+    }
+
+    /// Checks a shopper's token, with the keys that the user service publishes.
+    ///
+    /// # Errors
+    /// 401 for a token that is not good, 503 when the keys cannot be had.
+    pub async fn verify(&self, token: &str) -> Result<Claims, ApiError> {
+        let keys = || async {
+            let path = "/.well-known/jwks.json";
+            let call = Call::get(path, path);
+            let context = context::Context::background();
+            let answer = self.call(Role::User, call, &context).await?;
+            Ok(answer.ok(Role::User)?)
+        };
+        self.0.verifier.verify(token, keys).await
+    }
+
+    fn peers(&self) -> &Peers {
+        &self.0.peers
+    }
+
+    fn http(&self) -> &client::Http {
+        &self.0.http
+    }
+}

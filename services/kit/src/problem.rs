@@ -1,0 +1,237 @@
+//! The one conversion from a service's errors to what its caller sees.
+//!
+//! A domain error knows no HTTP. Each service maps its own to an [`ApiError`] in its `api.rs`; what the caller
+//! learns and what the log learns are kept apart: an internal error's cause is logged here, once, and never sent.
+
+use std::time::Duration;
+
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use shop_contract::headers::{NOT_AT_FAULT, SHED};
+use shop_contract::{Problem, problem};
+
+use crate::client::CallError;
+use crate::store::StoreError;
+use crate::telemetry::tracing::current_trace_id;
+
+/// An error on its way to the caller.
+#[derive(Debug)]
+pub struct ApiError {
+    /// Boxed: errors travel in every `Result`, and most results are none.
+    problem: Box<Problem>,
+    /// For the log alone.
+    cause: Option<String>,
+    /// Whole seconds after which the caller may ask again.
+    retry_after_s: Option<u64>,
+    shed: bool,
+    /// This service is well; something it needs is not.
+    not_at_fault: bool,
+}
+
+impl ApiError {
+    /// A problem of a kind.
+    pub fn new(status: StatusCode, slug: &str, title: &str) -> Self {
+        Self {
+            problem: Box::new(Problem::new(status.as_u16(), slug, title)),
+            cause: None,
+            retry_after_s: None,
+            shed: false,
+            not_at_fault: false,
+        }
+    }
+
+    /// 404. Also for what exists and is somebody else's.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here")
+            .detail(format!("no such {what}"))
+    }
+
+    /// 400: the request cannot be read.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad-request",
+            "The request cannot be read",
+        )
+        .detail(detail)
+    }
+
+    /// 422: it can be read and asks for what cannot be.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid",
+            "The request asks for what cannot be",
+        )
+        .detail(detail)
+    }
+
+    /// 401: no token, or none that is good.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "A valid token is needed",
+        )
+        .detail(detail)
+    }
+
+    /// 403: a good token, and not enough.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "This caller may not do this",
+        )
+        .detail(detail)
+    }
+
+    /// 503: something this service needs does not answer.
+    pub fn unavailable(slug: &str, detail: impl Into<String>) -> Self {
+        let mut error = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            slug,
+            "Something that is needed does not answer",
+        )
+        .detail(detail);
+        error.retry_after_s = Some(1);
+        error.not_at_fault = true;
+        error
+    }
+
+    /// 503 to protect this service; the caller must not retry it elsewhere.
+    pub fn shed(reason: &str) -> Self {
+        let mut error = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "There is more work than can be done",
+        )
+        .detail(reason);
+        error.shed = true;
+        error
+    }
+
+    /// 429: this caller asks more often than it may, whatever the load of the shop is. Unlike what is shed, it may
+    /// be asked again, after `wait`.
+    pub fn rate_limited(wait: Duration) -> Self {
+        let mut error = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate-limited",
+            "This caller asks too often",
+        );
+        // Rounded up: whoever comes back when told to must not be refused for having come too early.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        error.retry_after_s = Some(seconds.max(1));
+        error
+    }
+
+    /// 504: too little time is left to answer in.
+    pub fn deadline() -> Self {
+        Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "deadline-exceeded",
+            "The time for this request is over",
+        )
+    }
+
+    /// 500, with a cause for the log.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        let mut error = Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something went wrong here",
+        );
+        error.cause = Some(cause.to_string());
+        error
+    }
+
+    /// Adds this occurrence in words.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.problem.detail = Some(detail.into());
+        self
+    }
+
+    /// Names the order concerned.
+    #[must_use]
+    pub fn order(mut self, order_id: &str) -> Self {
+        self.problem.order_id = Some(order_id.to_owned());
+        self
+    }
+}
+
+/// A JSON body, as an argument of a handler: 400 with the reader's own words where it cannot be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Body<T>(pub T);
+
+impl<S, T> FromRequest<S> for Body<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match axum::Json::from_request(request, state).await {
+            Ok(axum::Json(body)) => Ok(Self(body)),
+            Err(e) if e.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "The body is too large",
+            )),
+            Err(e) => Err(ApiError::bad_request(e.body_text())),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(e: StoreError) -> Self {
+        ApiError::internal(e)
+    }
+}
+
+impl From<CallError> for ApiError {
+    fn from(e: CallError) -> Self {
+        match e {
+            CallError::Deadline => ApiError::deadline(),
+            // What the callee refused to protect itself stays marked as such on its way up.
+            CallError::Shed(peer) => ApiError::shed(&format!("{peer} is overloaded")),
+            other => {
+                tracing::warn!(error = %other, "a call failed");
+                ApiError::unavailable("dependency-unavailable", other.to_string())
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(mut self) -> Response {
+        if let Some(cause) = &self.cause {
+            tracing::error!(error = %cause, kind = self.problem.slug(), "a request failed");
+        }
+        self.problem.trace_id = current_trace_id(false);
+        let status =
+            StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(&*self.problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(problem::MEDIA_TYPE),
+        );
+        if let Some(s) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(s));
+        }
+        if self.shed {
+            headers.insert(SHED, HeaderValue::from_static("1"));
+        }
+        if self.not_at_fault {
+            headers.insert(NOT_AT_FAULT, HeaderValue::from_static("1"));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

@@ -1,0 +1,244 @@
+//! The server stack: what happens to every request before and after its handler.
+//!
+//! Read [`stack`] from top to bottom, as a request does.
+
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use metrics::{counter, gauge, histogram};
+use shop_contract::Role;
+use shop_contract::headers::REQUEST_ID;
+use shop_resilience::{Deadline, Priority, ShedReason};
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::Kit;
+use crate::context::Context;
+use crate::problem::ApiError;
+use crate::telemetry::tracing::current_trace_id;
+use crate::telemetry::{names, propagation};
+
+/// The largest body a service reads. A checkout has some fifty bytes.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+/// A request that takes longer is logged, whatever its outcome.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Puts the stack around a service's routes.
+pub fn stack(kit: &Kit, routes: Router) -> Router {
+    let with = || kit.clone();
+    // Known beforehand, so that a rate over the first refusal is not lost.
+    for reason in ShedReason::ALL {
+        kit.metrics()
+            .record(|| counter!(names::SHED, "reason" => reason.as_str()).increment(0));
+    }
+    routes
+        .fallback(|| async { ApiError::not_found("path") })
+        .method_not_allowed_fallback(|| async {
+            ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "This path has no such method",
+            )
+        })
+        // Innermost first: axum runs the layer that was added last before the others.
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        // A fault holds the request where a slow handler would: inside of limit and deadline.
+        .layer(middleware::from_fn_with_state(with(), suffer_faults))
+        // Refused work must cost nothing, so the limit stands before the work but within the figures.
+        .layer(middleware::from_fn_with_state(with(), limit))
+        // Nobody waits any longer for what is past its deadline.
+        .layer(middleware::from_fn_with_state(with(), keep_deadline))
+        // Outermost: whatever happened inside is seen by span, metrics and log.
+        .layer(middleware::from_fn_with_state(with(), observe))
+}
+
+/// The request's id, where it has one that is safe to log: 1 to 64 of `A-Z a-z 0-9 . _ -`.
+pub fn request_id(headers: &HeaderMap) -> Option<&str> {
+    let safe = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    headers
+        .get(REQUEST_ID)
+        .and_then(|v| v.to_str().ok())
+        .filter(|id| (1..=64).contains(&id.len()) && id.bytes().all(safe))
+}
+
+async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Response {
+    let method = method_label(request.method()).to_owned();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str)
+        .to_owned();
+    let request_id = request_id(request.headers()).map(ToOwned::to_owned);
+    let span = tracing::info_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = method,
+        http.route = route,
+        url.path = request.uri().path(),
+        "http.request.header.x-request-id" = request_id.as_deref(),
+        http.response.status_code = tracing::field::Empty,
+        error.type = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
+    );
+    // Without a tracer there is nothing to attach to, which is no error of this request.
+    let _ = span.set_parent(propagation::extract(request.headers()));
+    let _active = Active::begin(&kit);
+    let started = Instant::now();
+    async {
+        let response = next.run(request).await;
+        let elapsed = started.elapsed();
+        let status = response.status();
+        let error = if status.is_server_error() {
+            status.as_str().to_owned()
+        } else {
+            String::new()
+        };
+        let span = tracing::Span::current();
+        span.record("http.response.status_code", status.as_u16());
+        if !error.is_empty() {
+            span.record("error.type", &error);
+            span.record("otel.status_code", "ERROR");
+        }
+        if status.is_server_error() || elapsed > SLOW {
+            tracing::info!(
+                method,
+                route,
+                status = status.as_u16(),
+                ms = elapsed.as_millis() as u64,
+                trace_id = current_trace_id(false),
+                request_id,
+                "request"
+            );
+        }
+        kit.metrics().record(|| {
+            histogram!(
+                names::HTTP_SERVER_DURATION,
+                "http_request_method" => method,
+                "http_route" => route,
+                "http_response_status_code" => status.as_str().to_owned(),
+                "error_type" => error,
+            )
+            .record(elapsed.as_secs_f64());
+        });
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The method, as spans and figures name it: `_OTHER` for whatever is not in HTTP's own list, as the convention has it.
+/// Anything may be sent as a method, and each name would be a series of its own for ever.
+fn method_label(method: &Method) -> &str {
+    match method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "PATCH" | "OPTIONS") => known,
+        _ => "_OTHER",
+    }
+}
+
+/// Counts a request in, and out again however it ends.
+struct Active(Kit);
+
+impl Active {
+    fn begin(kit: &Kit) -> Self {
+        kit.metrics()
+            .record(|| gauge!(names::HTTP_SERVER_ACTIVE).increment(1.0));
+        Self(kit.clone())
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0
+            .metrics()
+            .record(|| gauge!(names::HTTP_SERVER_ACTIVE).decrement(1.0));
+    }
+}
+
+async fn keep_deadline(State(kit): State<Kit>, mut request: Request, next: Next) -> Response {
+    let now = kit.now();
+    let deadline = kit.config().resilience.deadlines.then(|| {
+        let sent = request.headers().get(Deadline::HEADER);
+        let usual = Deadline::after(now, kit.default_time());
+        let asked = sent
+            .and_then(|v| v.to_str().ok())
+            .and_then(|v| Deadline::from_header(v, now))
+            .unwrap_or(usual);
+        // From outside nobody may hold a place for longer than everyone else; services know what they ask for.
+        if kit.config().role == Role::Gateway && asked.at() > usual.at() {
+            usual
+        } else {
+            asked
+        }
+    });
+    let context = Context {
+        deadline,
+        priority: priority(&request),
+        authorization: request.headers().get(AUTHORIZATION).cloned(),
+    };
+    request.extensions_mut().insert(context);
+    let Some(deadline) = deadline else {
+        return next.run(request).await;
+    };
+    if !deadline.admits(now, Deadline::FLOOR) {
+        return ApiError::deadline().into_response();
+    }
+    match tokio::time::timeout(deadline.remaining(now), next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::deadline().into_response(),
+    }
+}
+
+/// Buying goes before browsing; work that finishes what was begun goes before both.
+fn priority(request: &Request) -> Priority {
+    let path = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str);
+    let reads = request.method() == Method::GET;
+    match path.split('/').nth(1) {
+        // Without the keys nobody can be told from anybody.
+        Some(".well-known") => Priority::Critical,
+        Some("payments" | "notifications") if reads => Priority::Browsing,
+        Some("events" | "reservations" | "payments" | "charges" | "notifications") => {
+            Priority::Critical
+        }
+        Some("orders" | "cart" | "users") => Priority::Buying,
+        _ => Priority::Browsing,
+    }
+}
+
+async fn limit(State(kit): State<Kit>, request: Request, next: Next) -> Response {
+    if !kit.config().resilience.shedding {
+        return next.run(request).await;
+    }
+    let priority = request
+        .extensions()
+        .get::<Context>()
+        .map_or(Priority::Browsing, |c| c.priority);
+    match kit.limiter().enter(priority) {
+        Ok(seat) => {
+            let response = next.run(request).await;
+            seat.leave(response.status().is_success());
+            response
+        }
+        Err(refusal) => {
+            kit.metrics()
+                .record(|| counter!(names::SHED, "reason" => refusal.as_str()).increment(1));
+            ApiError::shed(refusal.as_str()).into_response()
+        }
+    }
+}
+
+async fn suffer_faults(State(kit): State<Kit>, request: Request, next: Next) -> Response {
+    if let Some(delay) = kit.faults().touch() {
+        let span = tracing::info_span!("fault", otel.name = "injected latency");
+        tokio::time::sleep(delay).instrument(span).await;
+    }
+    next.run(request).await
+}

@@ -1,0 +1,276 @@
+//! A service's own database: SQLite by default, PostgreSQL by URL, the same SQL on both.
+//!
+//! The shared SQL subset: `$1` placeholders, `RETURNING`, `ON CONFLICT`, `CAST(SUM(x) AS BIGINT)`; text ids,
+//! `BIGINT` for money, epoch milliseconds and flags; JSON as text.
+//!
+//! SQLite has one writer. Writers queue here, in a pool of one connection, instead of meeting in the file and
+//! failing with "database is locked"; readers have connections of their own and, thanks to the write-ahead log,
+//! are not held up. Two processes that share the file (two replicas on one host) do meet in it: `BEGIN IMMEDIATE`
+//! takes the lock at once and waits its turn, where an upgrade in mid-transaction could only fail.
+
+use std::future::Future;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use metrics::histogram;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use sqlx::AnyConnection;
+use sqlx::any::AnyPoolOptions;
+use sqlx::migrate::Migrator;
+use sqlx::{AnyPool, Transaction};
+use tracing::Instrument;
+
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::names;
+
+/// Read connections of a service. Each SQLite connection is a thread, so there are few.
+const READERS: u32 = 3;
+/// How many values one statement that inserts many rows should bind; see [`value_rows`].
+pub const VALUES_AT_ONCE: usize = 400;
+/// How long a writer waits for another process's transaction.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// What the database said.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A statement failed.
+    #[error("the database refused a statement: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// The database cannot be opened.
+    #[error(
+        "the database `{url}` cannot be opened: {source}; check that its folder exists and can be written"
+    )]
+    Open {
+        /// Its address, without credentials.
+        url: String,
+        /// Why not.
+        source: sqlx::Error,
+    },
+    /// The schema cannot be brought up to date.
+    #[error("the schema of `{url}` cannot be brought up to date: {source}")]
+    Migrate {
+        /// Its address, without credentials.
+        url: String,
+        /// Why not.
+        source: sqlx::migrate::MigrateError,
+    },
+    /// A row that breaks the rules of its own table.
+    #[error("a stored row cannot be read: {0}")]
+    Corrupt(String),
+}
+
+/// The pools of one service's database.
+#[derive(Clone)]
+pub struct Store {
+    write: AnyPool,
+    read: AnyPool,
+    begin: &'static str,
+    system: &'static str,
+    metrics: Metrics,
+}
+
+impl Store {
+    /// Opens the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// It cannot be opened, or a migration fails.
+    pub async fn open(
+        url: &str,
+        migrations: &Migrator,
+        metrics: Metrics,
+    ) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let shown = without_credentials(url);
+        let failed = |source| StoreError::Open {
+            url: shown.clone(),
+            source,
+        };
+        let sqlite = url.starts_with("sqlite:");
+        let pool = |most: u32| {
+            AnyPoolOptions::new()
+                .max_connections(most)
+                .acquire_timeout(Duration::from_secs(5))
+                .after_connect(move |connection, _| {
+                    Box::pin(async move {
+                        if sqlite {
+                            settle_sqlite(connection).await?;
+                        }
+                        Ok(())
+                    })
+                })
+        };
+        let store = if sqlite {
+            Self {
+                write: pool(1).connect(url).await.map_err(failed)?,
+                read: pool(READERS).connect_lazy(url).map_err(failed)?,
+                begin: "BEGIN IMMEDIATE",
+                system: "sqlite",
+                metrics,
+            }
+        } else {
+            let shared = pool(8).connect(url).await.map_err(failed)?;
+            Self {
+                write: shared.clone(),
+                read: shared,
+                begin: "BEGIN",
+                system: "postgresql",
+                metrics,
+            }
+        };
+        let failed = |source| StoreError::Migrate { url: shown, source };
+        if sqlite {
+            // sqlx keeps a second migrator out of PostgreSQL, but not out of SQLite: two replicas that open a new
+            // shop at once would both create its tables.
+            let mut turn = store.begin().await?;
+            // `run` does the same; yet with it the compiler no longer sees that this future can change threads.
+            let migrated = migrations.run_direct(None, &mut *turn, false).await;
+            migrated.map_err(failed)?;
+            turn.commit().await?;
+        } else {
+            migrations.run(&store.write).await.map_err(failed)?;
+        }
+        Ok(store)
+    }
+
+    /// Begins a transaction that will write.
+    ///
+    /// # Errors
+    /// No connection, or no turn in time.
+    pub async fn begin(&self) -> Result<Transaction<'static, sqlx::Any>, StoreError> {
+        Ok(self.write.begin_with(self.begin).await?)
+    }
+
+    /// For statements that only read.
+    pub fn reader(&self) -> &AnyPool {
+        &self.read
+    }
+
+    /// For a single statement that writes.
+    pub fn writer(&self) -> &AnyPool {
+        &self.write
+    }
+
+    /// Runs one operation with its span and its figure: `{operation} {collection}`.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    pub async fn operation<T, E: std::fmt::Display>(
+        &self,
+        operation: &'static str,
+        collection: &'static str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let span = tracing::info_span!(
+            "db",
+            otel.name = format!("{operation} {collection}"),
+            otel.kind = "client",
+            db.system.name = self.system,
+            db.operation.name = operation,
+            db.collection.name = collection,
+            error.type = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
+        );
+        let started = Instant::now();
+        let result = work.instrument(span.clone()).await;
+        let error = if result.is_err() { "database" } else { "" };
+        if result.is_err() {
+            span.record("error.type", error);
+            span.record("otel.status_code", "ERROR");
+        }
+        let _in_span = span.enter();
+        self.metrics.record(|| {
+            histogram!(
+                names::DB_DURATION,
+                "db_system_name" => self.system,
+                "db_operation_name" => operation,
+                "db_collection_name" => collection,
+                "error_type" => error,
+            )
+            .record(started.elapsed().as_secs_f64());
+        });
+        result
+    }
+
+    /// Whether the database answers.
+    pub async fn alive(&self) -> bool {
+        sqlx::query("SELECT 1").execute(&self.read).await.is_ok()
+    }
+
+    /// Closes the pools; transactions that are under way finish first.
+    pub async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+}
+
+/// Reads a stored word, such as a status, as the type it was written from.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] for a word the type does not have.
+pub fn word<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, StoreError> {
+    let read: Result<T, serde::de::value::Error> = T::deserialize(text.into_deserializer());
+    read.map_err(|e| StoreError::Corrupt(format!("`{text}`: {e}")))
+}
+
+/// `($1, $2), ($3, $4)`: the rows of an `INSERT … VALUES` of many, to be bound one value after the other. sqlx's own
+/// builder writes `?` here, which PostgreSQL cannot read.
+///
+/// SQLite finds each value by walking the list of all of them, so statements of some [`VALUES_AT_ONCE`] values are
+/// faster than larger ones, long before its limit of 32,766.
+pub fn value_rows(rows: usize, columns: usize) -> String {
+    let row = |r: usize| {
+        let values: Vec<String> = (1..=columns)
+            .map(|c| format!("${}", r * columns + c))
+            .collect();
+        format!("({})", values.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
+/// The URL of a SQLite file.
+pub fn sqlite_url(file: &Path) -> String {
+    format!("sqlite://{}?mode=rwc", file.display())
+}
+
+async fn settle_sqlite(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    // WAL with NORMAL: a killed process loses nothing that was committed; a power cut may lose the last
+    // transactions, never their order. The cache is small because nine services share one machine.
+    for pragma in [
+        sqlx::AssertSqlSafe(format!("PRAGMA busy_timeout = {}", BUSY.as_millis())),
+        sqlx::AssertSqlSafe("PRAGMA journal_mode = WAL".to_owned()),
+        sqlx::AssertSqlSafe("PRAGMA synchronous = NORMAL".to_owned()),
+        sqlx::AssertSqlSafe("PRAGMA cache_size = -1024".to_owned()),
+    ] {
+        sqlx::raw_sql(pragma).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+fn without_credentials(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 <= at => {
+            format!("{}://…{}", &url[..scheme], &url[at..])
+        }
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_rows_are_numbered_through() {
+        assert_eq!(value_rows(2, 3), "($1, $2, $3), ($4, $5, $6)");
+    }
+
+    #[test]
+    fn passwords_do_not_reach_error_messages() {
+        assert_eq!(
+            without_credentials("postgres://shop:secret@db/order"),
+            "postgres://…@db/order"
+        );
+        assert_eq!(without_credentials("sqlite:///tmp/x"), "sqlite:///tmp/x");
+    }
+}

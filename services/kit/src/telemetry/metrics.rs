@@ -1,0 +1,263 @@
+//! Where the `metrics` facade's figures go: OpenMetrics text with exemplars.
+//!
+//! The code records through the facade's macros. Behind them stands our own [`metrics::Recorder`] over the types
+//! of `prometheus-client`, because neither the facade's usual exporter nor the OpenTelemetry SDK puts exemplars on
+//! histograms, and exemplars are what leads from a spike to its trace. There is one recorder per service and
+//! nothing global, so several services can share a process in a test.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ::metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter as PromCounter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge as PromGauge;
+use prometheus_client::registry::Registry;
+
+use super::{names, tracing::current_trace_id};
+
+/// The media type of what [`Metrics::render`] gives.
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The figures of one service. Cloning shares them.
+#[derive(Clone)]
+pub struct Metrics {
+    recorder: Arc<OpenMetrics>,
+}
+
+impl Metrics {
+    /// An empty set; every series will carry the service's name and instance.
+    pub fn new(service_name: &str, instance_id: &str) -> Self {
+        let label = |k, v: &str| (Cow::Borrowed(k), Cow::Owned(v.to_owned()));
+        let registry = Registry::with_labels(
+            [
+                label("service_name", service_name),
+                label("service_instance_id", instance_id),
+            ]
+            .into_iter(),
+        );
+        Self {
+            recorder: Arc::new(OpenMetrics {
+                families: RwLock::new(Families {
+                    registry,
+                    ..Families::default()
+                }),
+            }),
+        }
+    }
+
+    /// Runs `f` with the facade's macros recording here. `f` must not await: the recorder is the thread's.
+    pub fn record<T>(&self, f: impl FnOnce() -> T) -> T {
+        ::metrics::with_local_recorder(&*self.recorder, f)
+    }
+
+    /// All figures as OpenMetrics text.
+    pub fn render(&self) -> String {
+        let families = read(&self.recorder.families);
+        let mut text = String::with_capacity(16 * 1024);
+        // Writing to a String cannot fail; were it to, half a page is worse than a page that says so.
+        match encode(&mut text, &families.registry) {
+            Ok(()) => text,
+            Err(e) => format!("# metrics could not be encoded: {e}\n# EOF\n"),
+        }
+    }
+}
+
+type Labels = Vec<(String, String)>;
+
+#[derive(Clone)]
+struct BucketsOf(&'static [f64]);
+
+impl MetricConstructor<HistogramWithExemplars<Labels>> for BucketsOf {
+    fn new_metric(&self) -> HistogramWithExemplars<Labels> {
+        HistogramWithExemplars::new(self.0.iter().copied())
+    }
+}
+
+type Counters = Family<Labels, PromCounter>;
+type Gauges = Family<Labels, PromGauge<f64, std::sync::atomic::AtomicU64>>;
+type Histograms = Family<Labels, HistogramWithExemplars<Labels>, BucketsOf>;
+
+/// The families by name, and the handles by key: a recording after the first costs one look-up.
+#[derive(Default)]
+struct Families {
+    registry: Registry,
+    counters: HashMap<String, Counters>,
+    gauges: HashMap<String, Gauges>,
+    histograms: HashMap<String, Histograms>,
+    counter_handles: HashMap<Key, Counter>,
+    gauge_handles: HashMap<Key, Gauge>,
+    histogram_handles: HashMap<Key, Histogram>,
+}
+
+struct OpenMetrics {
+    families: RwLock<Families>,
+}
+
+/// A poisoned lock only says that some thread panicked while recording; the figures are still good.
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn labels(key: &Key) -> Labels {
+    key.labels()
+        .map(|l| (l.key().to_owned(), l.value().to_owned()))
+        .collect()
+}
+
+fn help(name: &str) -> &'static str {
+    names::HELP
+        .iter()
+        .find(|(n, _)| *n == name)
+        .map_or("", |(_, help)| help)
+}
+
+impl Recorder for OpenMetrics {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        if let Some(handle) = read(&self.families).counter_handles.get(key) {
+            return handle.clone();
+        }
+        let mut families = write(&self.families);
+        let Families {
+            registry, counters, ..
+        } = &mut *families;
+        let family = counters.entry(key.name().to_owned()).or_insert_with(|| {
+            let family = Counters::default();
+            // The encoder adds the suffix that OpenMetrics demands of every counter.
+            let name = key.name().strip_suffix("_total").unwrap_or(key.name());
+            registry.register(name, help(key.name()), family.clone());
+            family
+        });
+        let counter = family.get_or_create_owned(&labels(key));
+        let handle = Counter::from_arc(Arc::new(CounterCell(counter)));
+        families.counter_handles.insert(key.clone(), handle.clone());
+        handle
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        if let Some(handle) = read(&self.families).gauge_handles.get(key) {
+            return handle.clone();
+        }
+        let mut families = write(&self.families);
+        let Families {
+            registry, gauges, ..
+        } = &mut *families;
+        let family = gauges.entry(key.name().to_owned()).or_insert_with(|| {
+            let family = Gauges::default();
+            registry.register(key.name(), help(key.name()), family.clone());
+            family
+        });
+        let gauge = family.get_or_create_owned(&labels(key));
+        let handle = Gauge::from_arc(Arc::new(GaugeCell(gauge)));
+        families.gauge_handles.insert(key.clone(), handle.clone());
+        handle
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        if let Some(handle) = read(&self.families).histogram_handles.get(key) {
+            return handle.clone();
+        }
+        let mut families = write(&self.families);
+        let Families {
+            registry,
+            histograms,
+            ..
+        } = &mut *families;
+        let family = histograms.entry(key.name().to_owned()).or_insert_with(|| {
+            let family = Histograms::new_with_constructor(BucketsOf(names::buckets(key.name())));
+            registry.register(key.name(), help(key.name()), family.clone());
+            family
+        });
+        let histogram = family.get_or_create_owned(&labels(key));
+        let handle = Histogram::from_arc(Arc::new(HistogramCell(histogram)));
+        families
+            .histogram_handles
+            .insert(key.clone(), handle.clone());
+        handle
+    }
+}
+
+struct CounterCell(PromCounter);
+
+impl ::metrics::CounterFn for CounterCell {
+    fn increment(&self, value: u64) {
+        self.0.inc_by(value);
+    }
+
+    fn absolute(&self, value: u64) {
+        self.0
+            .inner()
+            .fetch_max(value, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+struct GaugeCell(PromGauge<f64, std::sync::atomic::AtomicU64>);
+
+impl ::metrics::GaugeFn for GaugeCell {
+    fn increment(&self, value: f64) {
+        self.0.inc_by(value);
+    }
+
+    fn decrement(&self, value: f64) {
+        self.0.dec_by(value);
+    }
+
+    fn set(&self, value: f64) {
+        self.0.set(value);
+    }
+}
+
+struct HistogramCell(HistogramWithExemplars<Labels>);
+
+impl ::metrics::HistogramFn for HistogramCell {
+    fn record(&self, value: f64) {
+        // Only a sampled trace can be looked up, so only its id is worth carrying.
+        let exemplar = current_trace_id(true).map(|id| vec![("trace_id".to_owned(), id)]);
+        self.0.observe(value, exemplar, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_come_out_as_openmetrics_with_the_service_on_every_series() {
+        let m = Metrics::new("order", "order-1");
+        m.record(|| {
+            ::metrics::counter!(names::ORDERS, "outcome" => "confirmed").increment(2);
+            ::metrics::histogram!(names::HTTP_SERVER_DURATION, "http_route" => "/orders")
+                .record(0.003);
+            ::metrics::gauge!(names::OUTBOX_PENDING).set(4.0);
+        });
+        let text = m.render();
+        for line in [
+            "# TYPE shop_orders counter",
+            r#"shop_orders_total{service_name="order",service_instance_id="order-1",outcome="confirmed"} 2"#,
+            r#"http_server_request_duration_seconds_bucket{service_name="order",service_instance_id="order-1",le="0.005",http_route="/orders"} 1"#,
+            "# HELP shop_outbox_pending Events waiting in the outbox.",
+            "# EOF",
+        ] {
+            assert!(text.contains(line), "no `{line}` in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn two_services_in_one_process_keep_their_figures_apart() {
+        let (a, b) = (Metrics::new("a", "a-0"), Metrics::new("b", "b-0"));
+        a.record(|| ::metrics::counter!(names::RETRIES).increment(1));
+        assert!(a.render().contains("shop_client_retries_total"));
+        assert!(!b.render().contains("shop_client_retries_total"));
+    }
+}

@@ -1,0 +1,76 @@
+//! Every metric a service has, with its help text and buckets. Declared once, here.
+//!
+//! Names follow the OpenTelemetry semantic conventions in their Prometheus spelling; own names stand only where no
+//! convention exists.
+
+/// Duration of inbound requests. `http_request_method`, `http_route`, `http_response_status_code`, `error_type`.
+pub const HTTP_SERVER_DURATION: &str = "http_server_request_duration_seconds";
+/// Requests being served.
+pub const HTTP_SERVER_ACTIVE: &str = "http_server_active_requests";
+/// Duration of each outbound attempt. `server_address` is the role called, `server_port` its replica's port.
+pub const HTTP_CLIENT_DURATION: &str = "http_client_request_duration_seconds";
+/// Duration of database operations.
+pub const DB_DURATION: &str = "db_client_operation_duration_seconds";
+/// Events handed to a subscriber.
+pub const MESSAGING_SENT: &str = "messaging_client_sent_messages_total";
+/// Events received.
+pub const MESSAGING_CONSUMED: &str = "messaging_client_consumed_messages_total";
+/// Duration of handling one event.
+pub const MESSAGING_PROCESS: &str = "messaging_process_duration_seconds";
+/// Orders that reached an end. `outcome`: `confirmed`, or the reason they were cancelled for.
+pub const ORDERS: &str = "shop_orders_total";
+/// Money taken for confirmed orders.
+pub const REVENUE: &str = "shop_revenue_minor_total";
+/// State of the breaker towards a peer's replica.
+pub const BREAKER_STATE: &str = "shop_circuit_breaker_state";
+/// Attempts beyond the first.
+pub const RETRIES: &str = "shop_client_retries_total";
+/// Requests refused to protect the service.
+pub const SHED: &str = "shop_requests_shed_total";
+/// Events waiting in the outbox.
+pub const OUTBOX_PENDING: &str = "shop_outbox_pending";
+/// 1 while a fault is in force.
+pub const FAULT_ACTIVE: &str = "chaos_fault_active";
+/// Requests that a fault touched.
+pub const FAULT_HITS: &str = "chaos_fault_hits_total";
+
+/// Name and help text of every metric.
+pub const HELP: &[(&str, &str)] = &[
+    (HTTP_SERVER_DURATION, "Duration of inbound requests"),
+    (HTTP_SERVER_ACTIVE, "Requests being served"),
+    (HTTP_CLIENT_DURATION, "Duration of each outbound attempt"),
+    (DB_DURATION, "Duration of database operations"),
+    (MESSAGING_SENT, "Events handed to a subscriber"),
+    (MESSAGING_CONSUMED, "Events received"),
+    (MESSAGING_PROCESS, "Duration of handling one event"),
+    (ORDERS, "Orders that reached an end, by outcome"),
+    (REVENUE, "Money taken for confirmed orders, in minor units"),
+    (
+        BREAKER_STATE,
+        "Breaker towards a peer's replica: 0 closed, 1 half-open, 2 open",
+    ),
+    (RETRIES, "Attempts beyond the first"),
+    (SHED, "Requests refused to protect the service"),
+    (OUTBOX_PENDING, "Events waiting in the outbox"),
+    (FAULT_ACTIVE, "1 while a fault is in force"),
+    (FAULT_HITS, "Requests that a fault touched"),
+];
+
+/// Seconds. The convention's own buckets begin at 5 ms; on one machine most requests are faster than that.
+const HTTP_BUCKETS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
+    7.5, 10.0,
+];
+/// Seconds, from the convention for database clients, with two finer ones for SQLite.
+const DB_BUCKETS: &[f64] = &[
+    0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0,
+];
+
+/// The buckets of a histogram, in seconds.
+pub fn buckets(name: &str) -> &'static [f64] {
+    if name == DB_DURATION {
+        DB_BUCKETS
+    } else {
+        HTTP_BUCKETS
+    }
+}

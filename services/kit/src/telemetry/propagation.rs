@@ -1,0 +1,67 @@
+//! W3C trace context and baggage in and out of headers and events.
+
+use std::collections::HashMap;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::Context;
+use opentelemetry::propagation::{
+    Extractor, Injector, TextMapCompositePropagator, TextMapPropagator,
+};
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use shop_contract::headers::TRACEPARENT;
+
+/// What a caller sent along.
+pub fn extract(headers: &HeaderMap) -> Context {
+    propagator().extract(&Headers(headers))
+}
+
+/// Sends the context along.
+pub fn inject(context: &Context, headers: &mut HeaderMap) {
+    propagator().inject_context(context, &mut HeadersMut(headers));
+}
+
+/// The `traceparent` of a context, to be stored with an event.
+pub fn traceparent(context: &Context) -> Option<String> {
+    let mut carrier = HashMap::new();
+    TraceContextPropagator::new().inject_context(context, &mut carrier);
+    carrier.remove(TRACEPARENT)
+}
+
+/// The context of a stored `traceparent`.
+pub fn from_traceparent(traceparent: Option<&str>) -> Context {
+    let carrier: HashMap<String, String> = traceparent
+        .map(|t| (TRACEPARENT.to_owned(), t.to_owned()))
+        .into_iter()
+        .collect();
+    TraceContextPropagator::new().extract(&carrier)
+}
+
+fn propagator() -> TextMapCompositePropagator {
+    TextMapCompositePropagator::new(vec![
+        Box::new(TraceContextPropagator::new()),
+        Box::new(BaggagePropagator::new()),
+    ])
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|v| v.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+struct HeadersMut<'a>(&'a mut HeaderMap);
+
+impl Injector for HeadersMut<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        let name = HeaderName::from_bytes(key.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
+            self.0.insert(name, value);
+        }
+    }
+}

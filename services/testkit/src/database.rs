@@ -1,0 +1,86 @@
+//! A database for each test: a SQLite file by default, one on a PostgreSQL server when a URL of one is given.
+//!
+//! The name on the server comes from the folder, as the file's does, so a test that opens its folder again, as after
+//! a restart or as a second replica, meets what it left there. Nothing is dropped: who starts the server throws it
+//! away, see `.ci/postgres`.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use shop_contract::Role;
+use shop_kit::store::sqlite_url;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+/// The environment variable with the server, without a database: `postgres://user@127.0.0.1:5432`.
+const SERVER: &str = "DOORBUSTER_TEST_POSTGRES";
+
+/// The URL of a service's database, which exists when this returns.
+pub(crate) fn url(role: Role, folder: &Path) -> String {
+    match std::env::var(SERVER) {
+        // A gateway keeps nothing.
+        Ok(server) if role != Role::Gateway => on_server(server, role, folder),
+        _ => sqlite_url(&folder.join(format!("{role}.db"))),
+    }
+}
+
+fn on_server(server: String, role: Role, folder: &Path) -> String {
+    let name = name(role, folder);
+    let url = format!("{server}/{name}");
+    // A configuration is made without waiting, and a runtime cannot be blocked on within another one: hence a thread.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(create(&server, &name));
+    })
+    .join()
+    .unwrap();
+    url
+}
+
+/// Short enough for PostgreSQL, which cuts names after 63 bytes, and in no need of quotes.
+fn name(role: Role, folder: &Path) -> String {
+    let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
+    let hex: String = digest[..16].iter().map(|b| format!("{b:02x}")).collect();
+    format!("{role}_{hex}")
+}
+
+async fn create(server: &str, name: &str) {
+    let mut connection = PgConnection::connect(&format!("{server}/postgres"))
+        .await
+        .unwrap_or_else(|e| panic!("{SERVER}={server}: {e}"));
+    let there = sqlx::query_scalar::<_, bool>(
+        "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)",
+    )
+    .bind(name)
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    if !there {
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    connection.close().await.unwrap();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_database_per_role_and_shares_it_with_no_other() {
+        let (one, other) = (Path::new("/tmp/one"), Path::new("/tmp/other"));
+        assert_eq!(name(Role::Order, one), name(Role::Order, one));
+        assert_ne!(name(Role::Order, one), name(Role::Order, other));
+        assert_ne!(name(Role::Order, one), name(Role::User, one));
+    }
+
+    #[test]
+    fn names_need_no_quotes() {
+        let name = name(Role::Notification, Path::new("/tmp/.tmpA b\"ü"));
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        assert!(name.len() < 64 && name.chars().all(plain), "{name}");
+    }
+}
