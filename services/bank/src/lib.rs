@@ -1,0 +1,60 @@
+//! The bank: an outside party, with the manners of one. It is slow, it declines, and it does its work before it says
+//! so: whoever hangs up while waiting for the answer has been charged all the same.
+//!
+//! It knows neither shoppers nor orders and asks nobody who they are; what a merchant sends twice under one key it
+//! does once. How it behaves is told by [`BankManners`] and decided by [`manners`] from seed and key alone, so that
+//! the same run meets the same bank.
+//!
+//! Read `migrations/` first, then [`charge`] for what can be asked for, [`manners`], [`store`] for the SQL and
+//! [`api`] for the paths.
+
+pub mod api;
+pub mod charge;
+pub mod manners;
+pub mod store;
+
+use std::sync::Arc;
+
+use shop_kit::Kit;
+use shop_kit::config::ServiceConfig;
+use shop_kit::service::{self, ServeError, Service};
+use shop_kit::store::Store;
+use sqlx::migrate::Migrator;
+use tokio_util::sync::CancellationToken;
+
+pub use manners::BankManners;
+use store::Charges;
+
+pub use api::router;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Opens the bank's books.
+///
+/// # Errors
+/// A database that does not work.
+pub async fn open(kit: &Kit) -> Result<Charges, ServeError> {
+    let url = &kit.config().database_url;
+    let store = Store::open(url, &MIGRATIONS, kit.metrics().clone()).await?;
+    Ok(Charges::new(store))
+}
+
+/// Serves until `shutdown`, with the usual manners.
+///
+/// # Errors
+/// An address or a database that does not work.
+pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let kit = Kit::new(config);
+    let charges = open(&kit).await?;
+    let held = charges.clone();
+    let service = Service {
+        store: Some(charges.store().clone()),
+        routes: router(&kit, charges, BankManners::default()),
+        audit: Arc::new(move || {
+            let held = held.clone();
+            Box::pin(async move { Ok(held.audit().await?) })
+        }),
+        workers: Vec::new(),
+    };
+    service::run(kit, service, shutdown).await
+}

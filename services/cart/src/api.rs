@@ -1,0 +1,120 @@
+//! The cart service's paths.
+
+use axum::extract::{FromRef, Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use shop_contract::Role;
+use shop_contract::cart::{Cart, CartItem, SetQuantity};
+use shop_contract::events::{Envelope, Event};
+use shop_contract::product::Product;
+use shop_kit::auth::{Caller, Service};
+use shop_kit::client::Call;
+use shop_kit::context::Context;
+use shop_kit::problem::{ApiError, Body};
+use shop_kit::{Kit, events, server};
+
+use crate::cart::{self, Refusal};
+use crate::store::{CartError, Carts};
+
+#[derive(Clone)]
+struct App {
+    kit: Kit,
+    carts: Carts,
+}
+
+impl FromRef<App> for Kit {
+    fn from_ref(app: &App) -> Kit {
+        app.kit.clone()
+    }
+}
+
+/// The API, with the server stack around it.
+pub fn router(kit: &Kit, carts: Carts) -> Router {
+    let app = App {
+        kit: kit.clone(),
+        carts,
+    };
+    let routes = Router::new()
+        .route("/cart", get(one))
+        .route("/cart/items/{product_id}", put(set).delete(remove))
+        .route("/events", post(event))
+        .with_state(app);
+    server::stack(kit, routes)
+}
+
+async fn one(State(app): State<App>, Caller(caller): Caller) -> Result<Json<Cart>, ApiError> {
+    Ok(Json(app.carts.of(&caller.sub).await?))
+}
+
+async fn set(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    context: Context,
+    Path(product_id): Path<String>,
+    Body(SetQuantity { quantity }): Body<SetQuantity>,
+) -> Result<Json<Cart>, ApiError> {
+    cart::check(quantity)?;
+    let product = app.product(&product_id, &context).await?;
+    let item = CartItem {
+        product_id: product.id,
+        title: product.title,
+        quantity,
+        unit_price: product.price,
+    };
+    Ok(Json(app.carts.set(&caller.sub, &item).await?))
+}
+
+async fn remove(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    Path(product_id): Path<String>,
+) -> Result<Json<Cart>, ApiError> {
+    Ok(Json(app.carts.remove(&caller.sub, &product_id).await?))
+}
+
+async fn event(
+    State(app): State<App>,
+    _: Service,
+    Body(envelope): Body<Envelope>,
+) -> Result<StatusCode, ApiError> {
+    match &envelope.event {
+        Event::OrderConfirmed(order) => {
+            let act = app.carts.bought(&envelope.id, order);
+            events::receive(&app.kit, &envelope, act).await
+        }
+        // What was not bought is still wanted.
+        Event::OrderCancelled(_) => Ok(StatusCode::NO_CONTENT),
+    }
+}
+
+impl App {
+    /// The product as the shopper is shown it: 404 where there is none, 503 where nobody can say.
+    async fn product(&self, id: &str, context: &Context) -> Result<Product, ApiError> {
+        let unknown = || ApiError::not_found("product");
+        if !cart::is_product_id(id) {
+            return Err(unknown());
+        }
+        let call = Call::get("/products/{id}", format!("/products/{id}"));
+        let answer = self.kit.call(Role::Product, call, context).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Err(unknown());
+        }
+        Ok(answer.ok(Role::Product)?)
+    }
+}
+
+impl From<CartError> for ApiError {
+    fn from(e: CartError) -> Self {
+        match e {
+            CartError::Store(e) => e.into(),
+            CartError::Refused(r) => r.into(),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(r: Refusal) -> Self {
+        ApiError::invalid(r.to_string())
+    }
+}

@@ -1,0 +1,216 @@
+//! Passing requests on.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, StatusCode};
+use axum::middleware;
+use axum::response::Response;
+use axum::routing::{MethodRouter, on};
+use bytes::Bytes;
+use governor::clock::Clock;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use metrics::counter;
+use shop_contract::headers::IDEMPOTENCY_KEY;
+use shop_kit::auth::bearer;
+use shop_kit::client::{Answer, Call};
+use shop_kit::context::Context;
+use shop_kit::problem::ApiError;
+use shop_kit::telemetry::names;
+use shop_kit::{Kit, server};
+
+use crate::rate_limit::{Client, RateLimits};
+use crate::request_id::{self, REQUEST_ID};
+use crate::routes::{Route, TABLE};
+
+/// What is passed on to the services. Everything else stays outside, above all headers that only services may set.
+const INWARD: [HeaderName; 5] = [
+    AUTHORIZATION,
+    CONTENT_TYPE,
+    ACCEPT,
+    HeaderName::from_static(IDEMPOTENCY_KEY),
+    REQUEST_ID,
+];
+/// What is passed back.
+const OUTWARD: [HeaderName; 4] = [CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER];
+/// The largest body that is passed on.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Why a request was refused, beside the reasons of the server stack.
+const RATE_LIMITED: &str = "rate_limited";
+
+/// The API, with the server stack around it.
+pub fn router<C>(kit: &Kit, limits: &Arc<RateLimits<C>>) -> Router
+where
+    C: Clock + Send + Sync + 'static,
+{
+    count_refusals(kit, 0);
+    let mut routes = Router::new();
+    for route in TABLE {
+        routes = routes.route(route.template, pass(kit, limits, route));
+    }
+    // Outside of the stack, whose span and log tell the id.
+    server::stack(kit, routes).layer(middleware::from_fn(request_id::carry))
+}
+
+fn pass<C>(kit: &Kit, limits: &Arc<RateLimits<C>>, route: &'static Route) -> MethodRouter
+where
+    C: Clock + Send + Sync + 'static,
+{
+    let (kit, limits) = (kit.clone(), Arc::clone(limits));
+    on(route.method, move |context: Context, request: Request| {
+        let (kit, limits) = (kit.clone(), Arc::clone(&limits));
+        async move {
+            let (head, body) = request.into_parts();
+            admit(&kit, &limits, route, &head).await?;
+            forward(&kit, route, &context, head, body).await
+        }
+    })
+}
+
+/// Lets in whoever shows what the route asks for and does not ask too often.
+async fn admit<C: Clock>(
+    kit: &Kit,
+    limits: &RateLimits<C>,
+    route: &Route,
+    head: &Parts,
+) -> Result<(), ApiError> {
+    // A token that is not needed is not looked at: whoever wants to be counted by address can leave it out anyway,
+    // and browsing must not wait for the keys of a user service that is down.
+    let subject = if route.needs_token {
+        subject(kit, head).await.map(Some)
+    } else {
+        Ok(None)
+    };
+    // Those who guess at tokens are counted like everyone without one.
+    let (client, shown) = match subject {
+        Ok(Some(subject)) => (Client::Subject(subject), Ok(())),
+        Ok(None) => (Client::at(address(head)), Ok(())),
+        Err(refused) => (Client::at(address(head)), Err(refused)),
+    };
+    if let Err(soon) = limits.admit(&client) {
+        count_refusals(kit, 1);
+        return Err(ApiError::rate_limited(soon.wait));
+    }
+    shown
+}
+
+async fn subject(kit: &Kit, head: &Parts) -> Result<String, ApiError> {
+    let token = bearer(&head.headers)
+        .ok_or_else(|| ApiError::unauthorized("there is no `Authorization: Bearer` header"))?;
+    Ok(kit.verify(token).await?.sub)
+}
+
+/// Where the request came from. Headers that claim to know better are not asked: anyone can write them. Without a
+/// socket (a test), everyone is at the same place.
+fn address(head: &Parts) -> IpAddr {
+    head.extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip())
+}
+
+fn count_refusals(kit: &Kit, refusals: u64) {
+    kit.metrics()
+        .record(|| counter!(names::SHED, "reason" => RATE_LIMITED).increment(refusals));
+}
+
+async fn forward(
+    kit: &Kit,
+    route: &'static Route,
+    context: &Context,
+    head: Parts,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let body = read(body, kit.default_time()).await?;
+    let path = head
+        .uri
+        .path_and_query()
+        .map_or_else(|| head.uri.path(), |p| p.as_str());
+    let mut call = Call::new(head.method, route.template, path)
+        .body(body)
+        .per_try(route.per_try);
+    for name in INWARD {
+        if let Some(value) = head.headers.get(&name) {
+            call = call.header(name, value.clone());
+        }
+    }
+    let keyed = route.knows_keys && head.headers.contains_key(IDEMPOTENCY_KEY);
+    if route.repeatable || keyed {
+        call = call.repeatable();
+    }
+    let answer = kit.call(route.service, call, context).await?;
+    Ok(outward(answer))
+}
+
+/// All of the body. The deadline alone would not do: callers may set it, and it can be switched off.
+async fn read(body: Body, time: Duration) -> Result<Bytes, ApiError> {
+    let whole = Limited::new(body, MAX_BODY_BYTES).collect();
+    match tokio::time::timeout(time, whole).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(e)) if e.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(e)) => Err(ApiError::bad_request(format!("the body broke off: {e}"))),
+        Err(_) => Err(ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too-slow",
+            "The body did not arrive in time",
+        )),
+    }
+}
+
+fn outward(answer: Answer) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = answer.status;
+    for name in OUTWARD {
+        if let Some(value) = answer.headers.get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response
+}
+
+fn too_large() -> ApiError {
+    ApiError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too-large",
+        "The body is too large",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use axum::body::HttpBody;
+    use axum::response::IntoResponse;
+
+    use super::*;
+
+    struct NeverComes;
+
+    impl HttpBody for NeverComes {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_comes_is_given_up() {
+        let refused = read(Body::new(NeverComes), Duration::from_millis(1)).await;
+        let answer = refused.unwrap_err().into_response();
+        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+    }
+}

@@ -1,0 +1,55 @@
+//! `docs/gateway.md` says what the gateway does.
+
+use axum::routing::MethodFilter;
+use shop_gateway::Limits;
+use shop_gateway::routes::TABLE;
+
+const PAGE: &str = include_str!("../../../docs/gateway.md");
+
+#[test]
+fn the_page_lists_the_public_routes_and_no_others() {
+    let told: Vec<&str> = PAGE
+        .lines()
+        .skip_while(|l| *l != "## Public routes")
+        .skip_while(|l| !l.starts_with("|---"))
+        .skip(1)
+        .take_while(|l| l.starts_with('|'))
+        .collect();
+    let kept: Vec<String> = TABLE
+        .iter()
+        .map(|route| {
+            let method = [
+                (MethodFilter::GET, "GET"),
+                (MethodFilter::POST, "POST"),
+                (MethodFilter::PUT, "PUT"),
+                (MethodFilter::DELETE, "DELETE"),
+            ]
+            .into_iter()
+            .find_map(|(filter, name)| (filter == route.method).then_some(name))
+            .expect("a method that this test knows");
+            let token = if route.needs_token { " needed" } else { "" };
+            format!(
+                "| {method} | `{}` | {} |{token} |",
+                route.template, route.service
+            )
+        })
+        .collect();
+    assert_eq!(told, kept);
+}
+
+#[test]
+fn the_page_tells_the_default_limits() {
+    let Limits {
+        per_subject,
+        per_address,
+    } = Limits::default();
+    let subject = format!(
+        "| {} a second, {} at once |",
+        per_subject.per_second, per_subject.burst
+    );
+    assert!(PAGE.contains(&subject), "{subject}");
+    // With a thousands separator, as people read it.
+    let rate = per_address.per_second.get();
+    let address = format!("| {},{:03} a second |", rate / 1000, rate % 1000);
+    assert!(PAGE.contains(&address), "{address}");
+}

@@ -1,0 +1,60 @@
+//! The inventory service: how many there are, and for which order they are held.
+//!
+//! An order's stock is first *held*, then *committed* (the goods leave) or *released* (they go back). Each of the
+//! three may be asked for any number of times and happens once, because the order's id is the reservation's id.
+//! A release also stands for a reservation that never came: should its request arrive late, it finds the door shut.
+//!
+//! Read `migrations/` first, then [`reservation`] for the rules, [`store`] for their SQL, [`api`] for the paths.
+
+pub mod api;
+pub mod reservation;
+pub mod store;
+
+use std::sync::Arc;
+
+use shop_kit::Kit;
+use shop_kit::config::ServiceConfig;
+use shop_kit::service::{self, ServeError, Service};
+use shop_kit::store::Store;
+use sqlx::migrate::Migrator;
+use tokio_util::sync::CancellationToken;
+
+use store::Inventory;
+
+pub use api::router;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Opens the inventory of a shop and stocks it where it is new.
+///
+/// # Errors
+/// A database that does not work.
+pub async fn open(kit: &Kit) -> Result<Inventory, ServeError> {
+    let config = kit.config();
+    let store = Store::open(&config.database_url, &MIGRATIONS, kit.metrics().clone()).await?;
+    let inventory = Inventory::new(store);
+    inventory
+        .seed(config.shop.products, config.shop.stock)
+        .await?;
+    Ok(inventory)
+}
+
+/// Serves until `shutdown`.
+///
+/// # Errors
+/// An address or a database that does not work.
+pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let kit = Kit::new(config);
+    let inventory = open(&kit).await?;
+    let held = inventory.clone();
+    let service = Service {
+        routes: router(&kit, inventory.clone()),
+        audit: Arc::new(move || {
+            let held = held.clone();
+            Box::pin(async move { Ok(held.audit().await?) })
+        }),
+        store: Some(inventory.store().clone()),
+        workers: Vec::new(),
+    };
+    service::run(kit, service, shutdown).await
+}

@@ -1,0 +1,301 @@
+//! The inventory's SQL. Each method is one whole transaction.
+
+use shop_contract::audit::AuditLine;
+use shop_contract::inventory::{NewReservation, Reservation, ReservationStatus, Stock};
+use shop_contract::product::seeded_id;
+use shop_kit::clock::unix_ms;
+use shop_kit::store::{Store, StoreError, word};
+use sqlx::{AnyConnection, Row};
+
+use crate::reservation::{Refusal, moves, pieces};
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum InventoryError {
+    /// The rules say no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The database does.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for InventoryError {
+    fn from(e: sqlx::Error) -> Self {
+        Self::Store(e.into())
+    }
+}
+
+/// Rows of one seeding statement.
+const SEED_ROWS: usize = 500;
+
+/// Stock and reservations.
+#[derive(Clone)]
+pub struct Inventory {
+    store: Store,
+}
+
+impl Inventory {
+    /// Over an open database.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Stocks a new shop: `each` pieces of products 1 to `products`. Does nothing to a product that has stock.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn seed(&self, products: u64, each: u32) -> Result<(), StoreError> {
+        let mut transaction = self.store.begin().await?;
+        let row = sqlx::query("SELECT COUNT(*) AS n FROM stock")
+            .fetch_one(&mut *transaction)
+            .await?;
+        if row.try_get::<i64, _>("n")? >= products as i64 {
+            return Ok(());
+        }
+        let numbers: Vec<u64> = (1..=products).collect();
+        for chunk in numbers.chunks(SEED_ROWS) {
+            // Nothing here comes from outside, so it can stand in the text; binding each value would take longer.
+            let row = |n: &u64| format!("('{}', {each}, {each}, 0, 0)", seeded_id(*n));
+            let rows: Vec<String> = chunk.iter().map(row).collect();
+            let sql = format!(
+                "INSERT INTO stock (product_id, initial, available, reserved, committed)
+                 VALUES {} ON CONFLICT DO NOTHING",
+                rows.join(", ")
+            );
+            sqlx::query(sqlx::AssertSqlSafe(sql))
+                .persistent(false)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// How many of a product can be reserved.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn stock(&self, product_id: &str) -> Result<Option<Stock>, StoreError> {
+        let work = async {
+            let row = sqlx::query("SELECT available FROM stock WHERE product_id = $1")
+                .bind(product_id)
+                .fetch_optional(self.store.reader())
+                .await?;
+            row.map(|r| {
+                Ok(Stock {
+                    product_id: product_id.to_owned(),
+                    available: r.try_get("available")?,
+                })
+            })
+            .transpose()
+        };
+        self.store.operation("select", "stock", work).await
+    }
+
+    /// Holds stock: all of it or nothing. Gives where it stands, and whether it was held now or before.
+    ///
+    /// # Errors
+    /// Not enough stock, released before, or the database's.
+    pub async fn reserve(
+        &self,
+        new: &NewReservation,
+    ) -> Result<(ReservationStatus, bool), InventoryError> {
+        let work = async {
+            let pieces = pieces(&new.items)?;
+            let mut t = self.store.begin().await?;
+            // First of all the key: of two requests with the same id one waits here and then finds the row.
+            if !insert(&mut t, &new.id, ReservationStatus::Held).await? {
+                let found = status(&mut t, &new.id).await?;
+                moves(found, ReservationStatus::Held)?;
+                return Ok((found.unwrap_or(ReservationStatus::Held), false));
+            }
+            for (product_id, quantity) in pieces {
+                let done = sqlx::query(
+                    "UPDATE stock SET available = available - $1, reserved = reserved + $1
+                     WHERE product_id = $2 AND available >= $1",
+                )
+                .bind(i64::from(quantity))
+                .bind(product_id)
+                .execute(&mut *t)
+                .await?;
+                if done.rows_affected() == 0 {
+                    return Err(Refusal::OutOfStock(product_id.to_owned()).into());
+                }
+                sqlx::query(
+                    "INSERT INTO reservation_items (reservation_id, product_id, quantity)
+                     VALUES ($1, $2, $3)",
+                )
+                .bind(&new.id)
+                .bind(product_id)
+                .bind(i64::from(quantity))
+                .execute(&mut *t)
+                .await?;
+            }
+            t.commit().await?;
+            Ok((ReservationStatus::Held, true))
+        };
+        self.store.operation("reserve", "reservations", work).await
+    }
+
+    /// The goods leave.
+    ///
+    /// # Errors
+    /// Unknown, released, or the database's.
+    pub async fn commit(&self, id: &str) -> Result<Reservation, InventoryError> {
+        let work = self.settle(
+            id,
+            ReservationStatus::Committed,
+            "UPDATE stock SET reserved = reserved - $1, committed = committed + $1
+             WHERE product_id = $2",
+        );
+        self.store.operation("commit", "reservations", work).await
+    }
+
+    /// The goods go back. An id that is not known yet is shut for good.
+    ///
+    /// # Errors
+    /// Committed, or the database's.
+    pub async fn release(&self, id: &str) -> Result<Reservation, InventoryError> {
+        let work = self.settle(
+            id,
+            ReservationStatus::Released,
+            "UPDATE stock SET reserved = reserved - $1, available = available + $1
+             WHERE product_id = $2",
+        );
+        self.store.operation("release", "reservations", work).await
+    }
+
+    async fn settle(
+        &self,
+        id: &str,
+        wanted: ReservationStatus,
+        move_pieces: &'static str,
+    ) -> Result<Reservation, InventoryError> {
+        let mut t = self.store.begin().await?;
+        let mut found = lock(&mut t, id).await?;
+        if found.is_none() && wanted == ReservationStatus::Released {
+            if insert(&mut t, id, wanted).await? {
+                t.commit().await?;
+                return Ok(Reservation {
+                    id: id.to_owned(),
+                    status: wanted,
+                });
+            }
+            // Somebody reserved, or released, while we waited for the key: look again at what stands there now.
+            found = lock(&mut t, id).await?;
+        }
+        if moves(found, wanted)? {
+            sqlx::query("UPDATE reservations SET status = $1, updated_at_ms = $2 WHERE id = $3")
+                .bind(wanted.name())
+                .bind(unix_ms())
+                .bind(id)
+                .execute(&mut *t)
+                .await?;
+            let items = sqlx::query(
+                "SELECT product_id, quantity FROM reservation_items
+                 WHERE reservation_id = $1 ORDER BY product_id",
+            )
+            .bind(id)
+            .fetch_all(&mut *t)
+            .await?;
+            for item in items {
+                sqlx::query(move_pieces)
+                    .bind(item.try_get::<i64, _>("quantity")?)
+                    .bind(item.try_get::<String, _>("product_id")?)
+                    .execute(&mut *t)
+                    .await?;
+            }
+            t.commit().await?;
+        }
+        Ok(Reservation {
+            id: id.to_owned(),
+            status: wanted,
+        })
+    }
+
+    /// All that is held, for the audit: every reservation, and the sums of the stock.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn audit(&self) -> Result<Vec<AuditLine>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT r.id, r.status, CAST(COALESCE(SUM(i.quantity), 0) AS BIGINT) AS pieces
+             FROM reservations r LEFT JOIN reservation_items i ON i.reservation_id = r.id
+             GROUP BY r.id, r.status ORDER BY r.id",
+        )
+        .fetch_all(self.store.reader())
+        .await?;
+        let mut lines = Vec::with_capacity(rows.len() + 1);
+        for row in rows {
+            let status: String = row.try_get("status")?;
+            lines.push(AuditLine::Reservation {
+                id: row.try_get("id")?,
+                status: word(&status)?,
+                pieces: row.try_get("pieces")?,
+            });
+        }
+        let sums = sqlx::query(
+            "SELECT CAST(COALESCE(SUM(initial), 0) AS BIGINT) AS initial,
+                    CAST(COALESCE(SUM(available), 0) AS BIGINT) AS available,
+                    CAST(COALESCE(SUM(reserved), 0) AS BIGINT) AS reserved,
+                    CAST(COALESCE(SUM(committed), 0) AS BIGINT) AS committed,
+                    CAST(COALESCE(SUM(CASE WHEN initial <> available + reserved + committed
+                        THEN 1 ELSE 0 END), 0) AS BIGINT) AS contradictions
+             FROM stock",
+        )
+        .fetch_one(self.store.reader())
+        .await?;
+        lines.push(AuditLine::Stock {
+            initial: sums.try_get("initial")?,
+            available: sums.try_get("available")?,
+            reserved: sums.try_get("reserved")?,
+            committed: sums.try_get("committed")?,
+            contradictions: sums.try_get("contradictions")?,
+        });
+        Ok(lines)
+    }
+}
+
+/// Inserts a reservation; false when the id is there already.
+async fn insert(
+    t: &mut AnyConnection,
+    id: &str,
+    status: ReservationStatus,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "INSERT INTO reservations (id, status, updated_at_ms) VALUES ($1, $2, $3)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(id)
+    .bind(status.name())
+    .bind(unix_ms())
+    .execute(t)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+async fn status(t: &mut AnyConnection, id: &str) -> Result<Option<ReservationStatus>, StoreError> {
+    let row = sqlx::query("SELECT status FROM reservations WHERE id = $1")
+        .bind(id)
+        .fetch_optional(t)
+        .await?;
+    row.map(|r| word(&r.try_get::<String, _>("status")?))
+        .transpose()
+}
+
+/// The status, with the row locked against others until the transaction ends. An update that changes nothing locks
+/// on both databases; `FOR UPDATE` exists on one only.
+async fn lock(t: &mut AnyConnection, id: &str) -> Result<Option<ReservationStatus>, StoreError> {
+    let row = sqlx::query("UPDATE reservations SET status = status WHERE id = $1 RETURNING status")
+        .bind(id)
+        .fetch_optional(t)
+        .await?;
+    row.map(|r| word(&r.try_get::<String, _>("status")?))
+        .transpose()
+}

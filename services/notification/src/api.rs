@@ -1,0 +1,76 @@
+//! The notifications' paths.
+
+use axum::extract::{FromRef, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use shop_contract::events::Envelope;
+use shop_contract::notification::{NewNotification, NotificationList};
+use shop_kit::auth::{Caller, Service};
+use shop_kit::problem::{ApiError, Body};
+use shop_kit::{Kit, events, server};
+
+use crate::message::Message;
+use crate::store::Notifications;
+
+#[derive(Clone)]
+struct App {
+    kit: Kit,
+    notifications: Notifications,
+}
+
+impl FromRef<App> for Kit {
+    fn from_ref(app: &App) -> Kit {
+        app.kit.clone()
+    }
+}
+
+/// The API, with the server stack around it.
+pub fn router(kit: &Kit, notifications: Notifications) -> Router {
+    let app = App {
+        kit: kit.clone(),
+        notifications,
+    };
+    let routes = Router::new()
+        .route("/notifications", get(list))
+        .route("/notifications/send", post(send))
+        .route("/events", post(take_event))
+        .with_state(app);
+    server::stack(kit, routes)
+}
+
+async fn list(
+    State(app): State<App>,
+    Caller(claims): Caller,
+) -> Result<Json<NotificationList>, ApiError> {
+    let items = app.notifications.of_user(&claims.sub).await?;
+    Ok(Json(NotificationList { items }))
+}
+
+async fn send(
+    State(app): State<App>,
+    _: Service,
+    Body(new): Body<NewNotification>,
+) -> Result<StatusCode, ApiError> {
+    if new.key.is_empty() || new.user_id.is_empty() || new.subject.is_empty() {
+        return Err(ApiError::invalid(
+            "`key`, `user_id` and `subject` are needed",
+        ));
+    }
+    let new = app.notifications.keep(&Message::direct(new)).await?;
+    Ok(if new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    })
+}
+
+async fn take_event(
+    State(app): State<App>,
+    _: Service,
+    Body(envelope): Body<Envelope>,
+) -> Result<StatusCode, ApiError> {
+    let message = Message::about_event(&envelope.event);
+    let work = app.notifications.take(&envelope.id, &message);
+    events::receive(&app.kit, &envelope, work).await
+}

@@ -1,0 +1,119 @@
+//! The notifications as their callers see them: the real router over a real database.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use shop_contract::Role;
+use shop_kit::Kit;
+use shop_testkit::{Identity, ask_get, ask_post, config};
+use tempfile::TempDir;
+
+struct Shop {
+    api: Router,
+    kit: Kit,
+    identity: Identity,
+    _folder: TempDir,
+}
+
+async fn shop() -> Shop {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = Identity::start().await;
+    let peers = BTreeMap::from([(Role::User, vec![identity.address.clone()])]);
+    let kit = Kit::new(config(Role::Notification, folder.path(), peers));
+    let notifications = shop_notification::open(&kit).await.unwrap();
+    Shop {
+        api: shop_notification::router(&kit, notifications),
+        kit,
+        identity,
+        _folder: folder,
+    }
+}
+
+fn confirmed(event_id: &str, order: &str) -> Value {
+    json!({
+        "id": event_id, "source": "order", "subject": order, "time_ms": 1,
+        "type": "order.confirmed",
+        "data": {
+            "order_id": order, "user_id": "u-1", "email": "u-1@shop.example",
+            "items": [{"product_id": "p-00001", "title": "Kettle", "quantity": 1,
+                       "unit_price": {"minor": 500, "currency": "EUR"}}],
+            "total": {"minor": 500, "currency": "EUR"}, "placed_at_ms": 1,
+        },
+    })
+}
+
+impl Shop {
+    async fn event(&self, event: Value) -> StatusCode {
+        ask_post("/events", event)
+            .as_service()
+            .send(&self.api)
+            .await
+            .0
+    }
+
+    async fn messages(&self, user: &str) -> Vec<Value> {
+        let token = self.identity.token(user);
+        let (_, list) = ask_get("/notifications")
+            .with_token(&token)
+            .send(&self.api)
+            .await;
+        list["items"].as_array().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_comes_twice_is_one_message() {
+    let shop = shop().await;
+    for _ in 0..2 {
+        assert_eq!(
+            shop.event(confirmed("e-1", "o-1")).await,
+            StatusCode::NO_CONTENT
+        );
+    }
+    // Another event about the same order, as after a replay of the order's history.
+    assert_eq!(
+        shop.event(confirmed("e-2", "o-1")).await,
+        StatusCode::NO_CONTENT
+    );
+    let messages = shop.messages("u-1").await;
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert_eq!(
+        messages[0]["subject"],
+        "Your order over 5.00 EUR is confirmed"
+    );
+    let metrics = shop.kit.metrics().render();
+    let seen = |outcome: &str| metrics.contains(&format!("outcome=\"{outcome}\""));
+    assert!(seen("done") && seen("duplicate"), "{metrics}");
+}
+
+#[tokio::test]
+async fn messages_are_seen_by_their_addressee_alone() {
+    let shop = shop().await;
+    shop.event(confirmed("e-1", "o-1")).await;
+    assert!(shop.messages("u-2").await.is_empty());
+    assert_eq!(
+        ask_get("/notifications").send(&shop.api).await.0,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn a_direct_message_is_sent_once_per_key_and_by_services_alone() {
+    let shop = shop().await;
+    let body =
+        json!({"key": "k", "user_id": "u-1", "email": "a@b", "subject": "Hello", "body": "…"});
+    let send = || ask_post("/notifications/send", body.clone());
+    assert_eq!(
+        send().as_service().send(&shop.api).await.0,
+        StatusCode::CREATED
+    );
+    assert_eq!(send().as_service().send(&shop.api).await.0, StatusCode::OK);
+    assert_eq!(send().send(&shop.api).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(shop.messages("u-1").await.len(), 1);
+}

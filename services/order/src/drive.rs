@@ -1,0 +1,240 @@
+//! What moves an order along its saga: in the request that placed it, and afterwards for whatever was left lying.
+
+use std::time::Duration;
+
+use metrics::counter;
+use shop_contract::Role;
+use shop_contract::events::{Envelope, Event, OrderCancelled, OrderConfirmed};
+use shop_contract::order::OrderStatus;
+use shop_kit::Kit;
+use shop_kit::clock::unix_ms;
+use shop_kit::events::{Relay, envelope};
+use shop_kit::store::StoreError;
+use shop_kit::telemetry::{names, propagation};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::order::{OrderEvent, OrderState};
+use crate::saga::{self, Said, Step};
+use crate::steps;
+use crate::store::{Appended, Orders};
+
+/// While a replica is at work on an order, others leave it alone for this long after its last sign of life. Short, so
+/// that a shopper whose replica died still gets an answer; should a slow replica be overtaken, both ask for the same
+/// steps under the same keys, and one of them loses the race to write down the answer.
+pub const LEASE: Duration = Duration::from_millis(1500);
+/// How often a lease is renewed while a step waits for its answer.
+const RENEW: Duration = Duration::from_millis(500);
+/// After a step without an answer, how long until it is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How often orders that were left lying are looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How many of them are taken up at once.
+const BATCH: i64 = 32;
+
+/// Who is told of an order's good end, and who of its bad one.
+const ON_CONFIRMED: &[Role] = &[Role::Notification, Role::Cart, Role::Product];
+const ON_CANCELLED: &[Role] = &[Role::Notification];
+
+/// Moves orders. Cloning shares.
+#[derive(Clone)]
+pub struct Driver {
+    kit: Kit,
+    orders: Orders,
+    relay: Relay,
+    under_way: TaskTracker,
+}
+
+impl Driver {
+    /// A driver over the orders of a shop.
+    pub fn new(kit: Kit, orders: Orders, relay: Relay) -> Self {
+        kit.metrics().record(|| {
+            for outcome in ["confirmed", "card-declined", "out-of-stock"] {
+                counter!(names::ORDERS, "outcome" => outcome).increment(0);
+            }
+            counter!(names::REVENUE, "currency" => shop_contract::money::CURRENCY).increment(0);
+        });
+        Self {
+            kit,
+            orders,
+            relay,
+            under_way: TaskTracker::new(),
+        }
+    }
+
+    /// The orders.
+    pub fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    /// The kit.
+    pub fn kit(&self) -> &Kit {
+        &self.kit
+    }
+
+    /// Moves an order as far as it goes, in a task of its own: it goes on when the request that began it is gone.
+    pub fn start(&self, order: OrderState) -> JoinHandle<Result<OrderState, StoreError>> {
+        let driver = self.clone();
+        let work = async move { driver.drive(order).await };
+        self.under_way.spawn(work.in_current_span())
+    }
+
+    /// Moves an order until it ends, or until a step has no answer.
+    async fn drive(&self, mut order: OrderState) -> Result<OrderState, StoreError> {
+        while let Some(step) = saga::next(&order) {
+            let said = self.perform(&order, &step).await?;
+            let Some(event) = saga::conclude(&step, said) else {
+                self.orders.lease(&order, unix_ms() + ms(PAUSE)).await?;
+                break;
+            };
+            if !self.append(&mut order, event, &step).await? {
+                break;
+            }
+        }
+        Ok(order)
+    }
+
+    /// Asks for a step, and keeps the order ours for as long as the answer takes: a bank that is slow must not be asked
+    /// by every replica at once.
+    async fn perform(&self, order: &OrderState, step: &Step) -> Result<Said, StoreError> {
+        let asked = steps::perform(&self.kit, order, step);
+        tokio::pin!(asked);
+        loop {
+            tokio::select! {
+                said = &mut asked => return Ok(said),
+                () = tokio::time::sleep(RENEW) => {
+                    self.orders.lease(order, unix_ms() + ms(LEASE)).await?;
+                }
+            }
+        }
+    }
+
+    /// Adds an event. False when another replica was faster: the order is then its to move.
+    async fn append(
+        &self,
+        order: &mut OrderState,
+        event: OrderEvent,
+        step: &Step,
+    ) -> Result<bool, StoreError> {
+        let mut after = order.clone();
+        after.apply(&event);
+        let (tell, whom) = told_of(&after, &event);
+        let lease_until = unix_ms() + ms(LEASE);
+        let appended = self
+            .orders
+            .append(
+                &after,
+                &event,
+                lease_until,
+                tell.as_ref().map(|t| (t, whom)),
+            )
+            .await?;
+        match appended {
+            Appended::Yes => *order = after,
+            Appended::Behind(newer) => {
+                tracing::info!(order = order.id(), ?step, "another replica moved the order");
+                *order = *newer;
+                return Ok(false);
+            }
+        }
+        if order.status.is_final() {
+            self.count(order);
+            self.relay.wake();
+        }
+        Ok(true)
+    }
+
+    fn count(&self, order: &OrderState) {
+        let confirmed = order.status == OrderStatus::Confirmed;
+        let outcome = match &order.reason {
+            Some(reason) if !confirmed => reason.clone(),
+            _ => "confirmed".to_owned(),
+        };
+        let total = &order.placed.total;
+        self.kit.metrics().record(|| {
+            counter!(names::ORDERS, "outcome" => outcome).increment(1);
+            if confirmed {
+                counter!(names::REVENUE, "currency" => total.currency.clone())
+                    .increment(total.minor.unsigned_abs());
+            }
+        });
+    }
+
+    /// Takes up orders that were left lying, until told to stop; then waits for those under way.
+    pub async fn recover(self, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            if let Err(e) = self.recover_batch().await {
+                tracing::warn!(error = %e, "orders left lying cannot be looked for");
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+        self.under_way.close();
+        self.under_way.wait().await;
+    }
+
+    /// One look: takes up what nobody works on, and sets it moving. Gives how many there were.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn recover_batch(&self) -> Result<usize, StoreError> {
+        let now = unix_ms();
+        let ids = self.orders.take_up(now, now + ms(LEASE), BATCH).await?;
+        for id in &ids {
+            let Some(order) = self.orders.load(id).await? else {
+                continue;
+            };
+            let span =
+                tracing::info_span!("recover", otel.name = "recover order", shop.order.id = id);
+            // What is done for an order late belongs to the trace in which it was placed.
+            let parent = propagation::from_traceparent(order.placed.traceparent.as_deref());
+            let _ = span.set_parent(parent);
+            tracing::info!(
+                order = id,
+                status = order.status.name(),
+                "taking up an order"
+            );
+            // Not waited for: one order that hangs must not hold up the others. Its lease keeps it from being taken
+            // up twice, and what goes wrong with it is found at the next look.
+            span.in_scope(|| self.start(order));
+        }
+        Ok(ids.len())
+    }
+}
+
+fn ms(duration: Duration) -> i64 {
+    duration.as_millis() as i64
+}
+
+/// The event that other services are told, where there is one.
+fn told_of(order: &OrderState, event: &OrderEvent) -> (Option<Envelope>, &'static [Role]) {
+    let placed = &order.placed;
+    let tell = |event| Some(envelope(Role::Order, &placed.order_id, event));
+    match event {
+        OrderEvent::Confirmed => {
+            let event = Event::OrderConfirmed(OrderConfirmed {
+                order_id: placed.order_id.clone(),
+                user_id: placed.user_id.clone(),
+                email: placed.email.clone(),
+                items: placed.items.clone(),
+                total: placed.total.clone(),
+                placed_at_ms: placed.at_ms,
+            });
+            (tell(event), ON_CONFIRMED)
+        }
+        OrderEvent::Cancelled => {
+            let event = Event::OrderCancelled(OrderCancelled {
+                order_id: placed.order_id.clone(),
+                user_id: placed.user_id.clone(),
+                reason: order.reason.clone().unwrap_or_default(),
+            });
+            (tell(event), ON_CANCELLED)
+        }
+        _ => (None, &[]),
+    }
+}

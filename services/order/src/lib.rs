@@ -1,0 +1,69 @@
+//! The order service: takes orders and sees each through to one of two ends.
+//!
+//! An order is written down as *placed* before anything else happens, together with its shopper's idempotency key.
+//! From there a saga moves it on, a step at a time: the stock is *reserved*, the card charged (*paid*), the stock
+//! committed (*confirmed*). A step that is refused turns the order round: it is *cancelling*, what was taken is
+//! given back, and it ends *cancelled*. A step without a clear answer leaves the order where it is; the same step is
+//! asked again under the same key, by this replica or another, until the answer is known.
+//!
+//! Read `migrations/` first. Then [`order`] and [`saga`] for the rules, which are pure; [`drive`] for what moves an
+//! order along them; [`steps`] for the calls; [`store`] for the SQL; [`api`] for the paths.
+
+pub mod api;
+pub mod drive;
+pub mod order;
+pub mod saga;
+pub mod steps;
+pub mod store;
+
+use std::sync::Arc;
+
+use shop_kit::Kit;
+use shop_kit::config::ServiceConfig;
+use shop_kit::events::Relay;
+use shop_kit::service::{self, ServeError, Service};
+use shop_kit::store::Store;
+use sqlx::migrate::Migrator;
+use tokio_util::sync::CancellationToken;
+
+use drive::Driver;
+use store::Orders;
+
+pub use api::router;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Opens the service's database.
+///
+/// # Errors
+/// A database that does not work.
+pub async fn open(kit: &Kit) -> Result<Orders, ServeError> {
+    let url = &kit.config().database_url;
+    let store = Store::open(url, &MIGRATIONS, kit.metrics().clone()).await?;
+    Ok(Orders::new(store))
+}
+
+/// Serves until `shutdown`.
+///
+/// # Errors
+/// An address or a database that does not work.
+pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let kit = Kit::new(config);
+    let orders = open(&kit).await?;
+    let relay = Relay::new(kit.clone(), orders.store().clone());
+    let driver = Driver::new(kit.clone(), orders.clone(), relay.clone());
+    let held = orders.clone();
+    let service = Service {
+        routes: router(&kit, driver.clone()),
+        audit: Arc::new(move || {
+            let held = held.clone();
+            Box::pin(async move { Ok(held.audit().await?) })
+        }),
+        store: Some(orders.store().clone()),
+        workers: vec![
+            Box::pin(relay.run(shutdown.clone())),
+            Box::pin(driver.recover(shutdown.clone())),
+        ],
+    };
+    service::run(kit, service, shutdown).await
+}

@@ -1,0 +1,197 @@
+//! The payments' paths, and the calls to the bank.
+
+use std::time::Duration;
+
+use axum::extract::{FromRef, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use shop_contract::Role;
+use shop_contract::bank::{Charge, NewCharge, is_card_token};
+use shop_contract::payment::{NewPayment, Payment, PaymentStatus};
+use shop_kit::Kit;
+use shop_kit::auth::{Caller, Service, idempotency_key};
+use shop_kit::client::{Call, CallError};
+use shop_kit::context::Context;
+use shop_kit::problem::{ApiError, Body};
+use shop_kit::server;
+
+use crate::payment::{BankSays, check};
+use crate::store::{Kept, Payments};
+
+/// The bank is slow by nature; giving up early would only turn slow answers into unknown ones.
+const BANK_PER_TRY: Duration = Duration::from_secs(3);
+
+#[derive(Clone)]
+struct App {
+    kit: Kit,
+    payments: Payments,
+}
+
+impl FromRef<App> for Kit {
+    fn from_ref(app: &App) -> Kit {
+        app.kit.clone()
+    }
+}
+
+/// The API, with the server stack around it.
+pub fn router(kit: &Kit, payments: Payments) -> Router {
+    let app = App {
+        kit: kit.clone(),
+        payments,
+    };
+    let routes = Router::new()
+        .route("/payments", post(pay))
+        .route("/payments/{id}", get(show))
+        .route("/payments/{id}/refund", post(refund))
+        .with_state(app);
+    server::stack(kit, routes)
+}
+
+async fn pay(
+    State(app): State<App>,
+    _: Service,
+    context: Context,
+    headers: HeaderMap,
+    Body(new): Body<NewPayment>,
+) -> Result<(StatusCode, Json<Payment>), ApiError> {
+    let key = idempotency_key(&headers)?;
+    check(&new).map_err(ApiError::invalid)?;
+    if !is_card_token(&new.card) {
+        return Err(ApiError::invalid(
+            "`card` must be the bank's token for a card",
+        ));
+    }
+    let kept = app.payments.begin(key, &new).await?;
+    if kept.payment.order_id != new.order_id || kept.payment.amount != new.amount {
+        return Err(key_reused());
+    }
+    let kept = match kept.payment.status {
+        PaymentStatus::Pending => charge(&app, &context, kept).await?,
+        _ => kept,
+    };
+    match kept.payment.status {
+        PaymentStatus::Captured | PaymentStatus::Refunded => {
+            Ok((StatusCode::CREATED, Json(kept.payment)))
+        }
+        PaymentStatus::Declined => Err(ApiError::new(
+            StatusCode::PAYMENT_REQUIRED,
+            "card-declined",
+            "The bank declined the card",
+        )
+        .order(&kept.payment.order_id)),
+        PaymentStatus::Pending => Err(bank_unavailable("the bank's answer is not known yet")),
+    }
+}
+
+/// Asks the bank under the payment's id, however often it was asked before.
+async fn charge(app: &App, context: &Context, kept: Kept) -> Result<Kept, ApiError> {
+    let Payment { id, amount, .. } = kept.payment.clone();
+    let body = NewCharge {
+        amount,
+        card: kept.card.clone(),
+        reference: id.clone(),
+    };
+    let call = Call::post("/charges", "/charges", &body)?
+        .key(&id)
+        .per_try(BANK_PER_TRY);
+    let answer = app
+        .kit
+        .call(Role::Bank, call, context)
+        .await
+        .map_err(no_answer)?;
+    let told: Option<Charge> = answer.json().ok();
+    let says = BankSays::of_answer(
+        answer.status.as_u16(),
+        told.as_ref().map(|c| c.status),
+        answer.problem().as_deref(),
+    );
+    let Some(to) = says.settles() else {
+        return Err(bank_unavailable(format!(
+            "the bank answered {}",
+            answer.status
+        )));
+    };
+    let charge_id = told.map(|c| c.id);
+    let settled = app
+        .payments
+        .settle(&id, PaymentStatus::Pending, to, charge_id.as_deref())
+        .await?;
+    settled.ok_or_else(|| ApiError::internal("a payment vanished while it was settled"))
+}
+
+async fn refund(
+    State(app): State<App>,
+    _: Service,
+    context: Context,
+    Path(id): Path<String>,
+) -> Result<Json<Payment>, ApiError> {
+    let kept = app.payments.find(&id).await?;
+    let kept = kept.ok_or_else(|| ApiError::not_found("payment"))?;
+    match (kept.payment.status, &kept.charge_id) {
+        (PaymentStatus::Refunded, _) => return Ok(Json(kept.payment)),
+        (PaymentStatus::Captured, Some(charge_id)) => {
+            let path = format!("/charges/{charge_id}/refund");
+            let call = Call::post("/charges/{id}/refund", path, &())?
+                .repeatable()
+                .per_try(BANK_PER_TRY);
+            let answer = app
+                .kit
+                .call(Role::Bank, call, &context)
+                .await
+                .map_err(no_answer)?;
+            if !answer.status.is_success() {
+                return Err(bank_unavailable(format!(
+                    "the bank answered {}",
+                    answer.status
+                )));
+            }
+        }
+        (status, _) => {
+            return Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "not-captured",
+                "Nothing was taken that could be given back",
+            )
+            .detail(format!("the payment is {}", status.name())));
+        }
+    }
+    let settled = app
+        .payments
+        .settle(&id, PaymentStatus::Captured, PaymentStatus::Refunded, None)
+        .await?;
+    settled
+        .map(|k| Json(k.payment))
+        .ok_or_else(|| ApiError::internal("a payment vanished while it was refunded"))
+}
+
+async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Payment>, ApiError> {
+    let kept = app.payments.find(&id).await?;
+    let kept = kept.ok_or_else(|| ApiError::not_found("payment"))?;
+    caller.owns(&kept.user_id, "payment")?;
+    Ok(Json(kept.payment))
+}
+
+/// What the bank refused for want of room stays marked as such, for nobody is to come back at once.
+fn no_answer(e: CallError) -> ApiError {
+    match e {
+        CallError::Shed(_) => e.into(),
+        other => bank_unavailable(other.to_string()),
+    }
+}
+
+fn bank_unavailable(detail: impl Into<String>) -> ApiError {
+    ApiError::unavailable("bank-unavailable", detail)
+}
+
+fn key_reused() -> ApiError {
+    ApiError::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "key-reused",
+        "This idempotency key stood for something else",
+    )
+}

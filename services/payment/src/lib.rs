@@ -1,0 +1,56 @@
+//! The payment service: takes money through the bank, once, and gives it back, once.
+//!
+//! The bank is slow, declines, and sometimes takes the money without saying so. A payment is therefore written down
+//! as *pending* before the bank is asked, and asked for again under the same key until the bank's answer is known.
+//! Nothing is ever concluded from silence.
+//!
+//! Read `migrations/` first, then [`payment`] for the rules, [`store`] for their SQL, [`api`] for the paths.
+
+pub mod api;
+pub mod payment;
+pub mod store;
+
+use std::sync::Arc;
+
+use shop_kit::Kit;
+use shop_kit::config::ServiceConfig;
+use shop_kit::service::{self, ServeError, Service};
+use shop_kit::store::Store;
+use sqlx::migrate::Migrator;
+use tokio_util::sync::CancellationToken;
+
+use store::Payments;
+
+pub use api::router;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Opens the service's database.
+///
+/// # Errors
+/// A database that does not work.
+pub async fn open(kit: &Kit) -> Result<Payments, ServeError> {
+    let url = &kit.config().database_url;
+    let store = Store::open(url, &MIGRATIONS, kit.metrics().clone()).await?;
+    Ok(Payments::new(store))
+}
+
+/// Serves until `shutdown`.
+///
+/// # Errors
+/// An address or a database that does not work.
+pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let kit = Kit::new(config);
+    let payments = open(&kit).await?;
+    let held = payments.clone();
+    let service = Service {
+        routes: router(&kit, payments.clone()),
+        audit: Arc::new(move || {
+            let held = held.clone();
+            Box::pin(async move { Ok(held.audit().await?) })
+        }),
+        store: Some(payments.store().clone()),
+        workers: Vec::new(),
+    };
+    service::run(kit, service, shutdown).await
+}

@@ -1,0 +1,169 @@
+//! The payments' SQL. Each method is one whole transaction.
+
+use shop_contract::Money;
+use shop_contract::audit::AuditLine;
+use shop_contract::payment::{NewPayment, Payment, PaymentStatus};
+use shop_kit::clock::unix_ms;
+use shop_kit::store::{Store, StoreError, word};
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+/// A payment with what only the service knows of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// As its owner sees it.
+    pub payment: Payment,
+    /// Who pays.
+    pub user_id: String,
+    /// The bank's token.
+    pub card: String,
+    /// The bank's id of the charge, once known.
+    pub charge_id: Option<String>,
+}
+
+/// The payments of the shop.
+#[derive(Clone)]
+pub struct Payments {
+    store: Store,
+}
+
+const COLUMNS: &str = "id, order_id, user_id, amount_minor, currency, card, status, charge_id";
+
+impl Payments {
+    /// Over an open database.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Writes a payment down as pending, or gives the one that the key stands for already.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn begin(&self, key: &str, new: &NewPayment) -> Result<Kept, StoreError> {
+        let work = async {
+            let now = unix_ms();
+            let mut t = self.store.begin().await?;
+            sqlx::query(
+                "INSERT INTO payments (id, key, order_id, user_id, amount_minor, currency, card,
+                     status, created_at_ms, updated_at_ms)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT DO NOTHING",
+            )
+            .bind(uuid::Uuid::now_v7().to_string())
+            .bind(key)
+            .bind(&new.order_id)
+            .bind(&new.user_id)
+            .bind(new.amount.minor)
+            .bind(&new.amount.currency)
+            .bind(&new.card)
+            .bind(PaymentStatus::Pending.name())
+            .bind(now)
+            .execute(&mut *t)
+            .await?;
+            let sql = format!("SELECT {COLUMNS} FROM payments WHERE key = $1");
+            let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+                .bind(key)
+                .fetch_one(&mut *t)
+                .await?;
+            t.commit().await?;
+            kept(&row)
+        };
+        self.store.operation("insert", "payments", work).await
+    }
+
+    /// Notes what the bank said. A payment that is settled already stays as it is; what stands then is given.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn settle(
+        &self,
+        id: &str,
+        from: PaymentStatus,
+        to: PaymentStatus,
+        charge_id: Option<&str>,
+    ) -> Result<Option<Kept>, StoreError> {
+        let work = async {
+            sqlx::query(
+                "UPDATE payments SET status = $1, charge_id = COALESCE($2, charge_id),
+                     updated_at_ms = $3 WHERE id = $4 AND status = $5",
+            )
+            .bind(to.name())
+            .bind(charge_id)
+            .bind(unix_ms())
+            .bind(id)
+            .bind(from.name())
+            .execute(self.store.writer())
+            .await?;
+            self.read(id).await
+        };
+        self.store.operation("update", "payments", work).await
+    }
+
+    /// One payment.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find(&self, id: &str) -> Result<Option<Kept>, StoreError> {
+        self.store
+            .operation("select", "payments", self.read(id))
+            .await
+    }
+
+    async fn read(&self, id: &str) -> Result<Option<Kept>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM payments WHERE id = $1");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(id)
+            .fetch_optional(self.store.reader())
+            .await?;
+        row.as_ref().map(kept).transpose()
+    }
+
+    /// All that is held, for the audit.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn audit(&self) -> Result<Vec<AuditLine>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM payments ORDER BY id");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .fetch_all(self.store.reader())
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let Payment {
+                    id,
+                    order_id,
+                    status,
+                    amount,
+                } = kept(row)?.payment;
+                Ok(AuditLine::Payment {
+                    id,
+                    order_id,
+                    status,
+                    amount_minor: amount.minor,
+                })
+            })
+            .collect()
+    }
+}
+
+fn kept(row: &AnyRow) -> Result<Kept, StoreError> {
+    let status: String = row.try_get("status")?;
+    Ok(Kept {
+        payment: Payment {
+            id: row.try_get("id")?,
+            order_id: row.try_get("order_id")?,
+            status: word(&status)?,
+            amount: Money {
+                minor: row.try_get("amount_minor")?,
+                currency: row.try_get("currency")?,
+            },
+        },
+        user_id: row.try_get("user_id")?,
+        card: row.try_get("card")?,
+        charge_id: row.try_get("charge_id")?,
+    })
+}

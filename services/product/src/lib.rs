@@ -1,0 +1,64 @@
+//! The product service: the catalogue, to leaf through and to search.
+//!
+//! Most of a shop's traffic ends here, so every way to read it has an index: lists go from a cursor's place onwards
+//! and never count or skip, search looks words up. What changes it is rare: an administrator's new price or title,
+//! and the sales, which arrive as events of confirmed orders.
+//!
+//! Read `migrations/` first, then [`catalogue`], [`listing`] and [`words`] for the rules, [`store`] for their SQL,
+//! [`api`] for the paths. [`seed`] makes the products up; [`vocabulary`] is all the words that their titles have,
+//! and so what a search can find.
+
+pub mod api;
+pub mod catalogue;
+pub mod listing;
+pub mod seed;
+pub mod store;
+pub mod vocabulary;
+pub mod words;
+
+use std::sync::Arc;
+
+use shop_kit::Kit;
+use shop_kit::config::ServiceConfig;
+use shop_kit::service::{self, ServeError, Service};
+use shop_kit::store::Store;
+use sqlx::migrate::Migrator;
+use tokio_util::sync::CancellationToken;
+
+use store::Catalogue;
+
+pub use api::router;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Opens the catalogue of a shop and adds the products that it does not have yet.
+///
+/// # Errors
+/// A database that does not work.
+pub async fn open(kit: &Kit) -> Result<Catalogue, ServeError> {
+    let config = kit.config();
+    let store = Store::open(&config.database_url, &MIGRATIONS, kit.metrics().clone()).await?;
+    let catalogue = Catalogue::new(store);
+    let seed = config.shop.seed;
+    catalogue
+        .seed(config.shop.products, |n| seed::product(seed, n))
+        .await?;
+    Ok(catalogue)
+}
+
+/// Serves until `shutdown`.
+///
+/// # Errors
+/// An address or a database that does not work.
+pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let kit = Kit::new(config);
+    let catalogue = open(&kit).await?;
+    let service = Service {
+        store: Some(catalogue.store().clone()),
+        routes: router(&kit, catalogue),
+        // A catalogue promises nothing that could be broken; the stock is the inventory's.
+        audit: Arc::new(|| Box::pin(async { Ok(Vec::new()) })),
+        workers: Vec::new(),
+    };
+    service::run(kit, service, shutdown).await
+}

@@ -1,0 +1,121 @@
+//! A product service with its surroundings: a stocked catalogue, and a stand-in for the user service on a socket.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use axum::Router;
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use shop_contract::Role;
+use shop_contract::headers::SERVICE_KEY;
+use shop_contract::product::{Product, ProductPage};
+use shop_kit::Kit;
+use shop_testkit::{Ask, Identity, KEY, ask_get, ask_post, config};
+use tempfile::TempDir;
+
+/// How many products a shop of these tests has.
+pub(crate) const PRODUCTS: u64 = 250;
+
+/// The service under test.
+pub(crate) struct Shop {
+    api: Router,
+    identity: Identity,
+    _folder: Option<TempDir>,
+}
+
+impl Shop {
+    pub(crate) async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shop = Self::open_in(folder.path(), 7, PRODUCTS).await;
+        shop._folder = Some(folder);
+        shop
+    }
+
+    /// Opens the shop that is in a folder, or a new one.
+    pub(crate) async fn open_in(folder: &Path, seed: u64, products: u64) -> Self {
+        let identity = Identity::start().await;
+        let peers = BTreeMap::from([(Role::User, vec![identity.address.clone()])]);
+        let mut config = config(Role::Product, folder, peers);
+        config.shop.seed = seed;
+        config.shop.products = products;
+        let kit = Kit::new(config);
+        let catalogue = shop_product::open(&kit).await.unwrap();
+        Self {
+            api: shop_product::router(&kit, catalogue),
+            identity,
+            _folder: None,
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        ask_get(path).send(&self.api).await
+    }
+
+    pub(crate) async fn product(&self, id: &str) -> Product {
+        let (status, body) = self.get(&format!("/products/{id}")).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        serde_json::from_value(body).unwrap()
+    }
+
+    pub(crate) async fn page(&self, query: &str) -> ProductPage {
+        let (status, body) = self.get(&format!("/products?{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{query}: {body}");
+        serde_json::from_value(body).unwrap()
+    }
+
+    /// Every product of a list, page after page.
+    pub(crate) async fn all(&self, query: &str) -> Vec<Product> {
+        let mut page = self.page(query).await;
+        let mut all = Vec::new();
+        loop {
+            assert!(!page.items.is_empty(), "an empty page was promised");
+            all.append(&mut page.items);
+            assert!(all.len() <= PRODUCTS as usize, "the list does not end");
+            let Some(next) = page.next else { return all };
+            page = self.page(&format!("{query}&cursor={next}")).await;
+        }
+    }
+
+    pub(crate) async fn found(&self, q: &str) -> Vec<Product> {
+        let (status, body) = self.get(&format!("/products/search?q={q}")).await;
+        assert_eq!(status, StatusCode::OK, "{q}: {body}");
+        let page: ProductPage = serde_json::from_value(body).unwrap();
+        assert_eq!(page.next, None);
+        page.items
+    }
+
+    /// Changes a product as somebody of a role, or as nobody.
+    pub(crate) async fn put(
+        &self,
+        id: &str,
+        role: Option<&str>,
+        change: Value,
+    ) -> (StatusCode, Value) {
+        let mut ask = Ask::new(Method::PUT, &format!("/products/{id}")).json(change);
+        if let Some(role) = role {
+            ask = ask.with_token(&self.identity.token_as("u-1", role));
+        }
+        ask.send(&self.api).await
+    }
+
+    /// Delivers an event: as another service does, with the services' key.
+    pub(crate) async fn deliver(&self, event: &Value, key: Option<&str>) -> StatusCode {
+        let ask = ask_post("/events", event.clone()).header(SERVICE_KEY, key.unwrap_or(KEY));
+        ask.send(&self.api).await.0
+    }
+}
+
+/// The event of an order that bought so many of each.
+pub(crate) fn confirmed(event_id: &str, bought: &[(&str, u32)]) -> Value {
+    let price = json!({"minor": 1999, "currency": "EUR"});
+    let item = |(id, n): &(&str, u32)| json!({"product_id": id, "title": "Kettle", "quantity": n, "unit_price": price});
+    let items: Vec<Value> = bought.iter().map(item).collect();
+    json!({
+        "id": event_id, "source": "order", "subject": "order-1", "time_ms": 0,
+        "type": "order.confirmed",
+        "data": {
+            "order_id": "order-1", "user_id": "u-1", "email": "ada@shop.example",
+            "items": items, "total": price, "placed_at_ms": 1,
+        },
+    })
+}

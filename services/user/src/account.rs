@@ -1,0 +1,126 @@
+//! What an account must be, pure.
+
+use shop_contract::user::{NewUser, SEEDED_PASSWORD};
+
+/// The longest address that mail can be sent to (RFC 5321).
+const MAX_EMAIL: usize = 254;
+/// The longest name, in characters.
+const MAX_NAME: usize = 100;
+/// The shortest password, in characters.
+const MIN_PASSWORD: usize = 8;
+/// The longest password, in bytes.
+const MAX_PASSWORD: usize = 256;
+
+/// Why an account cannot be as asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// Not an address.
+    #[error("`email` must be an address such as `someone@example.org`")]
+    Email,
+    /// No name, or an endless one.
+    #[error("`name` must have 1 to {MAX_NAME} characters")]
+    Name,
+    /// Too short or endless.
+    #[error(
+        "`password` must have at least {MIN_PASSWORD} characters and at most {MAX_PASSWORD} bytes"
+    )]
+    Password,
+    /// The password of the made-up customers, which everybody knows.
+    #[error("`password` is a published one; choose another")]
+    Published,
+}
+
+/// The one way to write an address: the way it is stored and looked up.
+pub fn normal_email(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
+/// Checks a registration and brings address and name into the form in which they are kept.
+///
+/// Whether mail arrives at an address, only mail can tell; what is checked here keeps typing slips out.
+///
+/// # Errors
+/// The first thing that cannot be.
+pub fn check(new: &NewUser) -> Result<(String, String), Invalid> {
+    let email = normal_email(&new.email);
+    let (local, domain) = email.split_once('@').ok_or(Invalid::Email)?;
+    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '@';
+    if local.is_empty()
+        || !domain.contains('.')
+        || domain.starts_with('.')
+        || domain.ends_with('.')
+        || email.len() > MAX_EMAIL
+        || local.contains(odd)
+        || domain.contains(odd)
+    {
+        return Err(Invalid::Email);
+    }
+    let name = new.name.trim();
+    if name.is_empty() || name.chars().count() > MAX_NAME || name.contains(char::is_control) {
+        return Err(Invalid::Name);
+    }
+    if new.password.chars().count() < MIN_PASSWORD || new.password.len() > MAX_PASSWORD {
+        return Err(Invalid::Password);
+    }
+    if new.password == SEEDED_PASSWORD {
+        return Err(Invalid::Published);
+    }
+    Ok((email, name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(email: &str, name: &str, password: &str) -> NewUser {
+        NewUser {
+            email: email.to_owned(),
+            name: name.to_owned(),
+            password: password.to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_address_is_kept_trimmed_and_in_lower_case() {
+        let kept = check(&new(" Ada@Example.ORG ", " Ada ", "difference")).unwrap();
+        assert_eq!(kept, ("ada@example.org".to_owned(), "Ada".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for email in [
+            "",
+            "ada",
+            "@example.org",
+            "ada@",
+            "ada@home",
+            "a b@x.org",
+            "a@b@x.org",
+            "a@.x",
+        ] {
+            let result = check(&new(email, "Ada", "difference"));
+            assert_eq!(result, Err(Invalid::Email), "{email:?}");
+        }
+    }
+
+    #[test]
+    fn names_and_passwords_have_bounds() {
+        assert_eq!(
+            check(&new("a@x.org", " ", "difference")),
+            Err(Invalid::Name)
+        );
+        assert_eq!(
+            check(&new("a@x.org", "Ada", "short")),
+            Err(Invalid::Password)
+        );
+        let endless = "x".repeat(MAX_PASSWORD + 1);
+        assert_eq!(
+            check(&new("a@x.org", "Ada", &endless)),
+            Err(Invalid::Password)
+        );
+        assert_eq!(
+            check(&new("a@x.org", "Ada", SEEDED_PASSWORD)),
+            Err(Invalid::Published)
+        );
+    }
+}

@@ -1,0 +1,83 @@
+//! The user service: accounts, and the tokens that prove to every other service who is shopping.
+//!
+//! A shopper registers or logs in here and gets a token, signed with a key of which only this service has the private
+//! half. The others fetch the public half once, from `/.well-known/jwks.json`, and then check tokens by themselves:
+//! this service being down stops new sessions, not those that have begun.
+//!
+//! Read `migrations/` first, then [`account`] for what an account must be, [`password`] and [`token`] for the two
+//! secrets, [`store`] for the SQL, [`api`] for the paths, [`seed`] for who is there when the shop opens.
+
+pub mod account;
+pub mod api;
+pub mod password;
+pub mod seed;
+pub mod store;
+pub mod token;
+
+use std::sync::Arc;
+
+use shop_contract::user::SEEDED_PASSWORD;
+use shop_kit::Kit;
+use shop_kit::config::ServiceConfig;
+use shop_kit::service::{self, ServeError, Service};
+use shop_kit::store::Store;
+use sqlx::migrate::Migrator;
+use tokio_util::sync::CancellationToken;
+
+use password::Passwords;
+use store::Accounts;
+use token::{Key, Signer};
+
+pub use api::router;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// What the API works with.
+#[derive(Clone)]
+pub struct Users {
+    /// The accounts.
+    pub accounts: Accounts,
+    /// Checks and hashes passwords.
+    pub passwords: Passwords,
+    /// Signs tokens.
+    pub signer: Arc<Signer>,
+}
+
+/// Opens the accounts of a shop: its database, its customers, its key. What is missing is made.
+///
+/// # Errors
+/// A database that does not work, or a stored key that cannot be used.
+pub async fn open(kit: &Kit) -> Result<Users, ServeError> {
+    let config = kit.config();
+    let store = Store::open(&config.database_url, &MIGRATIONS, kit.metrics().clone()).await?;
+    let accounts = Accounts::new(store);
+    let setup = |e: &dyn std::fmt::Display| ServeError::Setup(e.to_string());
+    let passwords = Passwords::new(SEEDED_PASSWORD)
+        .await
+        .map_err(|e| setup(&e))?;
+    seed::customers(&accounts, &config.shop, passwords.decoy()).await?;
+    let made = Key::generate().map_err(|e| setup(&e))?;
+    let key = accounts.signing_key(&made).await?;
+    Ok(Users {
+        accounts,
+        passwords,
+        signer: Arc::new(Signer::new(&key).map_err(|e| setup(&e))?),
+    })
+}
+
+/// Serves until `shutdown`.
+///
+/// # Errors
+/// An address, a database or a key that does not work.
+pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let kit = Kit::new(config);
+    let users = open(&kit).await?;
+    let service = Service {
+        store: Some(users.accounts.store().clone()),
+        routes: router(&kit, users),
+        // Accounts contradict nothing that others hold.
+        audit: Arc::new(|| Box::pin(async { Ok(Vec::new()) })),
+        workers: Vec::new(),
+    };
+    service::run(kit, service, shutdown).await
+}
