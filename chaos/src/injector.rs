@@ -1,0 +1,274 @@
+//! Brings a schedule's faults about, and ends every one of them.
+//!
+//! This file waits for due times and keeps the board; `course` takes one fault from *asked* to *ended*;
+//! `in_service` and `process` know how a fault of their sort is begun, looked after and ended. A new sort (a proxy
+//! on the path, say) is a further `Injection` and a line in `Injector::injection`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use results::record::{FaultEvent, FaultRow};
+use shop_contract::faults::FaultEffect;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::AdminClient;
+use crate::fault::FaultKind;
+use crate::processes::{CallerHits, Processes};
+use crate::schedule::{Action, Planned, Schedule};
+use course::Course;
+use in_service::{Effect, InService};
+use injection::Injection;
+use process::Kill;
+
+mod course;
+mod in_service;
+mod injection;
+mod process;
+
+/// How often a fault in force is looked after. A replica that lost its fault by a restart is without it for at most
+/// this long, and figures on the board are at most this old.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Every fault of the run by name, those to come included: the console's list, and the label sets of
+/// `chaos_fault_active` and `chaos_fault_hits_total`.
+pub type Board = BTreeMap<String, FaultNow>;
+
+/// A fault as it stands now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultNow {
+    /// `latency`, `kill`, …
+    pub kind: &'static str,
+    /// `bank`, `order/1`, …
+    pub target: String,
+    /// Whether it is in force.
+    pub active: bool,
+    /// Requests that it touched, as far as is known by now.
+    pub hits: u64,
+}
+
+/// Injects the faults of one run.
+pub struct Injector {
+    processes: Arc<dyn Processes>,
+    hits: Arc<dyn CallerHits>,
+    admin: AdminClient,
+    events: mpsc::UnboundedSender<FaultEvent>,
+    board: Arc<watch::Sender<Board>>,
+    poll: Duration,
+}
+
+/// The run's time.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    started: Instant,
+}
+
+impl Clock {
+    fn elapsed(self) -> Duration {
+        Instant::now().saturating_duration_since(self.started)
+    }
+}
+
+impl Injector {
+    /// An injector that works on `processes`, asks `hits` about dead ones, speaks to admin endpoints through `admin`
+    /// and sends each event to `events`, whether or not anyone listens.
+    pub fn new(
+        processes: Arc<dyn Processes>,
+        hits: Arc<dyn CallerHits>,
+        admin: AdminClient,
+        events: mpsc::UnboundedSender<FaultEvent>,
+    ) -> Self {
+        Self {
+            processes,
+            hits,
+            admin,
+            events,
+            board: Arc::new(watch::Sender::new(Board::new())),
+            poll: POLL,
+        }
+    }
+
+    /// Looks after faults in force every `poll` instead of every second.
+    #[must_use]
+    pub fn with_poll(mut self, poll: Duration) -> Self {
+        self.poll = poll;
+        self
+    }
+
+    /// The board. It is empty until [`Injector::run`] fills it.
+    pub fn board(&self) -> watch::Receiver<Board> {
+        self.board.subscribe()
+    }
+
+    /// Runs the schedule, whose times count from `started`, until every fault has ended.
+    ///
+    /// When `shutdown` comes, what is in force is ended at once and what is to come does not come. The same happens
+    /// when this future is dropped, as long as the runtime lives on; beyond that, faults in a service end by their
+    /// time to live.
+    ///
+    /// The rows are in the order of time, one per fault that was asked for. A refused one has no hits and ends
+    /// when it starts. What the run alone can know, `detected_s` and `recovered_s`, is left out.
+    pub async fn run(
+        self,
+        mut schedule: Schedule,
+        started: Instant,
+        shutdown: CancellationToken,
+    ) -> Vec<FaultRow> {
+        let clock = Clock { started };
+        self.board.send_replace(blank(&schedule));
+        let all = shutdown.child_token();
+        let _ends_when_dropped = all.clone().drop_guard();
+        let mut courses = Courses::default();
+        while let Some(next) = schedule.next_at() {
+            tokio::select! {
+                biased;
+                () = all.cancelled() => break,
+                () = sleep_until(started + next) => {}
+            }
+            for action in schedule.due(clock.elapsed()) {
+                match action {
+                    Action::Inject(planned) => {
+                        let over = all.child_token();
+                        courses.begin(
+                            &planned,
+                            over.clone(),
+                            self.follow(planned.clone(), clock, over),
+                        );
+                    }
+                    Action::End(planned) => courses.end(&planned),
+                }
+            }
+        }
+        courses.rows().await
+    }
+
+    /// The whole course of one fault, until `over` is cancelled.
+    fn follow(
+        &self,
+        planned: Arc<Planned>,
+        clock: Clock,
+        over: CancellationToken,
+    ) -> impl Future<Output = FaultRow> + Send + 'static {
+        let injection = self.injection(&planned, clock, &over);
+        Course {
+            planned,
+            clock,
+            events: self.events.clone(),
+            board: self.board.clone(),
+            poll: self.poll,
+        }
+        .run(injection, over)
+    }
+
+    /// Who knows how to inject this kind of fault.
+    fn injection(
+        &self,
+        planned: &Arc<Planned>,
+        clock: Clock,
+        over: &CancellationToken,
+    ) -> Box<dyn Injection> {
+        match planned.fault.kind {
+            FaultKind::Latency {
+                delay,
+                jitter,
+                share,
+            } => Box::new(InService::new(
+                planned.clone(),
+                Effect {
+                    share,
+                    what: FaultEffect::Latency {
+                        delay_us: whole_us(delay),
+                        jitter_us: whole_us(jitter),
+                    },
+                },
+                self.processes.clone(),
+                self.admin.clone(),
+                clock,
+                over.clone(),
+            )),
+            FaultKind::Kill { .. } => Box::new(Kill::new(
+                planned.fault.target.clone(),
+                self.processes.clone(),
+                self.hits.clone(),
+                over.clone(),
+            )),
+        }
+    }
+}
+
+/// The faults that have begun.
+#[derive(Default)]
+struct Courses {
+    begun: Vec<Begun>,
+}
+
+struct Begun {
+    planned: Arc<Planned>,
+    over: CancellationToken,
+    task: JoinHandle<FaultRow>,
+}
+
+impl Courses {
+    fn begin(
+        &mut self,
+        planned: &Arc<Planned>,
+        over: CancellationToken,
+        course: impl Future<Output = FaultRow> + Send + 'static,
+    ) {
+        self.begun.push(Begun {
+            planned: planned.clone(),
+            over,
+            task: tokio::spawn(course),
+        });
+    }
+
+    fn end(&self, planned: &Arc<Planned>) {
+        for begun in &self.begun {
+            if Arc::ptr_eq(&begun.planned, planned) {
+                begun.over.cancel();
+            }
+        }
+    }
+
+    /// Waits for the end of all. On shutdown their tokens are cancelled already; otherwise every `End` was due.
+    async fn rows(self) -> Vec<FaultRow> {
+        let mut rows = Vec::with_capacity(self.begun.len());
+        for begun in self.begun {
+            match begun.task.await {
+                Ok(row) => rows.push(row),
+                // A panic in a `Processes` or `CallerHits`. The fault must not vanish from the record: a row
+                // without hits voids the experiment.
+                Err(error) => {
+                    tracing::error!(fault = begun.planned.fault.name, %error, "injection failed");
+                    rows.push(course::empty_row(&begun.planned));
+                }
+            }
+        }
+        rows
+    }
+}
+
+/// A board on which nothing has happened yet.
+fn blank(schedule: &Schedule) -> Board {
+    schedule
+        .planned()
+        .iter()
+        .map(|planned| {
+            let fault = &planned.fault;
+            let now = FaultNow {
+                kind: fault.kind.name(),
+                target: fault.target.to_string(),
+                active: false,
+                hits: 0,
+            };
+            (fault.name.clone(), now)
+        })
+        .collect()
+}
+
+fn whole_us(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,37 @@
+//! Faults: what may go wrong with the shop, when, and the proof that it did.
+//!
+//! # The way of a fault
+//!
+//! 1. **A scenario names it.** [`spec::read`] turns `faults:` into a list of [`Fault`]s and notes every mistake with
+//!    line and column. [`KINDS`] is the table of what there is.
+//! 2. **The schedule says when.** [`Schedule`] is pure: from the faults and the run's seed it derives each fault's
+//!    window and seed, and hands out [`Action`]s as they become due. Its digest lines go into the plan's digest.
+//! 3. **The injector brings it about.** [`Injector::run`] waits for due times and gives each fault a task that takes
+//!    it through its course: asked, in force, ended, or refused.
+//!    - A fault *in a service* (`latency`) is asked for at the target's admin endpoint by [`AdminClient`], with a
+//!      time to live: it ends there by itself when everything on this side has died. A replica that was restarted
+//!      meanwhile has lost it and is given it again for the time that remains.
+//!    - A fault *of a process* (`kill`) is done by [`Processes`]: child processes, Docker or Kubernetes.
+//! 4. **It proves itself.** The target counts the requests that the fault touched. A dead target cannot, so its callers
+//!    do: [`CallerHits`]. The figures are on the [`Board`] while it is in force and in its
+//!    [`FaultRow`](results::record::FaultRow) afterwards. A fault without hits shows nothing, and the run says so.
+//! 5. **It ends,** at its time, when the run is told to stop, and also when the run is dropped: what was slowed is
+//!    cleared, what was killed is started again.
+//!
+//! How long detection and recovery took is for the run to say, which sees the shoppers' figures; this crate does
+//! not, and knows nothing of the load.
+
+pub mod admin;
+pub mod fault;
+pub mod injector;
+pub mod kinds;
+pub mod processes;
+pub mod schedule;
+pub mod spec;
+
+pub use admin::AdminClient;
+pub use fault::{Fault, FaultKind, Target, Window};
+pub use injector::{Board, FaultNow, Injector};
+pub use kinds::{Aim, COMMON_KEYS, KINDS, KindInfo};
+pub use processes::{BoxFuture, CallerHits, InjectError, Killed, Processes};
+pub use schedule::{Action, Planned, Schedule};

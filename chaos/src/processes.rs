@@ -1,0 +1,105 @@
+//! What the injector needs from outside: hands on the shop's processes, and the word of a dead replica's callers.
+//!
+//! Child processes, Docker containers and Kubernetes pods fit behind [`Processes`] alike. Futures are boxed because
+//! which of them it is gets decided at run time.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use http::StatusCode;
+use thiserror::Error;
+
+/// A boxed future that may move between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The shop's processes.
+pub trait Processes: Send + Sync {
+    /// How many replicas a role has now, dead ones included; 0 for an unknown role.
+    fn replicas(&self, role: &str) -> u32;
+
+    /// Where a replica's admin listener is, from what the implementor knows already: this is asked often. `None`
+    /// while the replica is not running.
+    fn admin_address(&self, role: &str, replica: u32) -> Option<SocketAddr>;
+
+    /// Kills a replica as by SIGKILL and resolves when it is dead. It must stay dead until [`Processes::restart`]:
+    /// an implementor that restarts crashed processes makes an exception for this one. An error means that it lives
+    /// on: nobody starts it again then.
+    fn kill<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+    ) -> BoxFuture<'a, Result<Killed, InjectError>>;
+
+    /// Starts a killed replica again and resolves when it is ready to serve. Gives up by itself when that takes too
+    /// long: the injector waits for the end.
+    fn restart<'a>(&'a self, role: &'a str, replica: u32)
+    -> BoxFuture<'a, Result<(), InjectError>>;
+}
+
+/// What was killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Killed {
+    /// The dead process.
+    pub pid: u32,
+}
+
+/// Counts by which the callers of a dead replica bear witness: it can count nothing itself.
+pub trait CallerHits: Send + Sync {
+    /// How many attempts to reach this replica have failed for all of its callers together, since they started.
+    /// Only differences are used. `None` when they could not be asked.
+    fn failed_attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<u64>>;
+}
+
+/// Why a fault could not be brought about, or ended.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InjectError {
+    /// The shop has no such role or replica.
+    #[error("the shop has no {target}")]
+    NoSuchTarget {
+        /// `order`, `order/1`.
+        target: String,
+    },
+    /// The replica is not running, so it cannot be asked.
+    #[error("{target} is not running")]
+    NotRunning {
+        /// `order/1`.
+        target: String,
+    },
+    /// The admin endpoint did not answer; it may have acted all the same.
+    #[error("no answer from the admin endpoint {address}: {reason}")]
+    Unreachable {
+        /// Where it was looked for.
+        address: SocketAddr,
+        /// What happened instead.
+        reason: String,
+    },
+    /// The admin endpoint said no.
+    #[error("the admin endpoint {address} answered {status}: {reason}")]
+    Refused {
+        /// Who answered.
+        address: SocketAddr,
+        /// Its status.
+        status: StatusCode,
+        /// Its reason, in its words.
+        reason: String,
+    },
+    /// The admin endpoint answered something that is not in the contract; it may have acted all the same.
+    #[error("the admin endpoint {address} gave an answer that is not understood: {reason}")]
+    Protocol {
+        /// Who answered.
+        address: SocketAddr,
+        /// What is wrong with the answer.
+        reason: String,
+    },
+    /// The process could not be killed or started.
+    #[error("{target}: {reason}")]
+    Process {
+        /// `order/1`.
+        target: String,
+        /// What the operating system, Docker or Kubernetes said.
+        reason: String,
+    },
+    /// The fault's window had passed before it could be injected.
+    #[error("its time was over before it could be injected")]
+    TooLate,
+}

@@ -1,0 +1,14 @@
+//! Faults from the scenario's text to the row in the record. `target` and `shop` are stand-ins for a service's admin
+//! endpoint (over a real socket) and for the supervisor.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "test code throughout; the lint's own exception knows only #[test] functions"
+)]
+
+mod in_service;
+mod kill;
+mod schedule;
+mod shop;
+mod spec;
+mod target;

@@ -1,0 +1,170 @@
+//! The schedule hands out every fault once, in order, and draws nothing from anywhere but name and seed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chaos::{Action, Fault, FaultKind, Schedule, Target};
+use proptest::prelude::*;
+
+fn millis(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
+    range.prop_map(Duration::from_millis)
+}
+
+/// Faults on a coarse grid of times, so that many of them coincide.
+fn faults() -> impl Strategy<Value = Vec<Fault>> {
+    let one = (0u64..8, 0u64..4, any::<bool>());
+    prop::collection::vec(one, 0..12).prop_map(|list| {
+        list.into_iter()
+            .enumerate()
+            .map(|(i, (at, length, kill))| {
+                let length = Duration::from_millis(length * 100);
+                Fault {
+                    name: format!("fault-{i}"),
+                    at: Duration::from_millis(at * 100),
+                    lasts: (!kill).then_some(length),
+                    target: Target {
+                        role: "order".to_owned(),
+                        replica: kill.then_some(0),
+                    },
+                    kind: if kill {
+                        FaultKind::Kill { restart: length }
+                    } else {
+                        FaultKind::Latency {
+                            delay: Duration::from_millis(3),
+                            jitter: Duration::from_micros(7),
+                            share: 0.1,
+                        }
+                    },
+                }
+            })
+            .collect()
+    })
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_fault_begins_once_and_ends_once_in_order_of_time(faults in faults(), seed: u64) {
+        let mut schedule = Schedule::new(faults.clone(), seed);
+        let actions = schedule.due(Duration::MAX);
+        prop_assert_eq!(schedule.next_at(), None);
+        prop_assert!(actions.is_sorted_by_key(Action::at));
+        let mut ahead: BTreeSet<&str> = faults.iter().map(|f| f.name.as_str()).collect();
+        let mut active = BTreeSet::new();
+        for action in &actions {
+            let planned = action.planned();
+            let name = planned.fault.name.as_str();
+            prop_assert_eq!(schedule.window(name), Some(planned.window));
+            match action {
+                Action::Inject(_) => {
+                    prop_assert!(ahead.remove(name));
+                    active.insert(name);
+                }
+                Action::End(_) => prop_assert!(active.remove(name)),
+            }
+        }
+        prop_assert!(ahead.is_empty() && active.is_empty());
+    }
+
+    #[test]
+    fn what_ends_makes_room_before_anything_begins(faults in faults(), seed: u64) {
+        let actions = Schedule::new(faults, seed).due(Duration::MAX);
+        for pair in actions.windows(2) {
+            let [Action::Inject(first), Action::End(second)] = pair else { continue };
+            let same_instant = first.window.from == second.window.to;
+            prop_assert!(!same_instant || second.window.from == second.window.to);
+        }
+    }
+
+    #[test]
+    fn it_does_not_matter_how_often_it_is_asked(
+        faults in faults(),
+        seed: u64,
+        mut times in prop::collection::vec(millis(0..1200), 0..20),
+    ) {
+        times.sort();
+        times.push(Duration::MAX);
+        let at_once = Schedule::new(faults.clone(), seed).due(Duration::MAX);
+        let mut schedule = Schedule::new(faults, seed);
+        let mut bit_by_bit = Vec::new();
+        for now in times {
+            let due = schedule.due(now);
+            prop_assert!(due.iter().all(|action| action.at() <= now), "too early");
+            prop_assert!(schedule.next_at().is_none_or(|next| next > now), "left behind");
+            bit_by_bit.extend(due);
+        }
+        prop_assert_eq!(bit_by_bit, at_once);
+    }
+
+    #[test]
+    fn the_order_in_the_file_decides_nothing(faults in faults(), seed: u64) {
+        let backwards: Vec<Fault> = faults.iter().rev().cloned().collect();
+        let (a, b) = (Schedule::new(faults, seed), Schedule::new(backwards, seed));
+        prop_assert_eq!(a.digest_lines(), b.digest_lines());
+        prop_assert_eq!(a.planned(), b.planned());
+    }
+
+    #[test]
+    fn a_faults_seed_depends_on_its_name_and_the_runs_seed_alone(faults in faults(), seed: u64) {
+        let all = Schedule::new(faults.clone(), seed);
+        let seeds: BTreeSet<u64> = all.planned().iter().map(|p| p.seed).collect();
+        prop_assert_eq!(seeds.len(), faults.len(), "two faults share a seed");
+        for fault in faults {
+            let alone = Schedule::new([fault.clone()], seed).planned()[0].clone();
+            let with_others = all.planned().iter().find(|p| p.fault.name == fault.name);
+            prop_assert_eq!(Some(&alone), with_others);
+            prop_assert_ne!(alone.seed_at(0), alone.seed_at(1));
+            let other_run = Schedule::new([fault], seed.wrapping_add(1));
+            prop_assert_ne!(alone.seed, other_run.planned()[0].seed);
+        }
+    }
+}
+
+/// Golden: these lines go into the digest that tells whether two runs had the same plan, so they must not change
+/// between releases. Neither must the seeds in them.
+#[test]
+fn the_lines_for_the_plans_digest_are_stable() {
+    let target = |role: &str, replica| Target {
+        role: role.to_owned(),
+        replica,
+    };
+    let faults = [
+        Fault {
+            name: "order-down".to_owned(),
+            at: Duration::from_secs(30),
+            lasts: None,
+            target: target("order", Some(1)),
+            kind: FaultKind::Kill {
+                restart: Duration::from_secs(3),
+            },
+        },
+        Fault {
+            name: "bank-slow".to_owned(),
+            at: Duration::from_secs(12),
+            lasts: Some(Duration::from_secs(8)),
+            target: target("bank", None),
+            kind: FaultKind::Latency {
+                delay: Duration::from_millis(300),
+                jitter: Duration::from_millis(100),
+                share: 0.1,
+            },
+        },
+    ];
+    assert_eq!(
+        Schedule::new(faults, 7).digest_lines(),
+        [
+            "fault bank-slow kind=latency target=bank from_us=12000000 to_us=20000000 seed=d4d828af44f7ea3b \
+             delay_us=300000 jitter_us=100000 share=0.1",
+            "fault order-down kind=kill target=order/1 from_us=30000000 to_us=33000000 seed=0556eafbddae503d \
+             restart_us=3000000",
+        ]
+    );
+}

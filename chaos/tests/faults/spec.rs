@@ -1,0 +1,222 @@
+//! Scenario text is read right, and what is wrong with it is said at its place, all in one go.
+
+use std::time::Duration;
+
+use chaos::spec::{Shop, read};
+use chaos::{COMMON_KEYS, Fault, FaultKind, KINDS, Target};
+use syntax::Document;
+
+fn shop() -> Shop {
+    let replicas = [("bank", 1), ("order", 2), ("cart", 3)];
+    Shop {
+        replicas: replicas.map(|(role, n)| (role.to_owned(), n)).into(),
+        duration: Duration::from_secs(50),
+    }
+}
+
+/// The faults, or else every mistake as `line:column: message`.
+fn faults(text: &str) -> Result<Vec<Fault>, Vec<String>> {
+    let document = Document::parse("x.yaml", text).unwrap();
+    let faults = read(document.root(), &shop());
+    match document.finish() {
+        Ok(()) => Ok(faults.expect("no mistakes, so there is a list")),
+        Err(mistakes) => Err(mistakes
+            .list
+            .iter()
+            .map(|m| format!("{}:{}: {}", m.line, m.column, m.message))
+            .collect()),
+    }
+}
+
+fn mistakes(text: &str) -> Vec<String> {
+    faults(text).expect_err("there are mistakes")
+}
+
+/// A kill and a latency, so that only name, time and target need to be written.
+fn kill(name: &str, at: u32, restart: u32, target: &str) -> String {
+    format!("- {{ name: {name}, at: {at}s, target: {target}, kind: kill, restart: {restart}s }}\n")
+}
+
+fn slow(name: &str, at: u32, lasts: u32, target: &str) -> String {
+    format!(
+        "- {{ name: {name}, at: {at}s, target: {target}, kind: latency, for: {lasts}s, delay: 1ms }}\n"
+    )
+}
+
+#[test]
+fn the_faults_of_the_demo_are_read() {
+    let text = "\
+- { name: bank-slow,  at: 12s, for: 8s, target: bank,    kind: latency, delay: 300ms, jitter: 100ms, share: 25% }
+- { name: order-down, at: 30s,          target: order/1, kind: kill, restart: 3s }
+";
+    let expected = [
+        Fault {
+            name: "bank-slow".to_owned(),
+            at: Duration::from_secs(12),
+            lasts: Some(Duration::from_secs(8)),
+            target: Target {
+                role: "bank".to_owned(),
+                replica: None,
+            },
+            kind: FaultKind::Latency {
+                delay: Duration::from_millis(300),
+                jitter: Duration::from_millis(100),
+                share: 0.25,
+            },
+        },
+        Fault {
+            name: "order-down".to_owned(),
+            at: Duration::from_secs(30),
+            lasts: None,
+            target: Target {
+                role: "order".to_owned(),
+                replica: Some(1),
+            },
+            kind: FaultKind::Kill {
+                restart: Duration::from_secs(3),
+            },
+        },
+    ];
+    assert_eq!(faults(text).unwrap(), expected);
+}
+
+#[test]
+fn every_example_of_the_help_text_can_be_read_and_uses_only_the_keys_of_its_row() {
+    for info in KINDS {
+        let read = faults(&format!("- {}\n", info.example)).unwrap();
+        assert_eq!(read[0].kind.name(), info.name);
+        let document = Document::parse("example", info.example).unwrap();
+        let map = document.root().map().unwrap();
+        for (key, ..) in map.entries() {
+            assert!(
+                COMMON_KEYS.contains(&key) || info.keys.contains(&key),
+                "{key} of {}",
+                info.name
+            );
+        }
+    }
+}
+
+#[test]
+fn jitter_share_and_the_only_replica_go_without_saying() {
+    let text = slow("a", 1, 2, "bank") + &kill("b", 4, 1, "bank");
+    let read = faults(&text).unwrap();
+    let FaultKind::Latency { jitter, share, .. } = read[0].kind else {
+        panic!("{read:?}");
+    };
+    assert_eq!((jitter, share), (Duration::ZERO, 1.0));
+    assert_eq!(read[0].target.to_string(), "bank");
+    assert_eq!(read[1].target.to_string(), "bank/0");
+}
+
+#[test]
+fn every_mistake_is_named_at_its_place_in_one_go() {
+    let text = "\
+- { name: Bank Slow, at: 1s, for: 1s, target: bnak, kind: latency, delay: 3 }
+- { name: two, at: 2s, for: 2s, target: order/2, kind: latnecy, delay: 1ms }
+- { name: two, at: 60s, target: order, kind: kill, restart: 1s, delay: 1ms, for: 2s }
+- { name: four, at: 3s, target: order/x, kind: latency, delay: 300ms, jitter: 400ms, share: 0% }
+- { name: five, at: 45s, for: 10s, target: bank, kind: latency, delay: 0s, colour: red }
+- { at: 49s, target: bank, kind: kill, restart: 2s }
+- { name: seven, at: 5s, for: 2h, target: cart/3, kind: latency, delay: 1ms, restart: 1s }
+- { name: '***', for: 1s }
+- just words
+";
+    assert_eq!(
+        mistakes(text),
+        [
+            "1:11: a fault's name is made of a-z, 0-9 and `-`, found `Bank Slow`; write `bank-slow`",
+            "1:47: the shop has no `bnak`; did you mean `bank`?",
+            "1:75: expected a length of time such as 300ms, 5s or 2m, found `3`",
+            "2:41: there is no order/2; order has 2 replicas, counted from 0: order/0 and order/1",
+            "2:56: unknown `latnecy`; did you mean `latency`?",
+            "3:11: there is a fault `two` already, on line 2; give each its own name",
+            "3:20: the fault starts at 1m, but the load is over after 50s",
+            "3:33: say which replica; order has 2 replicas, counted from 0: order/0 and order/1",
+            "3:65: `delay` belongs to kind `latency`; kind `kill` takes restart",
+            "3:77: `for` belongs to kind `latency`; kind `kill` takes restart",
+            "4:3: `for` is missing: say how long the latency lasts, such as `for: 8s`",
+            "4:33: expected a role or one of its replicas, such as order or order/0, found `order/x`",
+            "4:79: a jitter of 400ms is larger than the delay of 300ms, and no request can wait less than nothing",
+            "4:93: a share of 0% touches no request; leave the fault out instead",
+            "5:72: a delay must be more than 0s",
+            "5:76: unknown key `colour`; expected one of: at, delay, for, jitter, kind, name, share, target",
+            "6:3: `name` is missing",
+            "6:49: the fault ends at 51s, but the load is over after 50s; 1s is the most that fits",
+            "7:31: a target takes no fault for longer than 60m",
+            "7:43: there is no cart/3; cart has 3 replicas, counted from 0: cart/0 to cart/2",
+            "7:78: `restart` belongs to kind `kill`; kind `latency` takes for, delay, jitter, share",
+            "8:3: `at` is missing",
+            "8:3: `kind` is missing",
+            "8:3: `target` is missing",
+            "8:11: a fault's name is made of a-z, 0-9 and `-`, found `***`",
+            "9:3: expected `key: value` pairs, found `just words`",
+        ]
+    );
+}
+
+#[test]
+fn a_replica_that_is_down_can_neither_die_again_nor_be_slow() {
+    let refused = |first: &str, second: &str| {
+        let list = mistakes(&format!("{first}{second}"));
+        assert_eq!(list.len(), 1, "{list:?}");
+        list[0].clone()
+    };
+    assert_eq!(
+        refused(&kill("a", 10, 3, "order/1"), &kill("b", 12, 3, "order/1")),
+        "2:18: `b` overlaps `a`: order/1 is killed at 10s and starts again at 13s, \
+         until it is ready nothing else can happen to it"
+    );
+    // Named by its number or by its role: it is the same single replica.
+    let both = refused(&slow("a", 5, 8, "bank"), &kill("b", 10, 3, "bank/0"));
+    assert!(
+        both.starts_with("2:18: `b` overlaps `a`: bank/0 is killed at 10s"),
+        "{both}"
+    );
+    // The order in the file does not matter.
+    refused(&kill("a", 10, 3, "bank"), &slow("b", 5, 8, "bank"));
+    refused(&kill("a", 12, 3, "order/1"), &kill("b", 10, 3, "order/1"));
+    // When it is started again it is not ready yet.
+    refused(&kill("a", 10, 3, "order/1"), &kill("b", 13, 3, "order/1"));
+    refused(&kill("a", 10, 3, "order/1"), &slow("b", 13, 3, "order/1"));
+}
+
+#[test]
+fn what_only_seems_to_overlap_is_allowed() {
+    for text in [
+        // Latencies add up.
+        slow("a", 5, 8, "bank") + &slow("b", 7, 8, "bank"),
+        // The other replica, or the other replicas, can be slow.
+        slow("a", 5, 20, "order/0") + &kill("b", 10, 3, "order/1"),
+        slow("a", 5, 20, "order") + &kill("b", 10, 3, "order/1"),
+        kill("a", 10, 3, "order/0") + &kill("b", 10, 3, "order/1"),
+        // One after the other.
+        slow("a", 5, 5, "bank") + &kill("b", 10, 3, "bank"),
+        kill("a", 10, 3, "bank") + &slow("b", 14, 3, "bank"),
+    ] {
+        assert_eq!(faults(&text).unwrap().len(), 2, "{text}");
+    }
+}
+
+#[test]
+fn a_fault_may_fill_the_load_to_its_last_moment_and_no_further() {
+    faults(&slow("a", 49, 1, "bank")).unwrap();
+    assert_eq!(mistakes(&slow("a", 49, 2, "bank")).len(), 1);
+    assert_eq!(mistakes(&slow("a", 50, 1, "bank")).len(), 1);
+}
+
+#[test]
+fn where_the_load_could_not_be_read_no_fault_is_too_late() {
+    let document = Document::parse(
+        "x.yaml",
+        "- { name: a, at: 900h, target: bank, kind: kill, restart: 1s }",
+    );
+    let document = document.unwrap();
+    let shop = Shop {
+        duration: Duration::MAX,
+        ..shop()
+    };
+    let read = read(document.root(), &shop).unwrap();
+    document.finish().unwrap();
+    assert_eq!(read[0].at, Duration::from_secs(900 * 3600));
+}

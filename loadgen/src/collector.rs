@@ -1,0 +1,194 @@
+//! Brings the workers' seconds together: intervals for the record, and the sum that the summary comes from.
+//!
+//! Pure: it is told what the workers hand over and says what can be told onwards. Every worker hands over once a
+//! second, numbered; a second is complete when all workers that are still at work have handed it over.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use results::hlog::Clock;
+use results::record::{Generator, Interval, Lateness, PhaseRow, StepRow};
+
+use crate::call::Failure;
+use crate::event::{Event, StepHistogram};
+use crate::spec::Load;
+use crate::tally::Tally;
+use crate::validity::{SelfAccount, doubts};
+
+/// One second of one worker.
+#[derive(Debug)]
+pub(crate) struct Handover {
+    pub(crate) worker: usize,
+    /// Which second, from 1.
+    pub(crate) second: u64,
+    /// When it was handed over, from the start of the load.
+    pub(crate) at: Duration,
+    pub(crate) tally: Tally,
+    /// Whether the worker has ended with it.
+    pub(crate) last: bool,
+}
+
+/// Seconds on their way, and the sum of those that are complete.
+pub(crate) struct Collector<'l> {
+    load: &'l Load,
+    /// Up to which second each worker has handed over.
+    handed: Vec<u64>,
+    pending: BTreeMap<u64, Tally>,
+    sum: Tally,
+    /// The latest handover.
+    ended: Duration,
+}
+
+/// What the collector knows when all workers have ended.
+pub(crate) struct Sum {
+    pub(crate) generator: Generator,
+    pub(crate) steps: Vec<StepRow>,
+    pub(crate) phases: Vec<PhaseRow>,
+    pub(crate) doubts: Vec<String>,
+}
+
+impl<'l> Collector<'l> {
+    pub(crate) fn new(load: &'l Load, workers: usize) -> Self {
+        Self {
+            load,
+            handed: vec![0; workers],
+            pending: BTreeMap::new(),
+            sum: Tally::default(),
+            ended: Duration::ZERO,
+        }
+    }
+
+    /// Takes in a worker's second; gives the events of those that it completes.
+    pub(crate) fn take(&mut self, handover: Handover) -> Vec<Event> {
+        let second = handover.second;
+        self.ended = self.ended.max(handover.at);
+        self.pending
+            .entry(second)
+            .or_default()
+            .merge(&handover.tally);
+        self.handed[handover.worker] = if handover.last { u64::MAX } else { second };
+        let complete = self.handed.iter().copied().min().unwrap_or(u64::MAX);
+        let mut events = Vec::new();
+        while let Some(entry) = self.pending.first_entry() {
+            if *entry.key() > complete {
+                break;
+            }
+            let (second, tally) = entry.remove_entry();
+            self.tell(second, &tally, &mut events);
+            self.sum.merge(&tally);
+        }
+        events
+    }
+
+    fn tell(&self, second: u64, tally: &Tally, events: &mut Vec<Event>) {
+        let from = Duration::from_secs(second - 1);
+        // The last second may be a part of one.
+        let to = Duration::from_secs(second).min(self.ended).max(from);
+        if to - from < Duration::from_secs(1) && tally.is_empty() {
+            return;
+        }
+        // A second that ends with a phase belongs to that phase, and phases do not include their end.
+        let phase = self
+            .load
+            .phase_at(to.saturating_sub(Duration::from_nanos(1)));
+        let mut interval = Interval {
+            t_s: to.as_secs_f64(),
+            phase: phase.map(|p| p.name.clone()).unwrap_or_default(),
+            measure: phase.is_some_and(|p| p.measure),
+            offered: tally.offered,
+            sent: tally.sent,
+            dropped: tally.dropped,
+            sessions_active: tally.active,
+            lateness_us: Lateness::of(&tally.lateness),
+            all: tally.all().summary(),
+            ..Interval::default()
+        };
+        for (step, cell) in tally.by_step() {
+            let name = step.name();
+            interval.steps.insert(name.to_owned(), cell.summary());
+            for (clock, histogram) in [
+                (Clock::Response, cell.response),
+                (Clock::Service, cell.service),
+            ] {
+                events.push(Event::Histogram(StepHistogram {
+                    step: name,
+                    clock,
+                    start_s: from.as_secs_f64(),
+                    lasts: to - from,
+                    histogram,
+                }));
+            }
+        }
+        events.push(Event::Interval(Box::new(interval)));
+    }
+
+    /// The sum, once every worker has handed over its last second.
+    pub(crate) fn finish(self, interrupted: bool) -> Sum {
+        let all = self.sum.all();
+        let lateness_us = Lateness::of(&self.sum.lateness);
+        let doubts = doubts(&SelfAccount {
+            offered: self.sum.offered,
+            dropped: self.sum.dropped,
+            own_failures: all.failed_by(Failure::Generator),
+            lateness_us,
+            stall: self.sum.stall,
+            response_p99_us: all.summary().response_us.p99,
+        });
+        Sum {
+            generator: Generator {
+                offered: self.sum.offered,
+                sent: self.sum.sent,
+                dropped: self.sum.dropped,
+                lateness_us,
+                valid: doubts.is_empty(),
+            },
+            steps: self.steps(),
+            phases: self.phases(interrupted),
+            doubts,
+        }
+    }
+
+    /// Measured phases only, in the order of time and steps.
+    fn steps(&self) -> Vec<StepRow> {
+        let rows = self.sum.cells.iter().filter_map(|((phase, step), cell)| {
+            let phase = self.load.phases.get(*phase).filter(|p| p.measure)?;
+            let seen = cell.summary();
+            Some(StepRow {
+                step: step.name().to_owned(),
+                phase: phase.name.clone(),
+                requests: seen.requests,
+                ok: seen.ok,
+                failed: seen.failed,
+                errors: seen.errors,
+                response_us: seen.response_us,
+                service_us: seen.service_us,
+            })
+        });
+        rows.collect()
+    }
+
+    fn phases(&self, interrupted: bool) -> Vec<PhaseRow> {
+        // Answers may have been waited for beyond the last phase; that is no part of it.
+        let end = if interrupted {
+            self.ended.min(self.load.total())
+        } else {
+            self.load.total()
+        };
+        let mut from = Duration::ZERO;
+        let mut rows = Vec::new();
+        for phase in &self.load.phases {
+            if from >= end {
+                break;
+            }
+            let to = from + phase.lasts;
+            rows.push(PhaseRow {
+                name: phase.name.clone(),
+                from_s: from.as_secs_f64(),
+                to_s: to.min(end).as_secs_f64(),
+                measure: phase.measure,
+            });
+            from = to;
+        }
+        rows
+    }
+}

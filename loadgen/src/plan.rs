@@ -1,0 +1,309 @@
+//! The whole crowd, decided before anything is sent.
+//!
+//! From a load and a seed follow every arrival, who arrives, where each shopper goes and how long each thinks. The
+//! shop's answers change none of it: a shop that fails meets the same load as one that does not, and two builds can
+//! be compared under the same one. A plan is a recipe and takes no room; its sessions are made one by one, on demand.
+//!
+//! Arrivals, and of each session its persona, walk and choices, come from ChaCha streams of their own, so a change
+//! to one (another think time, a longer list of products) leaves all others as they were.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::Exp1;
+use results::record;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::arrivals::Arrivals;
+use crate::persona::{Dealer, Persona};
+use crate::spec::Load;
+use crate::step::Step;
+
+/// TPC-W, clause 5.3.2.1: think times beyond ten means are cut off.
+const LONGEST_THINK: f64 = 10.0;
+/// The longest walk, against a session length that is absurd beside the think time.
+const LONGEST_WALK: usize = 10_000;
+
+/// What a stream of random numbers is for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Arrivals,
+    Dealing,
+    Persona(u64),
+    Walk(u64),
+    Choices(u64),
+}
+
+/// The recipe of a crowd. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    load: Arc<Load>,
+    seed: u64,
+    dealer: Dealer,
+}
+
+/// One shopper's visit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    /// Counted from 0 in the order of arrival.
+    pub index: u64,
+    /// When the shopper arrives, from the start of the load.
+    pub at: Duration,
+    /// Who it is.
+    pub persona: Persona,
+    /// What the shopper does, step by step.
+    pub walk: Vec<Stride>,
+    /// Where the shopper's own choices come from: which product of a list, how many.
+    pub choices: ChaCha8Rng,
+}
+
+/// One step of a walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stride {
+    /// From the previous answer to this step; zero for the first.
+    pub think: Duration,
+    /// The step.
+    pub step: Step,
+}
+
+/// One line of `plan.jsonl`: a session as it is meant to go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlanLine {
+    /// Arrival in microseconds from the start of the load.
+    pub at_us: u64,
+    /// Who it is.
+    pub persona: Persona,
+    /// Pairs of a step and the think time before it in microseconds.
+    pub steps: Vec<(&'static str, u64)>,
+}
+
+impl Plan {
+    /// The crowd that follows from a load and a seed, in a shop with this many seeded customers.
+    pub fn new(load: Load, seed: u64, customers: u64) -> Self {
+        Self {
+            load: Arc::new(load),
+            seed,
+            dealer: Dealer::new(seed, customers, &mut stream(seed, Purpose::Dealing)),
+        }
+    }
+
+    /// The load it was made from.
+    pub fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// The seed it was made from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Every session in the order of arrival.
+    pub fn sessions(&self) -> impl Iterator<Item = Session> + '_ {
+        self.share(0, 1)
+    }
+
+    /// Every `of`-th session from the `first`: what one of several workers has to do. The walks of all others
+    /// are not made.
+    pub fn share(&self, first: usize, of: usize) -> impl Iterator<Item = Session> + '_ {
+        let rng = stream(self.seed, Purpose::Arrivals);
+        (0..)
+            .zip(Arrivals::new(&self.load.phases, rng))
+            .skip(first)
+            .step_by(of.max(1))
+            .map(|(index, at)| self.session(index, at))
+    }
+
+    /// The lines of `plan.jsonl`.
+    pub fn lines(&self) -> impl Iterator<Item = PlanLine> + '_ {
+        self.sessions().map(PlanLine::from)
+    }
+
+    /// Size and fingerprint of the plan: the SHA-256 of `plan.jsonl`, then of the `extra` lines (the faults),
+    /// each line with its line feed. Walks the whole plan once.
+    pub fn digest(&self, extra: &[String]) -> record::Plan {
+        let mut sha = Sha256::new();
+        let mut plan = record::Plan::default();
+        for line in self.lines() {
+            plan.sessions += 1;
+            plan.steps += line.steps.len() as u64;
+            sha.update(line.json());
+            sha.update(b"\n");
+        }
+        for line in extra {
+            sha.update(line);
+            sha.update(b"\n");
+        }
+        plan.digest = sha.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        plan
+    }
+
+    fn session(&self, index: u64, at: Duration) -> Session {
+        let mut persona = stream(self.seed, Purpose::Persona(index));
+        Session {
+            index,
+            at,
+            persona: self.dealer.persona(index, &mut persona),
+            walk: self.walk(&mut stream(self.seed, Purpose::Walk(index))),
+            choices: stream(self.seed, Purpose::Choices(index)),
+        }
+    }
+
+    /// Home first, then on until thinking has used up the session's length.
+    fn walk(&self, rng: &mut ChaCha8Rng) -> Vec<Stride> {
+        let length = rng.sample::<f64, _>(Exp1) * self.load.session.as_secs_f64();
+        let think = self.load.think.as_secs_f64();
+        let mut step = Step::Home;
+        let mut walk = vec![Stride {
+            think: Duration::ZERO,
+            step,
+        }];
+        let mut thought = 0.0;
+        while walk.len() < LONGEST_WALK {
+            let pause = rng.sample::<f64, _>(Exp1).min(LONGEST_THINK) * think;
+            thought += pause;
+            if thought > length {
+                break;
+            }
+            step = self.load.mix.next(step, rng);
+            walk.push(Stride {
+                think: Duration::from_micros((pause * 1e6) as u64),
+                step,
+            });
+        }
+        walk
+    }
+}
+
+impl PlanLine {
+    /// The line as it is written and fingerprinted, without its line feed.
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).expect("numbers and strings can always be written")
+    }
+}
+
+impl From<Session> for PlanLine {
+    fn from(session: Session) -> Self {
+        Self {
+            at_us: micros(session.at),
+            persona: session.persona,
+            steps: session
+                .walk
+                .iter()
+                .map(|s| (s.step.name(), micros(s.think)))
+                .collect(),
+        }
+    }
+}
+
+/// The key names this crate, so that the same seed elsewhere in a run (for faults) gives other numbers.
+fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
+    let mut key = *b"seed....doorbuster loadgen crowd";
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut rng = ChaCha8Rng::from_seed(key);
+    rng.set_stream(match purpose {
+        Purpose::Arrivals => 0,
+        Purpose::Dealing => 1,
+        Purpose::Persona(session) => session * 3 + 2,
+        Purpose::Walk(session) => session * 3 + 3,
+        Purpose::Choices(session) => session * 3 + 4,
+    });
+    rng
+}
+
+fn micros(d: Duration) -> u64 {
+    d.as_micros() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mix::Mix;
+    use crate::spec::Phase;
+
+    fn load(rate: f64) -> Load {
+        Load {
+            mix: Mix::named("shopping").unwrap(),
+            think: Duration::from_secs(1),
+            session: Duration::from_secs(15),
+            phases: vec![Phase {
+                name: "steady".to_owned(),
+                lasts: Duration::from_secs(100),
+                from_rate: rate,
+                to_rate: rate,
+                measure: true,
+            }],
+            timeout: Duration::from_secs(10),
+            max_sessions: 1000,
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_plan_and_another_seed_another() {
+        let digest = |seed, extra: &[String]| Plan::new(load(10.0), seed, 100).digest(extra);
+        let plan = digest(7, &[]);
+        assert_eq!(plan, digest(7, &[]));
+        assert_eq!(plan.digest.len(), 64);
+        assert_ne!(plan.digest, digest(8, &[]).digest);
+        assert_ne!(plan.digest, digest(7, &["kill order/1".to_owned()]).digest);
+    }
+
+    #[test]
+    fn walks_start_at_home_and_last_as_long_as_the_load_says() {
+        let plan = Plan::new(load(100.0), 7, 100);
+        let sessions: Vec<_> = plan.sessions().collect();
+        let thinks: Vec<f64> = sessions
+            .iter()
+            .flat_map(|s| &s.walk[1..])
+            .map(|s| s.think.as_secs_f64())
+            .collect();
+        for session in &sessions {
+            assert_eq!(session.walk[0].step, Step::Home);
+            assert_eq!(session.walk[0].think, Duration::ZERO);
+        }
+        // A Poisson process of thinks, one a second, within an exponential session of fifteen.
+        let steps = thinks.len() as f64 / sessions.len() as f64;
+        assert!((14.0..16.0).contains(&steps), "{steps} thinks a session");
+        assert!(thinks.iter().all(|t| *t <= 10.0));
+        let mean = thinks.iter().sum::<f64>() / thinks.len() as f64;
+        assert!(
+            (0.85..1.0).contains(&mean),
+            "{mean}: below 1, for long thinks are what ends sessions"
+        );
+    }
+
+    #[test]
+    fn workers_share_the_plan_without_loss_or_overlap() {
+        let plan = Plan::new(load(10.0), 7, 100);
+        let mut shares: Vec<_> = (0..3).flat_map(|w| plan.share(w, 3)).collect();
+        shares.sort_by_key(|s| s.index);
+        assert_eq!(shares, plan.sessions().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_change_of_think_time_leaves_arrivals_and_personas_alone() {
+        let slow = Load {
+            think: Duration::from_secs(3),
+            ..load(10.0)
+        };
+        let (a, b) = (Plan::new(load(10.0), 7, 100), Plan::new(slow, 7, 100));
+        assert!(
+            a.sessions()
+                .map(|s| s.walk)
+                .ne(b.sessions().map(|s| s.walk))
+        );
+        let who = |s: Session| (s.at, s.persona, s.choices);
+        assert!(a.sessions().map(who).eq(b.sessions().map(who)));
+    }
+
+    #[test]
+    fn a_line_is_compact_json_without_the_password() {
+        let plan = Plan::new(load(10.0), 7, 0);
+        let line = plan.lines().next().unwrap().json();
+        assert!(line.starts_with("{\"at_us\":"), "{line}");
+        assert!(line.contains("\"steps\":[[\"home\",0]"), "{line}");
+        assert!(!line.contains("made-up-"), "{line}");
+    }
+}

@@ -1,0 +1,113 @@
+//! The steps that a shopper takes: the fourteen web interactions of TPC-W, and the two ways through the door.
+
+/// The names of all steps, as scenarios, records and dashboards write them, in the order of [`Step::ALL`].
+pub const STEPS: &[&str] = &[
+    "home",
+    "new_products",
+    "best_sellers",
+    "product_detail",
+    "search_request",
+    "search_results",
+    "shopping_cart",
+    "customer_registration",
+    "buy_request",
+    "buy_confirm",
+    "order_inquiry",
+    "order_display",
+    "admin_request",
+    "admin_confirm",
+    "login",
+    "register",
+];
+
+/// One step of a shopper; the unit that is timed and counted. It takes one to three HTTP requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// The front page: the five best-selling products.
+    Home,
+    /// The newest products of a department.
+    NewProducts,
+    /// The best-selling products of a department.
+    BestSellers,
+    /// A product's page and its stock.
+    ProductDetail,
+    /// The search form, which shows the best-selling products too.
+    SearchRequest,
+    /// What a search found.
+    SearchResults,
+    /// Something is put into the cart, and the cart shown.
+    ShoppingCart,
+    /// The account page.
+    CustomerRegistration,
+    /// The cart, for the last time before buying.
+    BuyRequest,
+    /// The order.
+    BuyConfirm,
+    /// The shopper's orders.
+    OrderInquiry,
+    /// One order of the shopper's.
+    OrderDisplay,
+    /// A product's page, by somebody who is going to change it.
+    AdminRequest,
+    /// The change of a product's price, by an administrator.
+    AdminConfirm,
+    /// Logging in: taken right before the first step that needs an account.
+    Login,
+    /// A new customer's account, and the first login with it.
+    Register,
+}
+
+impl Step {
+    /// Every step.
+    pub const ALL: [Step; 16] = [
+        Step::Home,
+        Step::NewProducts,
+        Step::BestSellers,
+        Step::ProductDetail,
+        Step::SearchRequest,
+        Step::SearchResults,
+        Step::ShoppingCart,
+        Step::CustomerRegistration,
+        Step::BuyRequest,
+        Step::BuyConfirm,
+        Step::OrderInquiry,
+        Step::OrderDisplay,
+        Step::AdminRequest,
+        Step::AdminConfirm,
+        Step::Login,
+        Step::Register,
+    ];
+
+    /// How many of [`Step::ALL`], from the first, a mix can name. The others follow from them.
+    pub const IN_MIXES: usize = 14;
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        STEPS[self as usize]
+    }
+
+    /// The step of a mix that has this name.
+    pub fn of_mix(name: &str) -> Option<Step> {
+        Self::ALL[..Self::IN_MIXES]
+            .iter()
+            .copied()
+            .find(|s| s.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_steps_stand_in_the_same_order() {
+        assert_eq!(STEPS.len(), Step::ALL.len());
+        for (i, step) in Step::ALL.into_iter().enumerate() {
+            assert_eq!(step as usize, i);
+        }
+        assert_eq!(Step::BuyConfirm.name(), "buy_confirm");
+        assert_eq!(Step::Register.name(), "register");
+        assert_eq!(Step::of_mix("order_display"), Some(Step::OrderDisplay));
+        assert_eq!(Step::of_mix("login"), None);
+    }
+}

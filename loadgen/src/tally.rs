@@ -1,0 +1,223 @@
+//! What a worker counts: bounded by steps and phases, never by requests.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use results::quantiles::{self, new_histogram};
+use results::record::{Quantiles, StepInterval};
+
+use crate::call::Failure;
+use crate::step::Step;
+
+/// The instants of one step, all counted from the start of the load.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timing {
+    /// When it should have been sent.
+    pub(crate) intended: Duration,
+    /// When it was.
+    pub(crate) sent: Duration,
+    /// When its last byte had come, or it had failed.
+    pub(crate) done: Duration,
+}
+
+/// Counts and latencies of one step.
+#[derive(Debug, Clone)]
+pub(crate) struct Cell {
+    ok: u64,
+    failures: BTreeMap<Failure, u64>,
+    pub(crate) response: Histogram<u64>,
+    pub(crate) service: Histogram<u64>,
+}
+
+/// Everything counted in some stretch of time.
+#[derive(Debug, Clone)]
+pub(crate) struct Tally {
+    pub(crate) offered: u64,
+    pub(crate) sent: u64,
+    pub(crate) dropped: u64,
+    pub(crate) lateness: Histogram<u64>,
+    /// The longest that the worker itself overslept, sends or not.
+    pub(crate) stall: Duration,
+    /// By the phase of the intended instant, and step.
+    pub(crate) cells: BTreeMap<(usize, Step), Cell>,
+    /// Sessions in progress when the tally was handed over.
+    pub(crate) active: u64,
+}
+
+impl Default for Cell {
+    fn default() -> Self {
+        Self {
+            ok: 0,
+            failures: BTreeMap::new(),
+            response: new_histogram(),
+            service: new_histogram(),
+        }
+    }
+}
+
+impl Cell {
+    pub(crate) fn record(&mut self, timing: Timing, result: Result<(), Failure>) {
+        match result {
+            Ok(()) => self.ok += 1,
+            Err(failure) => *self.failures.entry(failure).or_default() += 1,
+        }
+        let since = |from| timing.done.saturating_sub(from);
+        quantiles::record(&mut self.response, since(timing.intended));
+        quantiles::record(&mut self.service, since(timing.sent));
+    }
+
+    pub(crate) fn merge(&mut self, other: &Cell) {
+        self.ok += other.ok;
+        for (failure, n) in &other.failures {
+            *self.failures.entry(*failure).or_default() += n;
+        }
+        add(&mut self.response, &other.response);
+        add(&mut self.service, &other.service);
+    }
+
+    /// How often it failed for this reason.
+    pub(crate) fn failed_by(&self, failure: Failure) -> u64 {
+        self.failures.get(&failure).copied().unwrap_or_default()
+    }
+
+    /// Counts and quantiles, as the record has them.
+    pub(crate) fn summary(&self) -> StepInterval {
+        let failed = self.failures.values().sum();
+        let errors = self.failures.iter().map(|(f, n)| (f.to_string(), *n));
+        StepInterval {
+            requests: self.ok + failed,
+            ok: self.ok,
+            failed,
+            errors: errors.collect(),
+            response_us: Quantiles::of(&self.response),
+            service_us: Quantiles::of(&self.service),
+        }
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            offered: 0,
+            sent: 0,
+            dropped: 0,
+            lateness: new_histogram(),
+            stall: Duration::ZERO,
+            cells: BTreeMap::new(),
+            active: 0,
+        }
+    }
+}
+
+impl Tally {
+    /// Whether nothing has happened.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.offered == 0 && self.cells.is_empty()
+    }
+
+    /// A step's instant has come and it is being sent.
+    pub(crate) fn send(&mut self, lateness: Duration) {
+        self.offered += 1;
+        self.sent += 1;
+        quantiles::record(&mut self.lateness, lateness);
+    }
+
+    /// A step's instant has come and nobody is free to send it.
+    pub(crate) fn drop_one(&mut self) {
+        self.offered += 1;
+        self.dropped += 1;
+    }
+
+    /// A step is over.
+    pub(crate) fn record(
+        &mut self,
+        phase: usize,
+        step: Step,
+        timing: Timing,
+        result: Result<(), Failure>,
+    ) {
+        let cell = self.cells.entry((phase, step)).or_default();
+        cell.record(timing, result);
+    }
+
+    /// Adds what another worker, or another stretch of time, has counted. Sessions in progress are added as well,
+    /// so only tallies of the same instant may be merged where they matter.
+    pub(crate) fn merge(&mut self, other: &Tally) {
+        self.offered += other.offered;
+        self.sent += other.sent;
+        self.dropped += other.dropped;
+        add(&mut self.lateness, &other.lateness);
+        self.stall = self.stall.max(other.stall);
+        for (key, cell) in &other.cells {
+            self.cells.entry(*key).or_default().merge(cell);
+        }
+        self.active += other.active;
+    }
+
+    /// The cells of all phases together, by step.
+    pub(crate) fn by_step(&self) -> BTreeMap<Step, Cell> {
+        let mut steps: BTreeMap<Step, Cell> = BTreeMap::new();
+        for ((_, step), cell) in &self.cells {
+            steps.entry(*step).or_default().merge(cell);
+        }
+        steps
+    }
+
+    /// All cells together.
+    pub(crate) fn all(&self) -> Cell {
+        let mut all = Cell::default();
+        for cell in self.cells.values() {
+            all.merge(cell);
+        }
+        all
+    }
+}
+
+fn add(sum: &mut Histogram<u64>, other: &Histogram<u64>) {
+    sum.add(other)
+        .expect("all histograms have the same bounds and digits");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timing(intended: u64, sent: u64, done: u64) -> Timing {
+        let ms = Duration::from_millis;
+        Timing {
+            intended: ms(intended),
+            sent: ms(sent),
+            done: ms(done),
+        }
+    }
+
+    #[test]
+    fn a_late_send_counts_in_the_response_time_and_not_in_the_service_time() {
+        let mut cell = Cell::default();
+        cell.record(timing(100, 600, 700), Err(Failure::Timeout));
+        let seen = cell.summary();
+        assert_eq!((seen.requests, seen.ok, seen.failed), (1, 0, 1));
+        assert_eq!(seen.errors["timeout"], 1);
+        assert!(cell.response.equivalent(seen.response_us.max, 600_000));
+        assert!(cell.service.equivalent(seen.service_us.max, 100_000));
+    }
+
+    #[test]
+    fn tallies_of_two_workers_add_up_without_loss() {
+        let (mut a, mut b) = (Tally::default(), Tally::default());
+        a.send(Duration::from_millis(1));
+        a.record(0, Step::Home, timing(0, 0, 10), Ok(()));
+        b.send(Duration::from_millis(3));
+        b.record(0, Step::Home, timing(0, 0, 30), Err(Failure::Http(503)));
+        b.record(1, Step::Home, timing(0, 0, 20), Ok(()));
+        b.drop_one();
+        a.merge(&b);
+        assert_eq!((a.offered, a.sent, a.dropped), (3, 2, 1));
+        assert_eq!(a.lateness.len(), 2);
+        assert_eq!(a.cells[&(0, Step::Home)].summary().requests, 2);
+        let all = a.all().summary();
+        assert_eq!(all, a.by_step()[&Step::Home].summary());
+        assert_eq!((all.requests, all.ok, all.errors["http_503"]), (3, 2, 1));
+    }
+}

@@ -1,0 +1,217 @@
+//! What the crowd's figures say about a shop that fails, and about a load that is cut short.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use loadgen::mix::Mix;
+use loadgen::{Event, Load, Options, Outcome, Plan, Target};
+use results::record::OrderOutcome;
+use tokio_util::sync::CancellationToken;
+
+use crate::stub::{Stub, Trouble, load, mix, phase};
+
+fn ordering(rate: f64) -> Load {
+    load(Mix::named("ordering").unwrap(), rate, 30)
+}
+
+/// Errors of a step by kind, over all phases.
+fn errors(outcome: &Outcome, step: &str, kind: &str) -> u64 {
+    let rows = outcome.steps.iter().filter(|r| r.step == step);
+    rows.filter_map(|r| r.errors.get(kind)).sum()
+}
+
+fn nothing_is_ok(outcome: &Outcome) {
+    assert!(!outcome.steps.is_empty());
+    for row in &outcome.steps {
+        assert_eq!((row.ok, row.failed), (0, row.requests), "{row:?}");
+        assert_eq!(row.errors.values().sum::<u64>(), row.failed, "{row:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_every_answer_is_an_error_nothing_is_ok() {
+    let shop = Stub::open(Trouble::Status(503)).await;
+    let (outcome, _) = shop.meet(ordering(60.0)).await;
+    nothing_is_ok(&outcome);
+    assert!(errors(&outcome, "home", "http_503") > 0);
+    // Nobody gets in, so whatever needs an account fails for that, and logging in is tried each time.
+    assert!(errors(&outcome, "login", "http_503") > 0);
+    assert!(errors(&outcome, "shopping_cart", "no_session") > 0);
+    assert_eq!(shop.asked("PUT /cart/items/*"), 0);
+    // A load that failed was still offered and sent as planned.
+    assert_eq!(outcome.generator.dropped, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_another_kind_is_no_answer() {
+    let shop = Stub::open(Trouble::Nonsense).await;
+    let (outcome, _) = shop.meet(ordering(60.0)).await;
+    nothing_is_ok(&outcome);
+    assert!(errors(&outcome, "home", "bad_answer") > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shop_that_is_not_there_is_named_as_such() {
+    // A port that was free a moment ago.
+    let address: SocketAddr = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    let plan = Plan::new(ordering(60.0), 7, 1000);
+    let never = CancellationToken::new();
+    let run = loadgen::run(&plan, address.into(), Options::default(), never, |_| {});
+    let outcome = run.await.unwrap();
+    nothing_is_ok(&outcome);
+    assert!(errors(&outcome, "home", "connect") > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_answer_breaks_off_is_of_unknown_outcome() {
+    let shop = Stub::open(Trouble::OrdersBreak).await;
+    let (outcome, _) = shop.meet(ordering(60.0)).await;
+    let orders = shop.asked("POST /orders");
+    assert!(orders > 0);
+    // Sent once each: a generator that tried again would have placed more.
+    assert_eq!(outcome.ledger.len() as u64, orders);
+    for entry in &outcome.ledger {
+        assert_eq!(entry.outcome, OrderOutcome::Unknown);
+        assert_eq!((&entry.order_id, entry.user_id.as_str()), (&None, "u_1"));
+    }
+    let row = outcome
+        .steps
+        .iter()
+        .find(|r| r.step == "buy_confirm")
+        .unwrap();
+    assert_eq!(
+        (row.ok, errors(&outcome, "buy_confirm", "reset")),
+        (0, row.requests)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_without_an_answer_times_out_and_counts_with_all_its_waiting() {
+    let shop = Stub::open(Trouble::OrdersHang).await;
+    let timeout = Duration::from_millis(200);
+    let crowd = Load {
+        timeout,
+        ..ordering(60.0)
+    };
+    let (outcome, _) = shop.meet(crowd).await;
+    let row = outcome
+        .steps
+        .iter()
+        .find(|r| r.step == "buy_confirm")
+        .unwrap();
+    assert_eq!(errors(&outcome, "buy_confirm", "timeout"), row.requests);
+    assert!(row.response_us.p50 >= 199_000, "{:?}", row.response_us);
+    assert!(!outcome.ledger.is_empty());
+    assert!(
+        outcome
+            .ledger
+            .iter()
+            .all(|e| e.outcome == OrderOutcome::Unknown)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_finds_no_room_is_turned_away_and_counted() {
+    let shop = Stub::open(Trouble::AllHang).await;
+    let crowd = Load {
+        max_sessions: 5,
+        timeout: Duration::from_millis(300),
+        ..load(mix("home: { home: 1 }"), 100.0, 1)
+    };
+    let (outcome, _) = shop.meet(crowd).await;
+    let own = &outcome.generator;
+    assert!(own.dropped > 0);
+    assert_eq!(own.offered, own.sent + own.dropped);
+    assert!(!own.valid);
+    assert!(
+        outcome.doubts.iter().any(|d| d.contains("max_sessions")),
+        "{:?}",
+        outcome.doubts
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interruption_ends_the_load_at_once_with_what_was_measured() {
+    let shop = Stub::open(Trouble::OrdersHang).await;
+    let crowd = Load {
+        phases: vec![phase("steady", 60_000, 60.0), phase("later", 60_000, 60.0)],
+        timeout: Duration::from_secs(60),
+        ..ordering(60.0)
+    };
+    let plan = Plan::new(crowd, 7, 1000);
+    let stop = CancellationToken::new();
+    let (mut stopped_at, mut seconds) = (None, 0);
+    let run = loadgen::run(
+        &plan,
+        Target::from(shop.address),
+        shop.options(),
+        stop.clone(),
+        |e| {
+            // Once there are orders under way.
+            if let Event::Interval(_) = e {
+                seconds += 1;
+                if shop.asked("POST /orders") > 0 && stopped_at.is_none() {
+                    stopped_at = Some(Instant::now());
+                    stop.cancel();
+                }
+            }
+        },
+    );
+    let outcome = run.await.unwrap();
+    let took = stopped_at.unwrap().elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(outcome.interrupted && seconds >= 1);
+    assert!(outcome.steps.iter().any(|r| r.ok > 0));
+    // The waiting orders are in the ledger, and not among the answers.
+    assert_eq!(outcome.ledger.len() as u64, shop.asked("POST /orders"));
+    assert!(
+        outcome
+            .ledger
+            .iter()
+            .all(|e| e.outcome == OrderOutcome::Unknown)
+    );
+    assert!(outcome.steps.iter().all(|r| r.step != "buy_confirm"));
+    assert_eq!(
+        outcome.phases.len(),
+        1,
+        "the second phase was never entered"
+    );
+    assert!(outcome.phases[0].to_s < 60.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_nobody_waits_for_ends() {
+    let shop = Stub::open(Trouble::None).await;
+    let crowd = Load {
+        phases: vec![phase("steady", 60_000, 100.0)],
+        ..load(mix("home: { home: 1 }"), 0.0, 1)
+    };
+    let plan = Plan::new(crowd, 7, 1000);
+    let never = CancellationToken::new();
+    let run = loadgen::run(
+        &plan,
+        Target::from(shop.address),
+        shop.options(),
+        never,
+        |_| {},
+    );
+    assert!(
+        tokio::time::timeout(Duration::from_millis(500), run)
+            .await
+            .is_err()
+    );
+    // No shopper comes any more: two looks at the counter, apart, are the same in the end.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let before = shop.asked("GET /products sort=best");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        if before == shop.asked("GET /products sort=best") {
+            assert!(before > 0);
+            break;
+        }
+        assert!(Instant::now() < deadline, "shoppers still come");
+    }
+}

@@ -1,0 +1,212 @@
+//! A stand-in for the shop: answers as the contract says, badly where a test wants it, and counts what it was asked.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Request, Response, StatusCode, header};
+use http_body_util::{Full, Limited};
+use loadgen::mix::Mix;
+use loadgen::{Event, Load, Options, Outcome, Phase, Plan, Target};
+use serde_json::{Value, json};
+use shop_contract::headers::IDEMPOTENCY_KEY;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// What is wrong with the shop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    None,
+    /// Everything is answered with this status.
+    Status(u16),
+    /// Orders are begun to be answered, then the connection breaks.
+    OrdersBreak,
+    /// Orders are never answered.
+    OrdersHang,
+    /// Nothing is ever answered.
+    AllHang,
+    /// Nothing is answered between these milliseconds from the start.
+    Stall(u64, u64),
+    /// Every answer is the last on its connection.
+    Close,
+    /// Every body is JSON of another kind.
+    Nonsense,
+}
+
+#[derive(Clone)]
+pub(crate) struct Stub {
+    trouble: Trouble,
+    pub(crate) address: SocketAddr,
+    pub(crate) opened: Instant,
+    /// Requests by method and path, ids and queries' values left out.
+    asked: Arc<Mutex<BTreeMap<String, u64>>>,
+    /// Idempotency keys of orders.
+    keys: Arc<Mutex<Vec<String>>>,
+}
+
+impl Stub {
+    pub(crate) async fn open(trouble: Trouble) -> Stub {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stub = Stub {
+            trouble,
+            address: listener.local_addr().unwrap(),
+            opened: Instant::now(),
+            asked: Arc::default(),
+            keys: Arc::default(),
+        };
+        let app = Router::new().fallback(answer).with_state(stub.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        stub
+    }
+
+    /// How often it was asked this, such as `GET /products/search`.
+    pub(crate) fn asked(&self, what: &str) -> u64 {
+        self.asked.lock().unwrap().get(what).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.keys.lock().unwrap().clone()
+    }
+
+    /// Runs a load against it to its end.
+    pub(crate) async fn meet(&self, load: Load) -> (Outcome, Vec<Event>) {
+        self.meet_with(load, self.options()).await
+    }
+
+    pub(crate) async fn meet_with(&self, load: Load, options: Options) -> (Outcome, Vec<Event>) {
+        let mut events = Vec::new();
+        let plan = Plan::new(load, 7, 1000);
+        let never = CancellationToken::new();
+        let run = loadgen::run(&plan, Target::from(self.address), options, never, |e| {
+            events.push(e);
+        });
+        (run.await.unwrap(), events)
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            start: Some(self.opened),
+            ..Options::default()
+        }
+    }
+}
+
+/// Shoppers with short thoughts for a second; `steps` of them in the mean, after `mix`.
+pub(crate) fn load(mix: Mix, rate: f64, steps: u32) -> Load {
+    let think = Duration::from_millis(10);
+    Load {
+        mix,
+        think,
+        session: think * steps,
+        phases: vec![phase("warm-up", 200, rate), phase("steady", 800, rate)],
+        timeout: Duration::from_secs(5),
+        max_sessions: 1000,
+    }
+}
+
+/// A phase of so many milliseconds; measured unless it is a warm-up.
+pub(crate) fn phase(name: &str, ms: u64, rate: f64) -> Phase {
+    Phase {
+        name: name.to_owned(),
+        lasts: Duration::from_millis(ms),
+        from_rate: rate,
+        to_rate: rate,
+        measure: name != "warm-up",
+    }
+}
+
+pub(crate) fn mix(yaml: &str) -> Mix {
+    let doc = syntax::Document::parse("mix", yaml).unwrap();
+    let mix = Mix::read(doc.root()).unwrap();
+    doc.finish().unwrap();
+    mix
+}
+
+async fn answer(State(stub): State<Stub>, request: Request<Body>) -> Response<Body> {
+    let what = name(&request);
+    *stub.asked.lock().unwrap().entry(what.clone()).or_default() += 1;
+    let order = what == "POST /orders";
+    if order {
+        let key = request.headers()[IDEMPOTENCY_KEY].to_str().unwrap();
+        stub.keys.lock().unwrap().push(key.to_owned());
+    }
+    match stub.trouble {
+        Trouble::Status(status) => return reply(status, &json!({})),
+        Trouble::Nonsense => return reply(200, &json!(["what?"])),
+        // A body longer than its limit is an error at the server, in the middle of the answer.
+        Trouble::OrdersBreak if order => {
+            return Response::new(Body::new(Limited::new(Full::from("{\"id\":"), 1)));
+        }
+        Trouble::OrdersHang if order => std::future::pending().await,
+        Trouble::AllHang => std::future::pending().await,
+        Trouble::Stall(from, to) => {
+            let (from, to) = (Duration::from_millis(from), Duration::from_millis(to));
+            if (from..to).contains(&stub.opened.elapsed()) {
+                tokio::time::sleep_until((stub.opened + to).into()).await;
+            }
+        }
+        _ => {}
+    }
+    let mut response = well(&what);
+    if stub.trouble == Trouble::Close {
+        let close = header::HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
+}
+
+/// Method and path; ids are `*`, of queries only the sort is kept, and the category's presence.
+fn name(request: &Request<Body>) -> String {
+    let (method, uri) = (request.method(), request.uri());
+    let query = uri.query().unwrap_or("");
+    let sort = query.split('&').find(|q| q.starts_with("sort="));
+    let kind = match sort {
+        Some(sort) if query.contains("category=") => format!(" category {sort}"),
+        Some(sort) => format!(" {sort}"),
+        None => String::new(),
+    };
+    let path: Vec<_> = uri
+        .path()
+        .split('/')
+        .map(|part| if part.contains('_') { "*" } else { part })
+        .collect();
+    format!("{method} {}{kind}", path.join("/"))
+}
+
+fn well(what: &str) -> Response<Body> {
+    let money = json!({"minor": 1999, "currency": "EUR"});
+    let product = |id: &str| {
+        json!({"id": id, "title": "Lamp", "description": "It shines.", "category": "garden",
+               "price": money, "sold": 3, "added_at_ms": 0})
+    };
+    let item = json!({"product_id": "p_1", "title": "Lamp", "quantity": 1, "unit_price": money});
+    let order = json!({"id": "o_1", "status": "confirmed", "items": [item], "total": money,
+                       "placed_at_ms": 0});
+    let user = json!({"id": "u_1", "email": "a@shop.example", "name": "A", "role": "customer"});
+    let session = json!({"token": "t", "user_id": "u_1", "expires_in_s": 3600});
+    match what {
+        "POST /users" => reply(201, &user),
+        "POST /users/login" => reply(200, &session),
+        "GET /users/*" => reply(200, &user),
+        "POST /orders" => reply(201, &order),
+        "GET /orders/*" => reply(200, &order),
+        "GET /orders" => reply(200, &json!({"items": [order]})),
+        "GET /cart" | "PUT /cart/items/*" => reply(200, &json!({"items": [item], "total": money})),
+        "GET /stock/*" => reply(200, &json!({"product_id": "p_1", "available": 5})),
+        "GET /products/*" | "PUT /products/*" => reply(200, &product("p_1")),
+        lists if lists.starts_with("GET /products") => {
+            reply(200, &json!({"items": [product("p_1"), product("p_2")]}))
+        }
+        _ => reply(404, &json!({})),
+    }
+}
+
+fn reply(status: u16, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    response
+}

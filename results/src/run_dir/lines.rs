@@ -1,0 +1,83 @@
+//! Files of JSON lines that grow during the run.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::RecordError;
+
+/// [`Lines::append_all`] hands lines to the system in pieces of about this size.
+const PIECE: usize = 64 * 1024;
+
+/// Appends values of one type to a file, one JSON line each.
+///
+/// A line is with the operating system when `append` returns, by one write of the whole line. So a kill loses
+/// nothing, and there is no `flush` to forget. A write is a few microseconds; whoever has thousands of lines at
+/// once uses [`Lines::append_all`].
+#[derive(Debug)]
+pub struct Lines<T> {
+    path: PathBuf,
+    file: File,
+    buffer: Vec<u8>,
+    of: PhantomData<fn(&T)>,
+}
+
+impl<T: Serialize> Lines<T> {
+    pub(super) fn open(path: PathBuf) -> Result<Self, RecordError> {
+        let opened = OpenOptions::new().create(true).append(true).open(&path);
+        let file = opened.map_err(|cause| RecordError::write(&path, cause))?;
+        Ok(Self {
+            path,
+            file,
+            buffer: Vec::new(),
+            of: PhantomData,
+        })
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends one line.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn append(&mut self, value: &T) -> Result<(), RecordError> {
+        self.append_all(std::iter::once(value))
+    }
+
+    /// Appends many lines with few writes.
+    ///
+    /// # Errors
+    /// When they cannot be written; the first of them may have been.
+    pub fn append_all<'v>(
+        &mut self,
+        values: impl IntoIterator<Item = &'v T>,
+    ) -> Result<(), RecordError>
+    where
+        T: 'v,
+    {
+        let written = self.write_all(values.into_iter());
+        self.buffer.clear();
+        written.map_err(|cause| RecordError::write(&self.path, cause))
+    }
+
+    fn write_all<'v>(&mut self, values: impl Iterator<Item = &'v T>) -> io::Result<()>
+    where
+        T: 'v,
+    {
+        for value in values {
+            serde_json::to_writer(&mut self.buffer, value)?;
+            self.buffer.push(b'\n');
+            if self.buffer.len() >= PIECE {
+                self.file.write_all(&self.buffer)?;
+                self.buffer.clear();
+            }
+        }
+        self.file.write_all(&self.buffer)
+    }
+}

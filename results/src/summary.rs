@@ -1,0 +1,291 @@
+//! A run in the terminal: one line a second while it lasts, and the closing summary.
+//!
+//! Both are texts made from the record alone. Whether to use colour, and how wide the terminal is, the caller
+//! knows; nothing here asks the environment. Colour adds to what the text says and never carries it alone.
+
+mod expectations;
+mod groups;
+mod steps;
+mod table;
+
+use crate::figures::{bytes, count, latency};
+use crate::record::{FaultRow, Interval, ResourceRow, RunSummary, StepInterval, Verdict};
+use table::{Cell, Column, Paint, Table, wrapped};
+
+/// How the summary is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Whether to use ANSI colours: a terminal, and no `NO_COLOR`.
+    pub colour: bool,
+    /// Columns of the terminal. Tables leave out or wrap what does not fit; below 60 they are as if it were 60.
+    pub width: usize,
+}
+
+impl Style {
+    /// Without colour, a hundred columns: files, pipes, CI logs.
+    pub const PLAIN: Self = Self {
+        colour: false,
+        width: 100,
+    };
+
+    fn width(self) -> usize {
+        self.width.max(60)
+    }
+}
+
+/// Contradictions shown; the others are in `run.json`.
+const SHOWN_VIOLATIONS: usize = 5;
+
+/// Roles named in the line on resources.
+const SHOWN_ROLES: usize = 3;
+
+/// The closing summary of a run, whose record lies in `dir`. Ends in a newline.
+pub fn render(summary: &RunSummary, dir: &str, style: Style) -> String {
+    let blocks = [
+        headline(summary, style),
+        steps::table(summary, style),
+        faults(summary, style),
+        expectations::table(summary, style),
+        footer(summary, dir, style),
+    ];
+    let mut text = String::new();
+    for block in blocks.iter().filter(|block| !block.is_empty()) {
+        text.push('\n');
+        text.push_str(block);
+    }
+    text.push('\n');
+    text
+}
+
+/// One second as one line, for where no live view can be drawn.
+pub fn line(interval: &Interval) -> String {
+    let StepInterval {
+        requests,
+        failed,
+        response_us,
+        ..
+    } = &interval.all;
+    let mut line = format!(
+        "{:>4.0} s  {:<10} sessions {:<5} {:>5} req/s  errors {:<6} p50 {:<8} p99 {:<8}",
+        interval.t_s,
+        interval.phase,
+        interval.sessions_active,
+        requests,
+        short_percent(*failed, *requests),
+        latency(response_us.p50),
+        latency(response_us.p99),
+    );
+    if interval.dropped > 0 {
+        line.push_str(&format!("  dropped {}", interval.dropped));
+    }
+    if !interval.faults.is_empty() {
+        line.push_str(&format!("  faults {}", interval.faults.join(",")));
+    }
+    for state in ["starting", "down"] {
+        let mut processes: Vec<&str> = Vec::new();
+        for (process, is) in &interval.services {
+            if is == state {
+                processes.push(process);
+            }
+        }
+        if !processes.is_empty() {
+            line.push_str(&format!("  {state} {}", processes.join(",")));
+        }
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// To one decimal, so that a column of them is calm.
+fn short_percent(failed: u64, requests: u64) -> String {
+    let percent = 100.0 * failed as f64 / requests.max(1) as f64;
+    match failed {
+        1.. if percent < 0.05 => "<0.1%".to_owned(),
+        _ => format!("{percent:.1}%"),
+    }
+}
+
+fn headline(summary: &RunSummary, style: Style) -> String {
+    let (word, paint) = match summary.verdict {
+        Verdict::Pass => ("✓ PASS", Paint::Good),
+        Verdict::Fail => ("✗ FAIL", Paint::Bad),
+        Verdict::Invalid => ("? INVALID", Paint::Doubt),
+    };
+    let sessions = match summary.plan.sessions {
+        1 => "1 session".to_owned(),
+        n => format!("{} sessions", count(n)),
+    };
+    let facts = format!(
+        "seed {} · {:.1} s · {sessions} · {} · doorbuster {}",
+        summary.seed,
+        summary.duration_s,
+        to_the_second(&summary.started_at),
+        summary.version
+    );
+    let before = format!("  {word}  {}   ", summary.scenario).chars().count();
+    let facts = wrapped(&" ".repeat(before), "    ", &facts, style.width());
+    let mut text = format!(
+        "  {}  {}   ",
+        paint.on(word, style),
+        Paint::Strong.on(&summary.scenario, style)
+    );
+    for (i, line) in facts.lines().enumerate() {
+        text.push_str(if i > 0 { "    " } else { "" });
+        text.push_str(&Paint::Quiet.on(line.trim_start(), style));
+        text.push('\n');
+    }
+    // An expectation that was missed stands among the expectations; once is enough.
+    let told = |reason: &&String| {
+        let mut rows = summary.expectations.iter();
+        !rows.any(|row| **reason == format!("{}: {}", row.text, row.observed))
+    };
+    for reason in summary.reasons.iter().filter(told) {
+        text.push_str(&wrapped("    ", "    ", reason, style.width()));
+    }
+    text
+}
+
+/// An instant of the record as people note one; what cannot be read is shown as it is.
+fn to_the_second(instant: &str) -> String {
+    match instant.parse::<jiff::Timestamp>() {
+        Ok(instant) => instant.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        Err(_) => instant.to_owned(),
+    }
+}
+
+fn faults(summary: &RunSummary, style: Style) -> String {
+    if summary.faults.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(vec![
+        Column::left("Faults"),
+        Column::left("what").spare(2),
+        Column::right("in force").spare(1),
+        Column::right("hits"),
+        Column::right("detected"),
+        Column::right("recovered"),
+    ]);
+    for fault in &summary.faults {
+        let hits = match fault.hits {
+            0 => Cell::new("none", Paint::Bad),
+            hits => Cell::plain(count(hits)),
+        };
+        table.row(vec![
+            Cell::plain(&fault.name),
+            Cell::new(format!("{} on {}", fault.kind, fault.target), Paint::Quiet),
+            Cell::plain(format!("{:.1} – {:.1} s", fault.started_s, fault.ended_s)),
+            hits,
+            detected(fault),
+            recovered(fault),
+        ]);
+    }
+    table.render(style)
+}
+
+fn detected(fault: &FaultRow) -> Cell {
+    match fault.detected_s {
+        Some(s) => Cell::plain(format!("after {s:.1} s")),
+        None => Cell::new("never felt", Paint::Quiet),
+    }
+}
+
+fn recovered(fault: &FaultRow) -> Cell {
+    match (fault.detected_s, fault.recovered_s) {
+        (_, None) => Cell::new("not recovered", Paint::Bad),
+        (None, Some(_)) => Cell::new("–", Paint::Quiet),
+        (_, Some(s)) if s < 0.05 => Cell::plain("at once"),
+        (_, Some(s)) => Cell::plain(format!("after {s:.1} s")),
+    }
+}
+
+/// The lines that have a name and a sentence.
+fn footer(summary: &RunSummary, dir: &str, style: Style) -> String {
+    let mut text = String::new();
+    let mut put = |name: &str, sentence: &str| {
+        let first = format!("  {:<12}", name);
+        text.push_str(&wrapped(&first, "              ", sentence, style.width()));
+    };
+    let kinds = steps::error_kinds(summary);
+    if !kinds.is_empty() {
+        put("Errors", &kinds);
+    }
+    put("Audit", &audit(summary));
+    let violations = &summary.audit.violations;
+    for violation in violations.iter().take(SHOWN_VIOLATIONS) {
+        put("", violation);
+    }
+    if violations.len() > SHOWN_VIOLATIONS {
+        let more = violations.len() - SHOWN_VIOLATIONS;
+        put("", &format!("and {more} more in run.json"));
+    }
+    put("Generator", &generator(summary));
+    if !summary.resources.is_empty() {
+        put("Resources", &resources(&summary.resources));
+    }
+    put("Record", dir);
+    text
+}
+
+fn audit(summary: &RunSummary) -> String {
+    let audit = &summary.audit;
+    let mark = match (audit.complete, audit.is_clean()) {
+        (_, false) => "✗ ",
+        (true, true) => "✓ ",
+        (false, true) => "not completed · ",
+    };
+    let mut text = format!(
+        "{mark}{} orders promised, {} found",
+        count(audit.orders_promised),
+        count(audit.orders_found)
+    );
+    if audit.orders_unknown > 0 {
+        text.push_str(&format!(
+            " · {} whose outcome no shopper learned",
+            count(audit.orders_unknown)
+        ));
+    }
+    match audit.violations.len() {
+        0 => {}
+        1 => text.push_str(" · 1 contradiction:"),
+        n => text.push_str(&format!(" · {} contradictions:", count(n as u64))),
+    }
+    text
+}
+
+fn generator(summary: &RunSummary) -> String {
+    let generator = &summary.generator;
+    let late = &generator.lateness_us;
+    format!(
+        "{} {} steps offered, {} sent, {} dropped · sends late by p50 {}, p99 {}, max {}",
+        if generator.valid { "✓" } else { "✗" },
+        count(generator.offered),
+        count(generator.sent),
+        count(generator.dropped),
+        latency(late.p50),
+        latency(late.p99),
+        latency(late.max),
+    )
+}
+
+fn resources(rows: &[ResourceRow]) -> String {
+    let peak: u64 = rows.iter().map(|row| row.peak_rss_bytes).sum();
+    let mut roles: Vec<(&str, f64)> = Vec::new();
+    for row in rows {
+        match roles.iter_mut().find(|(role, _)| *role == row.role) {
+            Some((_, cpu_s)) => *cpu_s += row.cpu_s,
+            None => roles.push((&row.role, row.cpu_s)),
+        }
+    }
+    roles.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
+    let busiest: Vec<String> = roles
+        .iter()
+        .take(SHOWN_ROLES)
+        .map(|(role, cpu_s)| format!("{role} {cpu_s:.1} s"))
+        .collect();
+    format!(
+        "{} in {} processes, each at its peak · most CPU: {}",
+        bytes(peak),
+        rows.len(),
+        busiest.join(", ")
+    )
+}
