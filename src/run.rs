@@ -1,0 +1,329 @@
+//! `doorbuster run`: shop up, crowd in, faults on schedule, crowd out, audit, verdict, record; then everything down.
+
+mod recorder;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use chaos::{AdminClient, Injector, Schedule};
+use jiff::Timestamp;
+use loadgen::plan::Plan;
+use loadgen::{Options, Outcome};
+use results::expect::{self, Evidence};
+use results::record::{AuditRow, FaultRow, Interval, RunSummary, SCHEMA, Verdict};
+use results::recovery;
+use results::run_dir::{PLAN, RunDir, read_intervals};
+use results::summary::{self, Style};
+use shop_contract::Role;
+use tokio_util::sync::CancellationToken;
+
+use crate::audit;
+use crate::cli::RunOptions;
+use crate::progress::Progress;
+use crate::scenario::Scenario;
+use crate::shop::Shop;
+use crate::signals;
+use recorder::Recorder;
+
+/// Between the shop being ready and the load's zero: the workers start in it, so that the first arrival is not late.
+const LEAD: Duration = Duration::from_millis(100);
+/// After an interruption, how long faults may take to be ended. What is not by then ends with the shop.
+const HURRY: Duration = Duration::from_millis(500);
+
+/// Planned sessions that are written at once, so that a crowd of a million does not stand in memory.
+const PLAN_LINES: usize = 1000;
+
+/// Runs a scenario; gives the exit code.
+///
+/// # Errors
+/// Mistakes in the scenario, a folder that cannot be written, a port that is taken, a service that does not start.
+pub(crate) fn run(path: &Path, options: &RunOptions) -> Result<u8> {
+    let scenario = Scenario::read(path, options.seed)?;
+    let runtime = runtime()?;
+    let code = runtime.block_on(conduct(&scenario, options));
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    code
+}
+
+/// The harness's own runtime. The load has threads of its own.
+///
+/// # Errors
+/// The system gives no threads.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("no threads can be had from the system")
+}
+
+/// Sends what the harness itself has to say to a file among the logs. A folder that cannot be written has been
+/// reported by then.
+pub(crate) fn log_to(dir: &RunDir) {
+    if let Ok(file) = std::fs::File::create(dir.logs().join("doorbuster.log")) {
+        let filter = std::env::var("DOORBUSTER_LOG").unwrap_or_else(|_| "info".to_owned());
+        let _ = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_env_filter(filter)
+            .with_writer(file)
+            .try_init();
+    }
+}
+
+async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
+    let started_at = Timestamp::now();
+    let dir = RunDir::create(&options.out, &scenario.name, started_at)?;
+    log_to(&dir);
+    let progress = Arc::new(Progress::new(options.quiet));
+    let stop = stop_on_signal();
+    dir.write_text("scenario.yaml", &scenario.text)?;
+    let schedule = Schedule::new(scenario.faults.clone(), scenario.seed);
+    let plan = Plan::new(
+        scenario.load.clone(),
+        scenario.seed,
+        scenario.shop.customers,
+    );
+    let mut planned = dir.lines(PLAN)?;
+    let mut sessions = plan.lines().peekable();
+    while sessions.peek().is_some() {
+        let some: Vec<_> = sessions.by_ref().take(PLAN_LINES).collect();
+        planned.append_all(&some)?;
+    }
+    drop(sessions);
+    let planned = plan.digest(&schedule.digest_lines());
+
+    let shop = Shop::open(scenario, options, &dir, &progress, &stop)
+        .await
+        .inspect_err(|_| progress.done())?;
+    progress.say(&format!(
+        "The shop is open on http://{}; {} shoppers will come in {}.",
+        shop.gateway(),
+        planned.sessions,
+        syntax::units::show_duration(scenario.load.total())
+    ));
+    let ran = crowd(&dir, &shop, &plan, schedule, &progress, &stop).await;
+    let Ran {
+        outcome,
+        faults,
+        audit,
+        doubts,
+    } = match ran {
+        Ok(ran) => ran,
+        Err(e) => {
+            progress.done();
+            shop.close(true).await;
+            return Err(e);
+        }
+    };
+    let mut summary = RunSummary {
+        schema: SCHEMA.to_owned(),
+        scenario: scenario.name.clone(),
+        seed: scenario.seed,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: started_at.to_string(),
+        duration_s: outcome.phases.last().map_or(0.0, |p| p.to_s),
+        interrupted: outcome.interrupted,
+        verdict: Verdict::Invalid,
+        reasons: Vec::new(),
+        plan: planned,
+        generator: outcome.generator,
+        phases: outcome.phases,
+        steps: outcome.steps,
+        faults,
+        crashes: shop.supervisor().crashes(),
+        expectations: Vec::new(),
+        audit,
+        resources: shop.supervisor().resources(),
+    };
+    conclude(scenario, &mut summary, doubts);
+    progress.now("closing the shop".to_owned());
+    // The record first: whatever happens while the shop closes, it is there.
+    dir.write_summary(&summary)?;
+    let keep = options.keep_data || !summary.audit.violations.is_empty();
+    shop.close(keep).await;
+    progress.done();
+    if let Err(e) = show(&summary, &dir, options) {
+        // Whoever closed the pipe has seen enough; the verdict stands.
+        tracing::warn!(error = %e, "the summary could not be shown");
+    }
+    Ok(expect::exit_code(summary.verdict, summary.interrupted))
+}
+
+/// What a crowd and its faults came to.
+struct Ran {
+    outcome: Outcome,
+    faults: Vec<FaultRow>,
+    audit: AuditRow,
+    /// Why the measurement cannot be trusted, in words.
+    doubts: Vec<String>,
+}
+
+async fn crowd(
+    dir: &RunDir,
+    shop: &Shop,
+    plan: &Plan,
+    schedule: Schedule,
+    progress: &Arc<Progress>,
+    stop: &CancellationToken,
+) -> Result<Ran> {
+    let supervisor = shop.supervisor().clone();
+    let recorder = Recorder::open(
+        dir,
+        Timestamp::now(),
+        supervisor.clone(),
+        Arc::clone(progress),
+    )?;
+    let begins = Instant::now() + LEAD;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let injector = Injector::new(
+        Arc::new(supervisor.clone()),
+        Arc::new(supervisor.clone()),
+        AdminClient::new(None),
+        tell,
+    );
+    let mut injecting = tokio::spawn(injector.run(schedule, begins.into(), stop.clone()));
+    let listening = tokio::spawn({
+        let recorder = recorder.clone();
+        async move {
+            while let Some(event) = told.recv().await {
+                recorder.fault(&event);
+            }
+        }
+    });
+    let options = Options {
+        start: Some(begins),
+        key_prefix: dir
+            .path()
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default(),
+        ..Options::default()
+    };
+    let load = {
+        let recorder = recorder.clone();
+        loadgen::run(
+            plan,
+            shop.gateway().into(),
+            options,
+            stop.clone(),
+            move |e| recorder.load(e),
+        )
+    };
+    let mut outcome = load.await?;
+    let mut faults = tokio::select! {
+        rows = &mut injecting => {
+            listening.await?;
+            rows?
+        }
+        // Ending a kill means waiting for a restart, which nobody needs any more.
+        () = async { stop.cancelled().await; tokio::time::sleep(HURRY).await } => Vec::new(),
+    };
+    recorder.finish()?;
+    let intervals = read_intervals(dir.path())?;
+    for fault in &mut faults {
+        if fault.kind == "kill" && fault.target.starts_with(Role::Gateway.name()) {
+            // The gateway's callers are the shoppers, and what they met is in the record.
+            fault.hits = shoppers_turned_away(&intervals, fault.started_s, fault.ended_s);
+        }
+        let found = recovery::measure(&intervals, fault.started_s, fault.ended_s);
+        fault.detected_s = found.detected_s;
+        fault.recovered_s = found.recovered_s;
+    }
+    progress.now("the crowd has left; auditing".to_owned());
+    let (audit, unaudited) = tokio::select! {
+        biased;
+        () = stop.cancelled() => (audit::not_made(&outcome.ledger), None),
+        audited = audit::settle_and_check(&supervisor, &outcome.ledger) => audited,
+    };
+    outcome.interrupted |= stop.is_cancelled();
+    let doubts = outcome.doubts.drain(..).chain(unaudited).collect();
+    Ok(Ran {
+        outcome,
+        faults,
+        audit,
+        doubts,
+    })
+}
+
+/// The requests of shoppers that met no gateway, or lost it, in a window.
+fn shoppers_turned_away(intervals: &[Interval], from_s: f64, to_s: f64) -> u64 {
+    intervals
+        .iter()
+        // The second that ends after the window is the one in which it ended.
+        .filter(|i| i.t_s > from_s && i.t_s < to_s + 1.0)
+        .flat_map(|i| &i.all.errors)
+        .filter(|(kind, _)| matches!(kind.as_str(), "connect" | "reset"))
+        .map(|(_, count)| count)
+        .sum()
+}
+
+/// Judges the record, and nothing else.
+fn conclude(scenario: &Scenario, summary: &mut RunSummary, doubts: Vec<String>) {
+    let judged = expect::judge(&scenario.expect, &Evidence::of(summary));
+    let (mut verdict, mut reasons) =
+        expect::verdict(&scenario.expect, &judged, &Evidence::of(summary));
+    if !doubts.is_empty() {
+        verdict = Verdict::Invalid;
+    }
+    // What the instruments say against themselves, in their own words, stands first.
+    for doubt in doubts.into_iter().rev() {
+        if !reasons.contains(&doubt) {
+            reasons.insert(0, doubt);
+        }
+    }
+    summary.expectations = judged;
+    summary.verdict = verdict;
+    summary.reasons = reasons;
+}
+
+fn show(summary: &RunSummary, dir: &RunDir, options: &RunOptions) -> Result<()> {
+    use std::io::{IsTerminal, Write};
+    let mut out = std::io::stdout().lock();
+    let colour =
+        |terminal: bool| terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let width = terminal_width();
+    let shown = dir.path().display().to_string();
+    if options.json {
+        serde_json::to_writer_pretty(&mut out, summary)?;
+        writeln!(out)?;
+        if !options.quiet {
+            let style = Style {
+                colour: colour(std::io::stderr().is_terminal()),
+                width,
+            };
+            writeln!(
+                std::io::stderr(),
+                "{}",
+                summary::render(summary, &shown, style)
+            )?;
+        }
+    } else {
+        let style = Style {
+            colour: colour(out.is_terminal()),
+            width,
+        };
+        writeln!(out, "{}", summary::render(summary, &shown, style))?;
+    }
+    Ok(())
+}
+
+/// The width of the terminal; a hundred where there is none.
+fn terminal_width() -> usize {
+    let (_, columns) = console::Term::stdout().size_checked().unwrap_or((0, 100));
+    usize::from(columns).clamp(60, 140)
+}
+
+/// A token that the first SIGINT or SIGTERM cancels.
+pub(crate) fn stop_on_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let cancel = stop.clone();
+    tokio::spawn(async move {
+        match signals::first().await {
+            Ok(()) => cancel.cancel(),
+            Err(e) => tracing::error!(error = %e, "signals cannot be received"),
+        }
+    });
+    stop
+}

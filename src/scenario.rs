@@ -1,0 +1,371 @@
+//! A scenario file: a shop, a crowd, faults, and what is expected.
+//!
+//! Each part's type and reading belongs to the crate that lives by it; here they are put together, so that one look
+//! at a file names the mistakes of all of them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use chaos::Fault;
+use loadgen::STEPS;
+use loadgen::spec::Load;
+use results::expect::Expectation;
+use shop_contract::Role;
+use syntax::{Document, Map, Mistakes, Node, did_you_mean, units};
+
+/// The demo, built in, so that it runs from any folder.
+pub(crate) const DEMO: &str = include_str!("../scenarios/demo.yaml");
+/// The name under which the built-in demo is asked for.
+pub(crate) const DEMO_PATH: &str = "scenarios/demo.yaml";
+
+/// The most replicas of a role: they share a machine.
+const MAX_REPLICAS: u64 = 16;
+
+/// A scenario that was read without mistakes.
+#[derive(Debug)]
+pub(crate) struct Scenario {
+    /// Its name.
+    pub name: String,
+    /// What it shows.
+    pub about: Option<String>,
+    /// Where all its randomness comes from.
+    pub seed: u64,
+    /// The shop.
+    pub shop: ShopSpec,
+    /// The crowd.
+    pub load: Load,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+    /// What is expected.
+    pub expect: Vec<Expectation>,
+    /// The file as it was read, with the seed that is used.
+    pub text: String,
+}
+
+/// The shop of a scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ShopSpec {
+    /// Products in the catalogue.
+    pub products: u64,
+    /// Registered customers.
+    pub customers: u64,
+    /// Pieces of each product in stock.
+    pub stock: u32,
+    /// Replicas of the roles that have more than one.
+    pub replicas: BTreeMap<Role, u32>,
+    /// Resilience patterns by name, and whether each is on.
+    pub resilience: BTreeMap<&'static str, bool>,
+}
+
+/// The patterns that a scenario can switch off.
+const PATTERNS: [&str; 4] = ["retries", "breakers", "shedding", "deadlines"];
+
+impl Default for ShopSpec {
+    fn default() -> Self {
+        Self {
+            products: 2000,
+            customers: 1000,
+            stock: 1000,
+            replicas: BTreeMap::new(),
+            resilience: PATTERNS.map(|p| (p, true)).into(),
+        }
+    }
+}
+
+impl ShopSpec {
+    /// How many replicas a role has.
+    pub(crate) fn replicas_of(&self, role: Role) -> u32 {
+        self.replicas.get(&role).copied().unwrap_or(1)
+    }
+
+    /// The patterns that are off.
+    pub(crate) fn switched_off(&self) -> Vec<&'static str> {
+        let off = self.resilience.iter().filter(|(_, on)| !**on);
+        off.map(|(name, _)| *name).collect()
+    }
+}
+
+/// Why there is no scenario.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ScenarioError {
+    /// It cannot be read.
+    #[error("the scenario {0} cannot be read: {1}")]
+    Unreadable(String, std::io::Error),
+    /// It has mistakes.
+    #[error(transparent)]
+    Mistakes(#[from] Mistakes),
+}
+
+impl Scenario {
+    /// Reads a file; the demo's own name stands for the built-in demo where there is no such file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or one with mistakes: all of them.
+    pub(crate) fn read(path: &Path, seed: Option<u64>) -> Result<Self, ScenarioError> {
+        let shown = path.display().to_string();
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(_) if path == Path::new(DEMO_PATH) => DEMO.to_owned(),
+            Err(e) => return Err(ScenarioError::Unreadable(shown, e)),
+        };
+        Ok(Self::parse(&shown, &text, seed)?)
+    }
+
+    /// Reads the text of a file; `seed` stands in for the file's own.
+    ///
+    /// # Errors
+    /// Its mistakes.
+    pub(crate) fn parse(file: &str, text: &str, seed: Option<u64>) -> Result<Self, Mistakes> {
+        let doc = Document::parse(file, text)?;
+        let parts = doc.root().map().map(read_parts);
+        // Only a text without mistakes has all its parts; the reader has noted what is missing.
+        doc.finish()?;
+        let Some(Some(parts)) = parts else {
+            let unexplained =
+                "nothing is wrong with it, yet it cannot be used; please report this file";
+            return Err(Mistakes::single(file, unexplained));
+        };
+        let seed_used = seed.or(parts.seed).unwrap_or(1);
+        Ok(Self {
+            name: parts.name,
+            about: parts.about,
+            seed: seed_used,
+            shop: parts.shop,
+            load: parts.load,
+            faults: parts.faults,
+            expect: parts.expect,
+            text: with_seed(text, parts.seed_line, seed_used),
+        })
+    }
+}
+
+impl Scenario {
+    /// What it will do, in a few lines, for `doorbuster check`.
+    pub(crate) fn describe(&self) -> String {
+        let mut text = format!("{}: no mistakes\n", self.name);
+        if let Some(about) = &self.about {
+            text += &format!("  {about}\n");
+        }
+        let replicas: u32 = Role::ALL.iter().map(|r| self.shop.replicas_of(*r)).sum();
+        text += &format!(
+            "  shop      {} products, {} customers, {replicas} processes",
+            self.shop.products, self.shop.customers
+        );
+        let off = self.shop.switched_off();
+        if !off.is_empty() {
+            text += &format!(", without {}", off.join(", "));
+        }
+        text += &format!(
+            "\n  load      {} in {} phases, seed {}\n",
+            units::show_duration(self.load.total()),
+            self.load.phases.len(),
+            self.seed
+        );
+        for fault in &self.faults {
+            let window = fault.window();
+            text += &format!(
+                "  fault     {} ({} of {}) from {} to {}\n",
+                fault.name,
+                fault.kind.name(),
+                fault.target,
+                units::show_duration(window.from),
+                units::show_duration(window.to)
+            );
+        }
+        text + &format!("  expects   {} things\n", self.expect.len())
+    }
+}
+
+struct Parts {
+    name: String,
+    about: Option<String>,
+    seed: Option<u64>,
+    seed_line: Option<usize>,
+    shop: ShopSpec,
+    load: Load,
+    faults: Vec<Fault>,
+    expect: Vec<Expectation>,
+}
+
+fn read_parts(mut map: Map<'_>) -> Option<Parts> {
+    let name = map.required("name", name);
+    let about = map.optional("about", Node::text);
+    let seed = map.optional("seed", units::integer);
+    let seed_line = map.get("seed").map(Node::line);
+    let shop = match map.get("shop") {
+        Some(node) => read_shop(node),
+        None => Some(ShopSpec::default()),
+    };
+    let load = map.required("load", Load::read);
+    // Also where the shop or the load has mistakes, faults and expectations are read as far as can be, so that
+    // theirs are named in the same go.
+    let known_shop = chaos::spec::Shop {
+        replicas: {
+            let shop = shop.clone().unwrap_or_default();
+            let all = Role::ALL.into_iter();
+            all.map(|r| (r.name().to_owned(), shop.replicas_of(r)))
+                .collect()
+        },
+        duration: load.as_ref().map_or(Duration::MAX, Load::total),
+    };
+    let faults = match map.get("faults") {
+        Some(node) => chaos::spec::read(node, &known_shop),
+        None => Some(Vec::new()),
+    };
+    let expect = match map.get("expect") {
+        Some(node) => read_expectations(node, load.as_ref()),
+        None => Some(Vec::new()),
+    };
+    map.finish();
+    Some(Parts {
+        name: name?,
+        about,
+        seed,
+        seed_line,
+        shop: shop?,
+        load: load?,
+        faults: faults?,
+        expect: expect?,
+    })
+}
+
+fn name(node: Node<'_>) -> Option<String> {
+    let text = node.text()?;
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty() || text.len() > 60 || !text.chars().all(fits) {
+        node.mistake(format!(
+            "a name has 1 to 60 of a-z, 0-9 and -, for it becomes a folder's name; found `{text}`"
+        ));
+        return None;
+    }
+    Some(text)
+}
+
+fn read_shop(node: Node<'_>) -> Option<ShopSpec> {
+    let mut map = node.map()?;
+    let mut shop = ShopSpec::default();
+    let sizes = [
+        map.optional("products", |n| units::integer_in(n, 10, 100_000))
+            .map(|n| shop.products = n),
+        map.optional("customers", |n| units::integer_in(n, 1, 1_000_000))
+            .map(|n| shop.customers = n),
+        map.optional("stock", |n| units::integer_in(n, 0, 1_000_000))
+            .map(|n| shop.stock = n as u32),
+    ];
+    // Each size is optional; a wrong one has noted its mistake.
+    let _ = sizes;
+    map.optional("replicas", |n| {
+        for (role, key, value) in n.map()?.entries() {
+            match role.parse::<Role>() {
+                Ok(role) => {
+                    let count = units::integer_in(value, 1, MAX_REPLICAS)?;
+                    shop.replicas.insert(role, count as u32);
+                }
+                Err(_) => {
+                    let roles = Role::ALL.map(Role::name);
+                    key.mistake(format!("no role `{role}`; {}", did_you_mean(role, &roles)));
+                }
+            }
+        }
+        Some(())
+    });
+    map.optional("resilience", |n| {
+        let mut switches = n.map()?;
+        for pattern in PATTERNS {
+            if let Some(on) = switches.optional(pattern, Node::flag) {
+                shop.resilience.insert(pattern, on);
+            }
+        }
+        switches.finish();
+        Some(())
+    });
+    map.finish();
+    Some(shop)
+}
+
+fn read_expectations(node: Node<'_>, load: Option<&Load>) -> Option<Vec<Expectation>> {
+    let phases: Vec<String> = load
+        .into_iter()
+        .flat_map(|l| l.phases.iter().filter(|p| p.measure))
+        .map(|p| p.name.clone())
+        .collect();
+    let items = node.list()?;
+    // Without a load there are no phases to name, and complaining of each would hide the real mistake.
+    load?;
+    let read: Vec<Option<Expectation>> = items
+        .into_iter()
+        .map(|item| Expectation::read(item, STEPS, &phases))
+        .collect();
+    read.into_iter().collect()
+}
+
+/// The text with the seed that is used, so that the record's copy repeats the run.
+fn with_seed(text: &str, seed_line: Option<usize>, seed: u64) -> String {
+    let line = format!("seed: {seed}");
+    match seed_line {
+        Some(number) => {
+            let mut lines: Vec<&str> = text.lines().collect();
+            let Some(old) = lines.get_mut(number - 1) else {
+                return text.to_owned();
+            };
+            // A seed within braces on one line with others is left alone unless it is that line's only key.
+            if old.trim_start().starts_with("seed:") {
+                *old = &line;
+            }
+            lines.join("\n") + "\n"
+        }
+        None => format!("{line}\n{text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_demo_has_no_mistakes() {
+        let demo = Scenario::parse(DEMO_PATH, DEMO, None).unwrap();
+        assert_eq!((demo.name.as_str(), demo.seed), ("demo", 7));
+        assert_eq!(demo.shop.replicas_of(Role::Order), 2);
+        assert_eq!(demo.faults.len(), 2);
+    }
+
+    #[test]
+    fn the_records_copy_carries_the_seed_that_was_used() {
+        let demo = Scenario::parse(DEMO_PATH, DEMO, Some(99)).unwrap();
+        assert_eq!(demo.seed, 99);
+        let again = Scenario::parse(DEMO_PATH, &demo.text, None).unwrap();
+        assert_eq!(again.seed, 99);
+        let bare = DEMO.replace("seed: 7\n", "");
+        let seeded = Scenario::parse(DEMO_PATH, &bare, Some(5)).unwrap();
+        assert_eq!(
+            Scenario::parse(DEMO_PATH, &seeded.text, None).unwrap().seed,
+            5
+        );
+    }
+
+    #[test]
+    fn mistakes_in_every_part_are_named_in_one_go() {
+        let text = "\
+name: demo
+shop:
+  products: many
+  replicas: { oder: 2 }
+load:
+  mix: shoping
+  phases:
+    - { name: steady, for: 20, arrivals: 10/s }
+faults:
+  - { name: slow, at: 1s, for: 2s, target: bnak, kind: latency, delay: 300ms }
+expcet: []
+";
+        let err = Scenario::parse("x.yaml", text, None).unwrap_err();
+        let places: Vec<(usize, usize)> = err.list.iter().map(|m| (m.line, m.column)).collect();
+        assert_eq!(
+            places,
+            [(3, 13), (4, 15), (6, 8), (8, 28), (10, 44), (11, 1)],
+            "{err}"
+        );
+    }
+}

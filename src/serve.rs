@@ -1,0 +1,256 @@
+//! `doorbuster serve ROLE`: one service in the foreground. What the supervisor, Compose and Kubernetes start.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, anyhow, bail};
+use shop_contract::Role;
+use shop_kit::config::{ServiceConfig, ShopConfig, Switches};
+use shop_kit::store::sqlite_url;
+use shop_kit::telemetry::tracing::{Telemetry, TelemetryConfig};
+use tokio_util::sync::CancellationToken;
+
+/// Settings of one service. Each is a flag or an environment variable; what another process could read from the
+/// list of processes (the key, the token) is a variable only.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: doorbuster serve product --listen 127.0.0.1:8081 --data /tmp/shop"
+)]
+pub(crate) struct ServeArgs {
+    /// gateway, user, product, inventory, cart, order, payment, notification or bank
+    #[arg(value_parser = Role::from_str)]
+    role: Role,
+    /// Which replica of its role it is, from 0
+    #[arg(long, env = "DOORBUSTER_REPLICA", default_value_t = 0)]
+    replica: u32,
+    /// Where it serves the shop
+    #[arg(long, env = "DOORBUSTER_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where it serves its operators: metrics, health, faults, audit
+    #[arg(long, env = "DOORBUSTER_ADMIN", default_value = "127.0.0.1:9080")]
+    admin: SocketAddr,
+    /// Its database: a sqlite: or postgres: URL; by default a SQLite file in --data
+    #[arg(long, env = "DOORBUSTER_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// Folder of its SQLite file
+    #[arg(long, env = "DOORBUSTER_DATA", default_value = ".")]
+    data: PathBuf,
+    /// Where the others are: `order=10.0.0.1:80,10.0.0.2:80;user=10.0.0.3:80`
+    #[arg(long, env = "DOORBUSTER_PEERS", default_value = "")]
+    peers: String,
+    /// Patterns to switch off, separated by commas: retries, breakers, shedding, deadlines
+    #[arg(long, env = "DOORBUSTER_WITHOUT", default_value = "")]
+    without: String,
+    /// Seed of catalogue and customers
+    #[arg(long, env = "DOORBUSTER_SEED", default_value_t = 1)]
+    seed: u64,
+    /// Products in the catalogue
+    #[arg(long, env = "DOORBUSTER_PRODUCTS", default_value_t = 2000)]
+    products: u64,
+    /// Registered customers
+    #[arg(long, env = "DOORBUSTER_CUSTOMERS", default_value_t = 1000)]
+    customers: u64,
+    /// Pieces of each product in stock
+    #[arg(long, env = "DOORBUSTER_STOCK", default_value_t = 1000)]
+    stock: u32,
+    /// What is logged, such as `info` or `shop_order=debug,info`
+    #[arg(long, env = "DOORBUSTER_LOG", default_value = "info")]
+    log: String,
+    /// Where traces go: OTLP over gRPC, such as http://127.0.0.1:4317
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    otlp: Option<String>,
+    /// The share of new traces that is kept, 0 to 1
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value_t = 1.0)]
+    sample: f64,
+}
+
+/// Set by the supervisor: the child ends when its standard input does.
+pub(crate) const SUPERVISED: &str = "DOORBUSTER_SUPERVISED";
+/// The services' shared key.
+pub(crate) const SERVICE_KEY: &str = "DOORBUSTER_SERVICE_KEY";
+/// The token that the admin listener asks for.
+pub(crate) const ADMIN_TOKEN: &str = "DOORBUSTER_ADMIN_TOKEN";
+
+/// Serves until SIGTERM, SIGINT, or the end of the parent that supervises it.
+///
+/// # Errors
+/// Settings that cannot be, an address that is taken, a database that does not open.
+pub(crate) fn serve(args: ServeArgs) -> Result<()> {
+    let supervised = std::env::var_os(SUPERVISED).is_some();
+    if supervised {
+        end_with_parent();
+    }
+    let config = config(&args)?;
+    // Nine services share a machine: two threads each are enough to overlap work, and cheap.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        // Password hashes run on these. Each thread keeps a heap of its own, with the megabytes of its last hash in it,
+        // so there are no more of them than can compute at a time.
+        .max_blocking_threads(std::thread::available_parallelism().map_or(2, usize::from))
+        .enable_all()
+        .build()?;
+    let served = runtime.block_on(async {
+        let telemetry = Telemetry::start(&TelemetryConfig {
+            service_name: config.role.name().to_owned(),
+            instance_id: config.instance_id(),
+            otlp_endpoint: args.otlp.clone().filter(|e| !e.is_empty()),
+            sample: args.sample,
+            log_filter: args.log.clone(),
+        })?;
+        let shutdown = CancellationToken::new();
+        tokio::spawn(on_signal(shutdown.clone()));
+        let served = start(config, shutdown).await;
+        // The exporter waits for its receiver, which must not hold up this runtime's thread.
+        let _ = tokio::task::spawn_blocking(move || telemetry.finish()).await;
+        served
+    });
+    runtime.shutdown_background();
+    served
+}
+
+async fn start(config: ServiceConfig, shutdown: CancellationToken) -> Result<()> {
+    match config.role {
+        Role::Gateway => shop_gateway::serve(config, shutdown).await,
+        Role::User => shop_user::serve(config, shutdown).await,
+        Role::Product => shop_product::serve(config, shutdown).await,
+        Role::Inventory => shop_inventory::serve(config, shutdown).await,
+        Role::Cart => shop_cart::serve(config, shutdown).await,
+        Role::Order => shop_order::serve(config, shutdown).await,
+        Role::Payment => shop_payment::serve(config, shutdown).await,
+        Role::Notification => shop_notification::serve(config, shutdown).await,
+        Role::Bank => shop_bank::serve(config, shutdown).await,
+    }?;
+    Ok(())
+}
+
+fn config(args: &ServeArgs) -> Result<ServiceConfig> {
+    let secret = |name| std::env::var(name).ok().filter(|s: &String| !s.is_empty());
+    let service_key = secret(SERVICE_KEY).context(
+        "DOORBUSTER_SERVICE_KEY is not set: services know each other by it, so give all of them the same long random text",
+    )?;
+    let admin_token = secret(ADMIN_TOKEN);
+    if !args.admin.ip().is_loopback() && admin_token.is_none() {
+        bail!(
+            "the admin address {} can be reached from outside, where faults could be injected by anyone; set DOORBUSTER_ADMIN_TOKEN, or choose a loopback address with --admin",
+            args.admin
+        );
+    }
+    if !(0.0..=1.0).contains(&args.sample) {
+        bail!("--sample must be from 0 to 1, not {}", args.sample);
+    }
+    let database_url = args
+        .database_url
+        .clone()
+        .unwrap_or_else(|| sqlite_url(&args.data.join(format!("{}.db", args.role))));
+    Ok(ServiceConfig {
+        role: args.role,
+        replica: args.replica,
+        listen: args.listen,
+        admin: args.admin,
+        admin_token,
+        database_url,
+        peers: peers(&args.peers)?,
+        service_key,
+        resilience: switches(&args.without)?,
+        shop: ShopConfig {
+            seed: args.seed,
+            products: args.products,
+            customers: args.customers,
+            stock: args.stock,
+        },
+    })
+}
+
+fn peers(text: &str) -> Result<BTreeMap<Role, Vec<String>>> {
+    let mut peers = BTreeMap::new();
+    for part in text.split(';').filter(|p| !p.trim().is_empty()) {
+        let (role, addresses) = part
+            .split_once('=')
+            .with_context(|| format!("`{part}` in --peers is not `role=host:port,host:port`"))?;
+        let role = Role::from_str(role.trim()).map_err(|e| anyhow!("in --peers: {e}"))?;
+        let addresses = addresses.split(',').map(|a| a.trim().to_owned());
+        peers.insert(role, addresses.filter(|a| !a.is_empty()).collect());
+    }
+    Ok(peers)
+}
+
+fn switches(without: &str) -> Result<Switches> {
+    let mut switches = Switches::default();
+    for name in without.split(',').map(str::trim).filter(|n| !n.is_empty()) {
+        match name {
+            "retries" => switches.retries = false,
+            "breakers" => switches.breakers = false,
+            "shedding" => switches.shedding = false,
+            "deadlines" => switches.deadlines = false,
+            other => {
+                let known = ["retries", "breakers", "shedding", "deadlines"];
+                bail!(
+                    "`{other}` in --without: {}",
+                    syntax::did_you_mean(other, &known)
+                );
+            }
+        }
+    }
+    Ok(switches)
+}
+
+async fn on_signal(shutdown: CancellationToken) {
+    if let Err(e) = crate::signals::first().await {
+        tracing::warn!(error = %e, "signals cannot be received; only SIGKILL will end this process");
+        return;
+    }
+    shutdown.cancel();
+}
+
+/// Makes sure that this process ends when its supervisor does, however that one ends.
+///
+/// The supervisor holds the other end of our standard input and never writes to it, so its end is the supervisor's
+/// end; that works everywhere. On Linux the kernel also sends SIGKILL at once, even to a stopped process.
+fn end_with_parent() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Signal, set_parent_process_death_signal};
+        // Refused only for a process that may not be signalled; the other way remains.
+        let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    }
+    std::thread::spawn(|| {
+        let mut byte = [0u8; 1];
+        // A byte means nothing; the end, or an error, means that nobody is there.
+        while matches!(
+            std::io::Read::read(&mut std::io::stdin(), &mut byte),
+            Ok(1..)
+        ) {}
+        std::process::exit(0);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_read_and_mistakes_in_them_named() {
+        let read = peers("order=h:1,h:2; user=h:3").unwrap();
+        assert_eq!(read[&Role::Order], ["h:1", "h:2"]);
+        assert_eq!(read[&Role::User], ["h:3"]);
+        assert!(peers("").unwrap().is_empty());
+        let wrong = peers("oder=h:1").unwrap_err().to_string();
+        assert!(wrong.contains("no role `oder`"), "{wrong}");
+        assert!(
+            peers("order")
+                .unwrap_err()
+                .to_string()
+                .contains("role=host:port")
+        );
+    }
+
+    #[test]
+    fn a_pattern_is_switched_off_by_its_name_only() {
+        let off = switches("retries, shedding").unwrap();
+        assert!(!off.retries && !off.shedding && off.breakers && off.deadlines);
+        let wrong = switches("retrys").unwrap_err().to_string();
+        assert!(wrong.contains("did you mean `retries`?"), "{wrong}");
+    }
+}

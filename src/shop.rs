@@ -1,0 +1,105 @@
+//! A scenario's shop in a run's folder: opened with progress, closed with its databases taken away.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow};
+use results::run_dir::RunDir;
+use serde_json::json;
+use shop_contract::Role;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::RunOptions;
+use crate::progress::Progress;
+use crate::scenario::Scenario;
+use crate::supervisor::{Blueprint, Placed, Supervisor};
+
+/// What the name of a list of scrape targets ends with. It lies beside the run's folder, not in it, because Prometheus
+/// looks for patterns in file names only.
+const TARGETS: &str = "targets.json";
+
+/// A shop that is open.
+pub(crate) struct Shop {
+    supervisor: Supervisor,
+    data: PathBuf,
+    targets: PathBuf,
+}
+
+impl Shop {
+    /// Opens the shop and waits until all of it is ready. Where that fails, what was started is stopped.
+    ///
+    /// # Errors
+    /// A port that is taken, a folder that cannot be written, a service that does not start.
+    pub(crate) async fn open(
+        scenario: &Scenario,
+        options: &RunOptions,
+        dir: &RunDir,
+        progress: &Progress,
+        stop: &CancellationToken,
+    ) -> Result<Self> {
+        let data = dir.path().join("data");
+        let supervisor = Supervisor::open(&Blueprint {
+            shop: &scenario.shop,
+            seed: scenario.seed,
+            gateway: options.gateway(),
+            data: data.clone(),
+            logs: dir.logs(),
+        })?;
+        let shop = Self {
+            supervisor,
+            data,
+            targets: dir.path().with_extension(TARGETS),
+        };
+        let opening =
+            |ready, all| progress.now(format!("opening the shop: {ready} of {all} ready"));
+        let ready = tokio::select! {
+            ready = shop.supervisor.ready(opening) => ready,
+            () = stop.cancelled() => {
+                Err(anyhow!("interrupted while the shop was opening; nothing was measured"))
+            }
+        };
+        if let Err(e) = ready {
+            shop.close(options.keep_data).await;
+            return Err(e);
+        }
+        dir.write_json("topology.json", &shop.supervisor.topology())?;
+        std::fs::write(&shop.targets, shop.scrape_targets().to_string())
+            .with_context(|| format!("{} cannot be written", shop.targets.display()))?;
+        Ok(shop)
+    }
+
+    /// The processes.
+    pub(crate) fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
+    /// Where the gateway listens.
+    pub(crate) fn gateway(&self) -> SocketAddr {
+        let topology = self.supervisor.topology();
+        let gateway = topology.iter().find(|p| p.role == Role::Gateway.name());
+        gateway.map_or(([127, 0, 0, 1], 0).into(), |p| p.address)
+    }
+
+    /// What a Prometheus is to scrape, in the format of its file-based service discovery.
+    fn scrape_targets(&self) -> serde_json::Value {
+        let target = |p: Placed| {
+            json!({
+                "targets": [p.admin.to_string()],
+                "labels": {"service": p.role, "replica": p.replica.to_string()},
+            })
+        };
+        self.supervisor.topology().into_iter().map(target).collect()
+    }
+
+    /// Stops every process; then the databases go, unless they are to be kept.
+    pub(crate) async fn close(&self, keep_data: bool) {
+        // Gone before the services are, so that no one scrapes a closed shop.
+        if let Err(e) = std::fs::remove_file(&self.targets) {
+            tracing::debug!(error = %e, "no list of targets was removed");
+        }
+        self.supervisor.stop().await;
+        if !keep_data && let Err(e) = std::fs::remove_dir_all(&self.data) {
+            tracing::warn!(folder = %self.data.display(), error = %e, "the databases could not be removed");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The shop as child processes: started, watched, killed on purpose, restarted, stopped.
+//!
+//! Every address is decided before the first child starts: the supervisor reserves the ports and tells each child
+//! its own and all others'. So children start in any order and at once, and come back to where they were.
+
+mod keeper;
+mod usage;
+mod witness;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use chaos::{BoxFuture, InjectError, Killed, Processes};
+use results::record::ResourceRow;
+use serde::Serialize;
+use shop_contract::Role;
+use shop_kit::net::Lease;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::http::Http;
+use crate::scenario::ShopSpec;
+use crate::serve::{SERVICE_KEY, SUPERVISED};
+use keeper::{Keeper, Order, State};
+
+/// How long the shop may take until all of it is ready.
+const OPENING: Duration = Duration::from_secs(60);
+
+/// What a shop is opened from.
+pub(crate) struct Blueprint<'a> {
+    /// Products, replicas, patterns.
+    pub shop: &'a ShopSpec,
+    /// Seed of catalogue and customers.
+    pub seed: u64,
+    /// Where the gateway listens.
+    pub gateway: SocketAddr,
+    /// Folder of the databases.
+    pub data: PathBuf,
+    /// Folder of the logs.
+    pub logs: PathBuf,
+}
+
+/// A line of `topology.json`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Placed {
+    /// Role.
+    pub role: String,
+    /// Replica, from 0.
+    pub replica: u32,
+    /// Process id, while it runs.
+    pub pid: Option<u32>,
+    /// Where it serves the shop.
+    pub address: SocketAddr,
+    /// Where it serves its operators.
+    pub admin: SocketAddr,
+}
+
+struct Member {
+    role: Role,
+    replica: u32,
+    shop: Lease,
+    admin: Lease,
+    keeper: Keeper,
+}
+
+impl Member {
+    fn target(&self) -> String {
+        format!("{}/{}", self.role, self.replica)
+    }
+}
+
+/// A shop that is up. Cloning shares it.
+#[derive(Clone)]
+pub(crate) struct Supervisor {
+    members: Arc<Vec<Member>>,
+    http: Http,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Supervisor {
+    /// Reserves the ports and starts every child. [`Self::ready`] then waits for them.
+    ///
+    /// # Errors
+    /// A port that is taken, a folder that cannot be written, a child that cannot be started.
+    pub(crate) fn open(blueprint: &Blueprint<'_>) -> Result<Self> {
+        std::fs::create_dir_all(&blueprint.data)
+            .with_context(|| format!("the folder {} cannot be made", blueprint.data.display()))?;
+        let exe = std::env::current_exe().context("this program's own file cannot be found")?;
+        let leases = lease_all(blueprint)?;
+        let environment = environment(blueprint, &leases);
+        let (stop, tasks, http) = (CancellationToken::new(), TaskTracker::new(), Http::new());
+        let mut members = Vec::new();
+        for (role, replica, shop, admin) in leases {
+            let start = keeper::Start {
+                exe: exe.clone(),
+                role: role.name(),
+                log: blueprint.logs.join(format!("{role}-{replica}.log")),
+                environment: environment
+                    .iter()
+                    .cloned()
+                    .chain([
+                        ("DOORBUSTER_REPLICA".to_owned(), replica.to_string()),
+                        ("DOORBUSTER_LISTEN".to_owned(), shop.address().to_string()),
+                        ("DOORBUSTER_ADMIN".to_owned(), admin.address().to_string()),
+                    ])
+                    .collect(),
+                admin: admin.address(),
+                http: http.clone(),
+            };
+            members.push(Member {
+                role,
+                replica,
+                shop,
+                admin,
+                keeper: Keeper::start(start, stop.clone(), &tasks),
+            });
+        }
+        tasks.close();
+        Ok(Self {
+            members: Arc::new(members),
+            http,
+            stop,
+            tasks,
+        })
+    }
+
+    /// Waits until every service is ready; `progress` is told how many are, of how many.
+    ///
+    /// # Errors
+    /// A service that ended instead, with the end of its log; or one that takes too long.
+    pub(crate) async fn ready(&self, mut progress: impl FnMut(usize, usize)) -> Result<()> {
+        let until = tokio::time::Instant::now() + OPENING;
+        loop {
+            let mut waiting = Vec::new();
+            for member in self.members.iter() {
+                match member.keeper.state() {
+                    State::Ready => {}
+                    State::Failed(why) => bail!("{} did not start: {why}", member.target()),
+                    State::Starting | State::Down => waiting.push(member.target()),
+                }
+            }
+            progress(self.members.len() - waiting.len(), self.members.len());
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() > until {
+                bail!(
+                    "not ready after {} s: {}; their logs are in the run's folder",
+                    OPENING.as_secs(),
+                    waiting.join(", ")
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Every process and where it is.
+    pub(crate) fn topology(&self) -> Vec<Placed> {
+        let placed = |m: &Member| Placed {
+            role: m.role.name().to_owned(),
+            replica: m.replica,
+            pid: m.keeper.pid(),
+            address: m.shop.address(),
+            admin: m.admin.address(),
+        };
+        self.members.iter().map(placed).collect()
+    }
+
+    /// The state of each process: `order/1` → `ready`, `starting` or `down`.
+    pub(crate) fn states(&self) -> BTreeMap<String, String> {
+        let state = |m: &Member| (m.target(), m.keeper.state().name().to_owned());
+        self.members.iter().map(state).collect()
+    }
+
+    /// Deaths that nobody ordered: `order/1: signal: 6 (SIGABRT)`.
+    pub(crate) fn crashes(&self) -> Vec<String> {
+        let of = |m: &Member| {
+            let target = m.target();
+            let crashes = m.keeper.crashes().into_iter();
+            crashes.map(move |how| format!("{target}: {how}"))
+        };
+        self.members.iter().flat_map(of).collect()
+    }
+
+    /// What each process has used so far.
+    pub(crate) fn resources(&self) -> Vec<ResourceRow> {
+        let row = |m: &Member| {
+            let used = m.keeper.used();
+            ResourceRow {
+                role: m.role.name().to_owned(),
+                replica: m.replica,
+                peak_rss_bytes: used.peak_rss_bytes,
+                cpu_s: used.cpu_s,
+            }
+        };
+        self.members.iter().map(row).collect()
+    }
+
+    /// The admin addresses of a role's replicas.
+    pub(crate) fn admins(&self, role: Role) -> Vec<SocketAddr> {
+        let of_role = self.members.iter().filter(|m| m.role == role);
+        of_role.map(|m| m.admin.address()).collect()
+    }
+
+    /// The client for admin listeners.
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
+    }
+
+    /// Stops every child: asked first, killed when it does not listen. Resolves when all are gone.
+    pub(crate) async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+
+    fn member(&self, role: &str, replica: u32) -> Option<&Member> {
+        self.members
+            .iter()
+            .find(|m| m.role.name() == role && m.replica == replica)
+    }
+
+    async fn order<T>(
+        &self,
+        role: &str,
+        replica: u32,
+        order: impl FnOnce(tokio::sync::oneshot::Sender<Result<T, String>>) -> Order,
+    ) -> Result<T, InjectError> {
+        let target = format!("{role}/{replica}");
+        let Some(member) = self.member(role, replica) else {
+            return Err(InjectError::NoSuchTarget { target });
+        };
+        let done = member.keeper.order(order).await;
+        done.map_err(|reason| InjectError::Process { target, reason })
+    }
+}
+
+impl Processes for Supervisor {
+    fn replicas(&self, role: &str) -> u32 {
+        self.members
+            .iter()
+            .filter(|m| m.role.name() == role)
+            .count() as u32
+    }
+
+    fn admin_address(&self, role: &str, replica: u32) -> Option<SocketAddr> {
+        let member = self.member(role, replica)?;
+        matches!(member.keeper.state(), State::Ready | State::Starting)
+            .then(|| member.admin.address())
+    }
+
+    fn kill<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+    ) -> BoxFuture<'a, Result<Killed, InjectError>> {
+        Box::pin(async move {
+            let pid = self.order(role, replica, Order::Kill).await?;
+            Ok(Killed { pid })
+        })
+    }
+
+    fn restart<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+    ) -> BoxFuture<'a, Result<(), InjectError>> {
+        Box::pin(self.order(role, replica, Order::Restart))
+    }
+}
+
+type Leased = (Role, u32, Lease, Lease);
+
+fn lease_all(blueprint: &Blueprint<'_>) -> Result<Vec<Leased>> {
+    let any = || -> SocketAddr { ([127, 0, 0, 1], 0).into() };
+    let mut leases = Vec::new();
+    for role in Role::ALL {
+        for replica in 0..blueprint.shop.replicas_of(role) {
+            let first_gateway = role == Role::Gateway && replica == 0;
+            let address = if first_gateway {
+                blueprint.gateway
+            } else {
+                any()
+            };
+            let shop = Lease::take(address).with_context(|| {
+                format!("the gateway's address {address} cannot be had; choose another port with --port (0 takes any free one)")
+            })?;
+            let admin = Lease::take(any()).context("no free port for an admin listener")?;
+            leases.push((role, replica, shop, admin));
+        }
+    }
+    Ok(leases)
+}
+
+/// What every child is told alike.
+fn environment(blueprint: &Blueprint<'_>, leases: &[Leased]) -> Vec<(String, String)> {
+    let mut peers: BTreeMap<Role, Vec<String>> = BTreeMap::new();
+    for (role, _, shop, _) in leases {
+        peers
+            .entry(*role)
+            .or_default()
+            .push(shop.address().to_string());
+    }
+    let peers: Vec<String> = peers
+        .into_iter()
+        .map(|(role, addresses)| format!("{role}={}", addresses.join(",")))
+        .collect();
+    let shop = blueprint.shop;
+    [
+        (SUPERVISED, "1".to_owned()),
+        (SERVICE_KEY, uuid::Uuid::new_v4().to_string()),
+        ("DOORBUSTER_PEERS", peers.join(";")),
+        ("DOORBUSTER_DATA", blueprint.data.display().to_string()),
+        ("DOORBUSTER_WITHOUT", shop.switched_off().join(",")),
+        ("DOORBUSTER_SEED", blueprint.seed.to_string()),
+        ("DOORBUSTER_PRODUCTS", shop.products.to_string()),
+        ("DOORBUSTER_CUSTOMERS", shop.customers.to_string()),
+        ("DOORBUSTER_STOCK", shop.stock.to_string()),
+    ]
+    .map(|(k, v)| (k.to_owned(), v))
+    .into()
+}

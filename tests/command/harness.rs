@@ -1,0 +1,230 @@
+//! Starting the command, and looking at what it does.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The longest that any condition may take to come about. Nothing waits for it when all is well.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks until there is something to give.
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{what} did not come about");
+}
+
+/// A folder with a scenario in it, to run the command in.
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+}
+
+impl Place {
+    pub(crate) fn with(scenario: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("s.yaml"), scenario).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorbuster"));
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs to the end.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// The only run's folder.
+    pub(crate) fn run_dir(&self) -> PathBuf {
+        let mut runs: Vec<PathBuf> = std::fs::read_dir(self.path().join("runs"))
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .filter(|p| p.is_dir())
+            .collect();
+        runs.sort();
+        runs.pop().unwrap()
+    }
+
+    pub(crate) fn record(&self) -> Value {
+        json(&self.run_dir().join("run.json"))
+    }
+
+    /// The processes that the run started, from its record.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        let topology = until("the topology", || {
+            let runs = self.path().join("runs");
+            let entries = std::fs::read_dir(runs).ok()?;
+            let run = entries.flatten().map(|e| e.path()).find(|p| p.is_dir())?;
+            let text = std::fs::read_to_string(run.join("topology.json")).ok()?;
+            serde_json::from_str::<Value>(&text).ok()
+        });
+        let rows = topology.as_array().unwrap();
+        rows.iter()
+            .map(|r| r["pid"].as_u64().unwrap() as u32)
+            .collect()
+    }
+}
+
+pub(crate) fn json(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Whether a process runs; one that has ended and was not yet waited for does not.
+pub(crate) fn alive(pid: u32) -> bool {
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => !stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .trim_start()
+            .starts_with('Z'),
+        Err(_) => false,
+    }
+}
+
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .arg(name)
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
+/// Waits for the end, and says how long it took.
+pub(crate) fn wait(child: &mut Child) -> (ExitStatus, Duration) {
+    let start = Instant::now();
+    let status = until("the end of the command", || child.try_wait().unwrap());
+    (status, start.elapsed())
+}
+
+/// A shop that is up; closed when dropped.
+pub(crate) struct Up {
+    child: Child,
+    pub(crate) gateway: SocketAddr,
+    place: Place,
+}
+
+impl Up {
+    /// Opens a small shop.
+    pub(crate) fn open(environment: &[(&str, &str)]) -> Self {
+        let place = Place::with(SMALL);
+        let mut child = place
+            .command(&["up", "s.yaml", "--port", "0", "--quiet"])
+            .envs(environment.iter().copied())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let gateway = until("the gateway's address", || {
+            let line = lines.next().expect("the shop did not open").unwrap();
+            line.split("http://").nth(1)?.trim().parse().ok()
+        });
+        Self {
+            child,
+            gateway,
+            place,
+        }
+    }
+
+    /// One request to the gateway: status and JSON.
+    pub(crate) fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> (u16, Value) {
+        let (status, body) = http(self.gateway, method, path, headers, body);
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    /// Its run's folder.
+    pub(crate) fn run_dir(&self) -> PathBuf {
+        self.place.run_dir()
+    }
+}
+
+/// One request: status and body.
+pub(crate) fn http(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &Value,
+) -> (u16, String) {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let mut request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request += "\r\n";
+    request += &body;
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    (status, body.to_owned())
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        signal(&self.child, "-TERM");
+        let _ = self.child.wait();
+    }
+}
+
+/// A small shop with a short crowd: some six seconds.
+pub(crate) const SMALL: &str = "\
+name: small
+seed: 11
+shop: { products: 100, customers: 50, replicas: { order: 2 } }
+load:
+  mix: ordering
+  think: 100ms
+  session: 3s
+  phases:
+    - { name: steady, for: 6s, arrivals: 4/s }
+faults:
+  - { name: bank-slow, at: 1s, for: 2s, target: bank, kind: latency, delay: 100ms }
+  - { name: order-down, at: 3s, target: order/1, kind: kill, restart: 500ms }
+expect:
+  - { step: home, errors: 20% }
+  - { audit: clean }
+";

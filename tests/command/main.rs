@@ -1,0 +1,12 @@
+//! The command as its users know it: run as a process, judged by exit code, output and what it leaves behind.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+
+mod dashboards;
+mod floors;
+mod harness;
+mod mistakes;
+mod runs;
+mod traces;

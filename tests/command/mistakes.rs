@@ -1,0 +1,118 @@
+//! Bad input: one clear line each, exit code 1, and nothing is started.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::harness::{Place, SMALL, stderr};
+
+/// Nothing was started and nothing was written.
+fn untouched(place: &Place) {
+    assert!(
+        !place.path().join("runs").exists(),
+        "a run's folder was made"
+    );
+}
+
+#[test]
+fn five_mistakes_get_five_messages_with_line_and_column() {
+    let text = "\
+name: five
+load:
+  think: 3
+  phases:
+    - { name: steady, for: 5s, arrivals: 10/s, colour: red }
+faults:
+  - { name: slow, at: 1s, for: 1s, target: bnak, kind: latency, delay: 1ms }
+  - { name: dead, at: 1s, target: order/5, kind: kill, restart: 1s }
+expect:
+  - { step: buy_confrim, errors: 1% }
+";
+    let place = Place::with(text);
+    for command in ["check", "run"] {
+        let output = place.run(&[command, "s.yaml"]);
+        assert_eq!(output.status.code(), Some(1));
+        let said = stderr(&output);
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines.len(), 5, "{said}");
+        for (line, place) in lines.iter().zip([
+            "s.yaml:3:",
+            "s.yaml:5:",
+            "s.yaml:7:",
+            "s.yaml:8:",
+            "s.yaml:10:",
+        ]) {
+            assert!(line.contains(place), "{line}");
+        }
+        assert!(lines[2].contains("did you mean `bank`?"), "{said}");
+        assert!(lines[4].contains("did you mean `buy_confirm`?"), "{said}");
+        untouched(&place);
+    }
+}
+
+#[test]
+fn a_missing_scenario_is_one_clear_line() {
+    let place = Place::with(SMALL);
+    let output = place.run(&["run", "none.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("none.yaml"), "{said}");
+    untouched(&place);
+}
+
+#[test]
+fn a_taken_port_is_one_clear_line_that_names_the_flag() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let place = Place::with(SMALL);
+    let output = place.run(&["run", "s.yaml", "--port", &port, "--quiet"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains(&port) && said.contains("--port"), "{said}");
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_made_is_one_clear_line() {
+    let place = Place::with(SMALL);
+    std::fs::write(place.path().join("file"), "").unwrap();
+    let mut folders = vec!["file/runs".to_owned()];
+    // Root writes where others may not, so for root a read-only folder is none.
+    let shut = place.path().join("shut");
+    std::fs::create_dir(&shut).unwrap();
+    std::fs::set_permissions(&shut, std::fs::Permissions::from_mode(0o555)).unwrap();
+    if std::fs::write(shut.join("probe"), "").is_err() {
+        folders.push("shut/runs".to_owned());
+    } else {
+        // The kernel's own folder is read-only for everyone.
+        folders.push("/proc/runs".to_owned());
+    }
+    for folder in folders {
+        let output = place.run(&["run", "s.yaml", "--port", "0", "--quiet", "--out", &folder]);
+        assert_eq!(output.status.code(), Some(1));
+        let said = stderr(&output);
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains(&folder), "{said}");
+    }
+}
+
+#[test]
+fn a_mistake_on_the_command_line_is_exit_code_1_and_help_is_0() {
+    let place = Place::with(SMALL);
+    assert_eq!(place.run(&["rnu"]).status.code(), Some(1));
+    for command in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["up", "--help"],
+        &["serve", "--help"],
+        &["check", "--help"],
+    ] {
+        let output = place.run(command);
+        assert_eq!(output.status.code(), Some(0));
+        let help = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            help.contains("Example"),
+            "{command:?} has no example:\n{help}"
+        );
+    }
+}

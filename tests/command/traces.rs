@@ -1,0 +1,186 @@
+//! One checkout is one trace, from the door to the message, received as any OTLP back end would.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::any_value::Value as OtlpValue;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use serde_json::{Value, json};
+use shop_contract::user::{SEEDED_PASSWORD, seeded_email};
+use tonic::{Request, Response, Status};
+
+use crate::harness::{Up, until};
+
+#[derive(Debug, Clone)]
+struct Span {
+    service: String,
+    name: String,
+    kind: SpanKind,
+    trace: Vec<u8>,
+    id: Vec<u8>,
+    parent: Vec<u8>,
+}
+
+/// Keeps every span it is sent.
+#[derive(Clone, Default)]
+struct Receiver(Arc<Mutex<Vec<Span>>>);
+
+#[tonic::async_trait]
+impl TraceService for Receiver {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let mut kept = self.0.lock().unwrap();
+        for resource in request.into_inner().resource_spans {
+            let attributes = resource.resource.unwrap().attributes;
+            let name = attributes.iter().find(|a| a.key == "service.name").unwrap();
+            let Some(OtlpValue::StringValue(service)) = name.value.clone().unwrap().value else {
+                panic!("service.name is no text");
+            };
+            for span in resource.scope_spans.into_iter().flat_map(|s| s.spans) {
+                kept.push(Span {
+                    service: service.clone(),
+                    kind: span.kind(),
+                    name: span.name,
+                    trace: span.trace_id,
+                    id: span.span_id,
+                    parent: span.parent_span_id,
+                });
+            }
+        }
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+fn start(receiver: Receiver) -> (tokio::runtime::Runtime, String) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let listener = runtime
+        .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+        .unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let incoming = tonic::transport::server::TcpIncoming::from(listener);
+    runtime.spawn(
+        tonic::transport::Server::builder()
+            .add_service(TraceServiceServer::new(receiver))
+            .serve_with_incoming(incoming),
+    );
+    (runtime, endpoint)
+}
+
+/// The spans of the trace in which the message about the order was made, once it is there.
+fn checkout_trace(spans: &[Span]) -> Option<Vec<Span>> {
+    let door = spans.iter().find(|s| {
+        s.service == "gateway" && s.name == "POST /orders" && s.kind == SpanKind::Server
+    })?;
+    let trace: Vec<Span> = spans
+        .iter()
+        .filter(|s| s.trace == door.trace)
+        .cloned()
+        .collect();
+    let consumers = trace
+        .iter()
+        .filter(|s| s.kind == SpanKind::Consumer)
+        .count();
+    (consumers == 3).then_some(trace)
+}
+
+#[test]
+fn a_checkout_is_one_trace_from_the_door_to_the_message() {
+    let receiver = Receiver::default();
+    let (_runtime, endpoint) = start(receiver.clone());
+    let shop = Up::open(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ]);
+    let login = json!({"email": seeded_email(0), "password": SEEDED_PASSWORD});
+    let (status, session) = shop.call("POST", "/users/login", &[], &login);
+    assert_eq!(status, 200, "{session}");
+    let token = format!("Bearer {}", session["token"].as_str().unwrap());
+    let me = ("Authorization", token.as_str());
+    let (status, cart) = shop.call("PUT", "/cart/items/p-00001", &[me], &json!({"quantity": 1}));
+    assert_eq!(status, 200, "{cart}");
+    let key = ("Idempotency-Key", "the-only-one");
+    let (status, order) = shop.call("POST", "/orders", &[me, key], &json!({"card": "tok_good"}));
+    assert_eq!(status, 201, "{order}");
+
+    let trace = until("the whole trace", || {
+        checkout_trace(&receiver.0.lock().unwrap())
+    });
+    let services: BTreeSet<&str> = trace.iter().map(|s| s.service.as_str()).collect();
+    for service in [
+        "gateway",
+        "order",
+        "cart",
+        "inventory",
+        "payment",
+        "bank",
+        "notification",
+        "product",
+    ] {
+        assert!(services.contains(service), "no {service} in {services:?}");
+    }
+
+    // Every hop is an edge: caller's client span, callee's server span.
+    let by_id: HashMap<&[u8], &Span> = trace.iter().map(|s| (s.id.as_slice(), s)).collect();
+    let edge = |parent: (&str, &str), child: (&str, &str)| {
+        trace.iter().any(|c| {
+            let above = by_id.get(c.parent.as_slice());
+            (c.service.as_str(), c.name.as_str()) == child
+                && above.is_some_and(|p| (p.service.as_str(), p.name.as_str()) == parent)
+        })
+    };
+    for (caller, callee, call) in [
+        ("gateway", "order", "POST /orders"),
+        ("order", "cart", "GET /cart"),
+        ("order", "inventory", "POST /reservations"),
+        ("order", "payment", "POST /payments"),
+        ("payment", "bank", "POST /charges"),
+        ("order", "inventory", "POST /reservations/{id}/commit"),
+        ("order", "notification", "POST /events"),
+        ("order", "cart", "POST /events"),
+        ("order", "product", "POST /events"),
+    ] {
+        assert!(
+            edge((caller, call), (callee, call)),
+            "no edge {caller} → {callee} by {call}"
+        );
+    }
+    assert!(edge(
+        ("order", "send shop.orders"),
+        ("order", "POST /events")
+    ));
+    assert!(edge(
+        ("notification", "POST /events"),
+        ("notification", "process shop.orders")
+    ));
+    assert!(edge(
+        ("notification", "process shop.orders"),
+        ("notification", "insert notifications")
+    ));
+
+    // And the message leads all the way up to the door.
+    let mut at = trace
+        .iter()
+        .find(|s| s.service == "notification" && s.kind == SpanKind::Consumer)
+        .unwrap();
+    while let Some(above) = by_id.get(at.parent.as_slice()) {
+        at = above;
+    }
+    assert_eq!(
+        (at.service.as_str(), at.name.as_str()),
+        ("gateway", "POST /orders")
+    );
+    assert!(at.parent.is_empty(), "the trace starts at the door");
+
+    // The same order once more: no new order, and the shopper is told the same.
+    let (status, again) = shop.call("POST", "/orders", &[me, key], &json!({"card": "tok_good"}));
+    assert_eq!((status, &again["id"]), (201, &order["id"]));
+    assert_eq!(shop.call("GET", "/orders", &[], &Value::Null).0, 401);
+}
