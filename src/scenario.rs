@@ -12,6 +12,7 @@ use loadgen::STEPS;
 use loadgen::spec::Load;
 use results::expect::Expectation;
 use shop_contract::Role;
+use shop_kit::config::Switches;
 use syntax::{Document, Map, Mistakes, Node, did_you_mean, units};
 
 /// The demo, built in, so that it runs from any folder.
@@ -58,9 +59,6 @@ pub(crate) struct ShopSpec {
     pub resilience: BTreeMap<&'static str, bool>,
 }
 
-/// The patterns that a scenario can switch off.
-const PATTERNS: [&str; 4] = ["retries", "breakers", "shedding", "deadlines"];
-
 impl Default for ShopSpec {
     fn default() -> Self {
         Self {
@@ -68,7 +66,7 @@ impl Default for ShopSpec {
             customers: 1000,
             stock: 1000,
             replicas: BTreeMap::new(),
-            resilience: PATTERNS.map(|p| (p, true)).into(),
+            resilience: Switches::NAMES.map(|p| (p, true)).into(),
         }
     }
 }
@@ -272,7 +270,7 @@ fn read_shop(node: Node<'_>) -> Option<ShopSpec> {
     });
     map.optional("resilience", |n| {
         let mut switches = n.map()?;
-        for pattern in PATTERNS {
+        for pattern in Switches::NAMES {
             if let Some(on) = switches.optional(pattern, Node::flag) {
                 shop.resilience.insert(pattern, on);
             }

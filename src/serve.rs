@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail};
 use shop_contract::Role;
-use shop_kit::config::{ServiceConfig, ShopConfig, Switches};
+use shop_kit::config::{Events, ServiceConfig, ShopConfig, Switches};
 use shop_kit::store::sqlite_url;
 use shop_kit::telemetry::tracing::{Telemetry, TelemetryConfig};
 use tokio_util::sync::CancellationToken;
@@ -40,7 +40,18 @@ pub(crate) struct ServeArgs {
     /// Where the others are: `order=10.0.0.1:80,10.0.0.2:80;user=10.0.0.3:80`
     #[arg(long, env = "DOORBUSTER_PEERS", default_value = "")]
     peers: String,
-    /// Patterns to switch off, separated by commas: retries, breakers, shedding, deadlines
+    /// How events reach their subscribers: `http`, or a NATS server with JetStream such as nats://127.0.0.1:4222
+    #[arg(
+        long,
+        env = "DOORBUSTER_EVENTS",
+        default_value = "http",
+        hide_env_values = true
+    )]
+    events: String,
+    /// Where e-mail goes, such as smtp://127.0.0.1:1025; without it messages are kept and not sent
+    #[arg(long, env = "DOORBUSTER_SMTP_URL", hide_env_values = true)]
+    smtp_url: Option<String>,
+    /// Patterns to switch off, separated by commas: retries, breakers, shedding, deadlines, hedging, bulkheads
     #[arg(long, env = "DOORBUSTER_WITHOUT", default_value = "")]
     without: String,
     /// Seed of catalogue and customers
@@ -153,6 +164,8 @@ fn config(args: &ServeArgs) -> Result<ServiceConfig> {
         database_url,
         peers: peers(&args.peers)?,
         service_key,
+        events: events(&args.events)?,
+        smtp_url: args.smtp_url.clone().filter(|url| !url.is_empty()),
         resilience: switches(&args.without)?,
         shop: ShopConfig {
             seed: args.seed,
@@ -176,21 +189,27 @@ fn peers(text: &str) -> Result<BTreeMap<Role, Vec<String>>> {
     Ok(peers)
 }
 
+fn events(text: &str) -> Result<Events> {
+    match text {
+        "http" => Ok(Events::Http),
+        url if url.starts_with("nats://") || url.starts_with("tls://") => Ok(Events::Nats {
+            url: url.to_owned(),
+        }),
+        other => bail!(
+            "`{other}` in --events is neither `http` nor a NATS server such as nats://127.0.0.1:4222"
+        ),
+    }
+}
+
 fn switches(without: &str) -> Result<Switches> {
     let mut switches = Switches::default();
     for name in without.split(',').map(str::trim).filter(|n| !n.is_empty()) {
-        match name {
-            "retries" => switches.retries = false,
-            "breakers" => switches.breakers = false,
-            "shedding" => switches.shedding = false,
-            "deadlines" => switches.deadlines = false,
-            other => {
-                let known = ["retries", "breakers", "shedding", "deadlines"];
-                bail!(
-                    "`{other}` in --without: {}",
-                    syntax::did_you_mean(other, &known)
-                );
-            }
+        match switches.named(name) {
+            Some(switch) => *switch = false,
+            None => bail!(
+                "`{name}` in --without: {}",
+                syntax::did_you_mean(name, &Switches::NAMES)
+            ),
         }
     }
     Ok(switches)
@@ -243,6 +262,18 @@ mod tests {
                 .unwrap_err()
                 .to_string()
                 .contains("role=host:port")
+        );
+    }
+
+    #[test]
+    fn events_go_by_http_or_by_a_nats_server() {
+        assert_eq!(events("http").unwrap(), Events::Http);
+        let url = "nats://h:4222".to_owned();
+        assert_eq!(events(&url).unwrap(), Events::Nats { url });
+        let wrong = events("rabbit").unwrap_err().to_string();
+        assert!(
+            wrong.contains("`rabbit`") && wrong.contains("nats://"),
+            "{wrong}"
         );
     }
 

@@ -84,7 +84,7 @@ async fn event(
             events::receive(&app.kit, &envelope, act).await
         }
         // What was not bought is still wanted.
-        Event::OrderCancelled(_) => Ok(StatusCode::NO_CONTENT),
+        Event::OrderCancelled(_) | Event::StockChanged(_) => Ok(StatusCode::NO_CONTENT),
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Envelope {
     pub id: String,
     /// The service it comes from.
     pub source: String,
-    /// What it is about: an order's id.
+    /// What it is about: an order's id; of a change of stock, the reservation that made it, or `opening`.
     pub subject: String,
     /// Milliseconds since 1970.
     pub time_ms: i64,
@@ -37,6 +37,9 @@ pub enum Event {
     /// An order was undone.
     #[serde(rename = "order.cancelled")]
     OrderCancelled(OrderCancelled),
+    /// What can be had of some products is another than before.
+    #[serde(rename = "stock.changed")]
+    StockChanged(StockChanged),
 }
 
 impl Event {
@@ -45,12 +48,23 @@ impl Event {
         match self {
             Self::OrderConfirmed(_) => "order.confirmed",
             Self::OrderCancelled(_) => "order.cancelled",
+            Self::StockChanged(_) => "stock.changed",
+        }
+    }
+
+    /// Where it goes, as spans and metrics name it: [`ORDERS`] or [`STOCK`].
+    pub fn destination(&self) -> &'static str {
+        match self {
+            Self::OrderConfirmed(_) | Self::OrderCancelled(_) => ORDERS,
+            Self::StockChanged(_) => STOCK,
         }
     }
 }
 
-/// The stream that order events go to, as spans and metrics name it.
+/// What became of orders.
 pub const ORDERS: &str = "shop.orders";
+/// What can be had.
+pub const STOCK: &str = "shop.stock";
 
 /// An order reached its good end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,4 +92,22 @@ pub struct OrderCancelled {
     pub user_id: String,
     /// Why not: `card-declined`, `out-of-stock`.
     pub reason: String,
+}
+
+/// What can be had of some products is another than before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockChanged {
+    /// Each of the products.
+    pub levels: Vec<StockLevel>,
+}
+
+/// What can be had of a product.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockLevel {
+    /// The product.
+    pub product_id: String,
+    /// Pieces that can be reserved.
+    pub available: i64,
+    /// Grows with each change of this product. Events may arrive in any order; what has a lower version is old.
+    pub version: i64,
 }

@@ -24,6 +24,10 @@ pub struct ServiceConfig {
     pub peers: BTreeMap<Role, Vec<String>>,
     /// The services' shared key.
     pub service_key: String,
+    /// How events reach their subscribers.
+    pub events: Events,
+    /// Where e-mail goes, as an `smtp:` or `smtps:` URL; without one, messages are kept and not sent.
+    pub smtp_url: Option<String>,
     /// Which resilience patterns are on.
     pub resilience: Switches,
     /// How the shop is stocked.
@@ -42,6 +46,19 @@ impl ServiceConfig {
     }
 }
 
+/// How events reach their subscribers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Events {
+    /// Pushed to each subscriber's `POST /events`.
+    #[default]
+    Http,
+    /// Published to NATS JetStream, from which each subscriber draws.
+    Nats {
+        /// `nats://host:port`.
+        url: String,
+    },
+}
+
 /// Resilience patterns that can be switched off, to see what each is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Switches {
@@ -53,6 +70,35 @@ pub struct Switches {
     pub shedding: bool,
     /// Remaining time travels with each request, and work without enough of it is refused.
     pub deadlines: bool,
+    /// Slow reads are asked for a second time.
+    pub hedging: bool,
+    /// A dependency gets no more of the requests under way than its share.
+    pub bulkheads: bool,
+}
+
+impl Switches {
+    /// What scenarios and flags call them.
+    pub const NAMES: [&str; 6] = [
+        "retries",
+        "breakers",
+        "shedding",
+        "deadlines",
+        "hedging",
+        "bulkheads",
+    ];
+
+    /// The switch of one of [`Self::NAMES`].
+    pub fn named(&mut self, name: &str) -> Option<&mut bool> {
+        match name {
+            "retries" => Some(&mut self.retries),
+            "breakers" => Some(&mut self.breakers),
+            "shedding" => Some(&mut self.shedding),
+            "deadlines" => Some(&mut self.deadlines),
+            "hedging" => Some(&mut self.hedging),
+            "bulkheads" => Some(&mut self.bulkheads),
+            _ => None,
+        }
+    }
 }
 
 impl Default for Switches {
@@ -62,6 +108,8 @@ impl Default for Switches {
             breakers: true,
             shedding: true,
             deadlines: true,
+            hedging: true,
+            bulkheads: true,
         }
     }
 }

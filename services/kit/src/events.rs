@@ -23,7 +23,7 @@ use std::time::Instant;
 use axum::http::StatusCode;
 use metrics::{counter, histogram};
 use shop_contract::Role;
-use shop_contract::events::{Envelope, Event, ORDERS};
+use shop_contract::events::{Envelope, Event};
 use sqlx::AnyConnection;
 use sqlx::Row;
 use tracing::Instrument;
@@ -113,13 +113,14 @@ pub async fn receive(
     envelope: &Envelope,
     act: impl Future<Output = Result<bool, StoreError>>,
 ) -> Result<StatusCode, ApiError> {
+    let destination = envelope.event.destination();
     let span = tracing::info_span!(
         "process",
-        otel.name = format!("process {ORDERS}"),
+        otel.name = format!("process {destination}"),
         otel.kind = "consumer",
         messaging.system = "http",
         messaging.operation.type = "process",
-        messaging.destination.name = ORDERS,
+        messaging.destination.name = destination,
         messaging.message.id = envelope.id,
         shop.order.id = envelope.subject,
         otel.status_code = tracing::field::Empty,
@@ -137,9 +138,9 @@ pub async fn receive(
     let _in_span = span.enter();
     kit.metrics().record(|| {
         let kind = envelope.event.kind();
-        counter!(names::MESSAGING_CONSUMED, "messaging_destination_name" => ORDERS, "event" => kind, "outcome" => outcome)
+        counter!(names::MESSAGING_CONSUMED, "messaging_destination_name" => destination, "event" => kind, "outcome" => outcome)
             .increment(1);
-        histogram!(names::MESSAGING_PROCESS, "messaging_destination_name" => ORDERS, "event" => kind)
+        histogram!(names::MESSAGING_PROCESS, "messaging_destination_name" => destination, "event" => kind)
             .record(started.elapsed().as_secs_f64());
     });
     result?;

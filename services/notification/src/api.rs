@@ -70,7 +70,9 @@ async fn take_event(
     _: Service,
     Body(envelope): Body<Envelope>,
 ) -> Result<StatusCode, ApiError> {
-    let message = Message::about_event(&envelope.event);
+    let Some(message) = Message::about_event(&envelope.event) else {
+        return Ok(StatusCode::NO_CONTENT);
+    };
     let work = app.notifications.take(&envelope.id, &message);
     events::receive(&app.kit, &envelope, work).await
 }

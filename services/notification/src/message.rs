@@ -21,10 +21,10 @@ pub struct Message {
 }
 
 impl Message {
-    /// The message that an event asks for.
-    pub fn about_event(event: &Event) -> Self {
+    /// The message that an event asks for, where it asks for one.
+    pub fn about_event(event: &Event) -> Option<Self> {
         let kind = event.kind();
-        match event {
+        let message = match event {
             Event::OrderConfirmed(order) => Self {
                 kind,
                 about: order.order_id.clone(),
@@ -41,7 +41,9 @@ impl Message {
                 subject: "Your order could not be placed".to_owned(),
                 body: cancelled(order),
             },
-        }
+            Event::StockChanged(_) => return None,
+        };
+        Some(message)
     }
 
     /// A message that a service asked for in so many words.
@@ -106,7 +108,7 @@ mod tests {
             total: Money::of(3998),
             placed_at_ms: 1,
         });
-        let message = Message::about_event(&event);
+        let message = Message::about_event(&event).unwrap();
         assert_eq!(message.key(), "order.confirmed:o-1");
         assert_eq!(message.subject, "Your order over 39.98 EUR is confirmed");
         assert!(message.body.contains("2 x Steel Kettle, 19.99 EUR each"));
@@ -119,7 +121,7 @@ mod tests {
             user_id: "u-1".to_owned(),
             reason: "out-of-stock".to_owned(),
         });
-        let body = Message::about_event(&event).body;
+        let body = Message::about_event(&event).unwrap().body;
         assert!(body.contains("sold out") && body.contains("You pay nothing"));
     }
 }

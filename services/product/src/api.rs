@@ -101,7 +101,7 @@ async fn event(
             events::receive(&app.kit, &envelope, act).await
         }
         // A cancelled order has sold nothing.
-        Event::OrderCancelled(_) => Ok(StatusCode::NO_CONTENT),
+        Event::OrderCancelled(_) | Event::StockChanged(_) => Ok(StatusCode::NO_CONTENT),
     }
 }
 

@@ -23,7 +23,7 @@ use serde_json::Value;
 use shop_contract::Role;
 use shop_contract::headers::{IDEMPOTENCY_KEY, SERVICE_KEY};
 use shop_contract::user::{Claims, ISSUER};
-use shop_kit::config::{ServiceConfig, ShopConfig, Switches};
+use shop_kit::config::{Events, ServiceConfig, ShopConfig, Switches};
 use tower::ServiceExt;
 
 /// The services' key in tests.
@@ -40,6 +40,8 @@ pub fn config(role: Role, folder: &Path, peers: BTreeMap<Role, Vec<String>>) -> 
         database_url: database::url(role, folder),
         peers,
         service_key: KEY.to_owned(),
+        events: Events::Http,
+        smtp_url: None,
         resilience: Switches::default(),
         shop: ShopConfig {
             seed: 7,

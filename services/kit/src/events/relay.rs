@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge};
 use shop_contract::Role;
-use shop_contract::events::{Envelope, ORDERS};
+use shop_contract::events::Envelope;
 use shop_resilience::Deadline;
 use sqlx::Row;
 use tokio::sync::Notify;
@@ -146,7 +146,13 @@ impl Relay {
     }
 
     async fn deliver(&self, row: Claimed) -> Result<(), StoreError> {
-        let taken = match self.push(&row).await {
+        let envelope: Result<Envelope, _> = serde_json::from_str(&row.payload);
+        let destination = envelope.as_ref().map_or("", |e| e.event.destination());
+        let pushed = match envelope {
+            Ok(envelope) => self.push(&row.subscriber, &envelope).await,
+            Err(e) => Err(format!("a broken event: {e}")),
+        };
+        let taken = match pushed {
             Ok(()) => true,
             Err(e) => {
                 tracing::debug!(
@@ -160,7 +166,7 @@ impl Relay {
         };
         let (result, subscriber) = (if taken { "" } else { "failed" }, row.subscriber.clone());
         self.kit.metrics().record(|| {
-            counter!(names::MESSAGING_SENT, "messaging_destination_name" => ORDERS, "subscriber" => subscriber, "error_type" => result)
+            counter!(names::MESSAGING_SENT, "messaging_destination_name" => destination, "subscriber" => subscriber, "error_type" => result)
                 .increment(1);
         });
         let query = if taken {
@@ -186,17 +192,16 @@ impl Relay {
         }
     }
 
-    async fn push(&self, row: &Claimed) -> Result<(), String> {
-        let envelope: Envelope =
-            serde_json::from_str(&row.payload).map_err(|e| format!("a broken event: {e}"))?;
-        let subscriber = Role::from_str(&row.subscriber).map_err(|e| e.to_string())?;
+    async fn push(&self, subscriber: &str, envelope: &Envelope) -> Result<(), String> {
+        let subscriber = Role::from_str(subscriber).map_err(|e| e.to_string())?;
+        let destination = envelope.event.destination();
         let span = tracing::info_span!(
             "send",
-            otel.name = format!("send {ORDERS}"),
+            otel.name = format!("send {destination}"),
             otel.kind = "producer",
             messaging.system = "http",
             messaging.operation.type = "send",
-            messaging.destination.name = ORDERS,
+            messaging.destination.name = destination,
             messaging.message.id = envelope.id,
             shop.order.id = envelope.subject,
             otel.status_code = tracing::field::Empty,
@@ -205,7 +210,7 @@ impl Relay {
         let _ = span.set_parent(propagation::from_traceparent(
             envelope.traceparent.as_deref(),
         ));
-        let call = Call::post("/events", "/events", &envelope)
+        let call = Call::post("/events", "/events", envelope)
             .map_err(|e| e.to_string())?
             .key(&envelope.id);
         let answer = self
