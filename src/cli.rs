@@ -87,9 +87,20 @@ pub(crate) struct RunOptions {
     /// No progress, only the summary
     #[arg(long, short)]
     pub quiet: bool,
-    /// Keep the services' databases in the run's folder
+    /// Keep the services' databases: in the run's folder, or on the server of --database
     #[arg(long)]
     pub keep_data: bool,
+    /// A PostgreSQL server such as postgres://user:password@127.0.0.1:5432, on which each service gets a database of
+    /// its own for the time of the run, instead of SQLite files
+    #[arg(long, env = "DOORBUSTER_DATABASE", hide_env_values = true)]
+    pub database: Option<String>,
+    /// A NATS server with JetStream such as nats://127.0.0.1:4222, which events between services go through, instead
+    /// of HTTP
+    #[arg(long, env = "DOORBUSTER_EVENTS", hide_env_values = true)]
+    pub events: Option<String>,
+    /// A mail server such as smtp://127.0.0.1:1025, which the shop's e-mail is sent to, instead of kept
+    #[arg(long, env = "DOORBUSTER_SMTP_URL", hide_env_values = true)]
+    pub smtp_url: Option<String>,
 }
 
 impl RunOptions {

@@ -12,7 +12,7 @@ use loadgen::STEPS;
 use loadgen::spec::Load;
 use results::expect::Expectation;
 use shop_contract::Role;
-use shop_kit::config::Switches;
+use shop_kit::config::{BankConfig, Switches};
 use syntax::{Document, Map, Mistakes, Node, did_you_mean, units};
 
 /// The demo, built in, so that it runs from any folder.
@@ -45,7 +45,7 @@ pub(crate) struct Scenario {
 }
 
 /// The shop of a scenario.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ShopSpec {
     /// Products in the catalogue.
     pub products: u64,
@@ -57,6 +57,8 @@ pub(crate) struct ShopSpec {
     pub replicas: BTreeMap<Role, u32>,
     /// Resilience patterns by name, and whether each is on.
     pub resilience: BTreeMap<&'static str, bool>,
+    /// How the bank behaves.
+    pub bank: BankConfig,
 }
 
 impl Default for ShopSpec {
@@ -67,6 +69,7 @@ impl Default for ShopSpec {
             stock: 1000,
             replicas: BTreeMap::new(),
             resilience: Switches::NAMES.map(|p| (p, true)).into(),
+            bank: BankConfig::default(),
         }
     }
 }
@@ -278,6 +281,20 @@ fn read_shop(node: Node<'_>) -> Option<ShopSpec> {
         switches.finish();
         Some(())
     });
+    map.optional("bank", |n| {
+        let mut manners = n.map()?;
+        if let Some(median) = manners.optional("median", units::duration) {
+            shop.bank.median = median;
+        }
+        if let Some(share) = manners.optional("declines", units::share) {
+            shop.bank.decline_ratio = share;
+        }
+        if let Some(share) = manners.optional("silent", units::share) {
+            shop.bank.silent_ratio = share;
+        }
+        manners.finish();
+        Some(())
+    });
     map.finish();
     Some(shop)
 }
@@ -327,6 +344,7 @@ mod tests {
         assert_eq!((demo.name.as_str(), demo.seed), ("demo", 7));
         assert_eq!(demo.shop.replicas_of(Role::Order), 2);
         assert_eq!(demo.faults.len(), 2);
+        assert_eq!(demo.shop.bank.silent_ratio, 0.0);
     }
 
     #[test]

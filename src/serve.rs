@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use shop_contract::Role;
-use shop_kit::config::{Events, ServiceConfig, ShopConfig, Switches};
+use shop_kit::config::{BankConfig, Events, ServiceConfig, ShopConfig, Switches};
 use shop_kit::store::sqlite_url;
 use shop_kit::telemetry::tracing::{Telemetry, TelemetryConfig};
 use tokio_util::sync::CancellationToken;
@@ -66,6 +67,15 @@ pub(crate) struct ServeArgs {
     /// Pieces of each product in stock
     #[arg(long, env = "DOORBUSTER_STOCK", default_value_t = 1000)]
     stock: u32,
+    /// The bank: half of its answers take longer, in milliseconds
+    #[arg(long, env = "DOORBUSTER_BANK_MEDIAN_MS", default_value_t = 40)]
+    bank_median_ms: u64,
+    /// The bank: the share of ordinary cards that it declines, 0 to 1
+    #[arg(long, env = "DOORBUSTER_BANK_DECLINES", default_value_t = BankConfig::default().decline_ratio)]
+    bank_declines: f64,
+    /// The bank: the share of charges that it makes and never answers, 0 to 1
+    #[arg(long, env = "DOORBUSTER_BANK_SILENT", default_value_t = BankConfig::default().silent_ratio)]
+    bank_silent: f64,
     /// What is logged, such as `info` or `shop_order=debug,info`
     #[arg(long, env = "DOORBUSTER_LOG", default_value = "info")]
     log: String,
@@ -148,8 +158,14 @@ fn config(args: &ServeArgs) -> Result<ServiceConfig> {
             args.admin
         );
     }
-    if !(0.0..=1.0).contains(&args.sample) {
-        bail!("--sample must be from 0 to 1, not {}", args.sample);
+    for (flag, share) in [
+        ("--sample", args.sample),
+        ("--bank-declines", args.bank_declines),
+        ("--bank-silent", args.bank_silent),
+    ] {
+        if !(0.0..=1.0).contains(&share) {
+            bail!("{flag} must be from 0 to 1, not {share}");
+        }
     }
     let database_url = args
         .database_url
@@ -172,6 +188,11 @@ fn config(args: &ServeArgs) -> Result<ServiceConfig> {
             products: args.products,
             customers: args.customers,
             stock: args.stock,
+        },
+        bank: BankConfig {
+            median: Duration::from_millis(args.bank_median_ms),
+            decline_ratio: args.bank_declines,
+            silent_ratio: args.bank_silent,
         },
     })
 }

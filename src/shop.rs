@@ -1,5 +1,7 @@
 //! A scenario's shop in a run's folder: opened with progress, closed with its databases taken away.
 
+mod databases;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -13,6 +15,7 @@ use crate::cli::RunOptions;
 use crate::progress::Progress;
 use crate::scenario::Scenario;
 use crate::supervisor::{Blueprint, Placed, Supervisor};
+pub(crate) use databases::Databases;
 
 /// What the name of a list of scrape targets ends with. It lies beside the run's folder, not in it, because Prometheus
 /// looks for patterns in file names only.
@@ -21,7 +24,7 @@ const TARGETS: &str = "targets.json";
 /// A shop that is open.
 pub(crate) struct Shop {
     supervisor: Supervisor,
-    data: PathBuf,
+    databases: Databases,
     targets: PathBuf,
 }
 
@@ -38,16 +41,26 @@ impl Shop {
         stop: &CancellationToken,
     ) -> Result<Self> {
         let data = dir.path().join("data");
-        let supervisor = Supervisor::open(&Blueprint {
+        let databases = Databases::make(&data, options.database.as_deref()).await?;
+        let opened = Supervisor::open(&Blueprint {
             shop: &scenario.shop,
             seed: scenario.seed,
             gateway: options.gateway(),
-            data: data.clone(),
+            databases: &databases,
+            events: options.events.as_deref(),
+            smtp_url: options.smtp_url.as_deref(),
             logs: dir.logs(),
-        })?;
+        });
+        let supervisor = match opened {
+            Ok(supervisor) => supervisor,
+            Err(e) => {
+                databases.remove().await;
+                return Err(e);
+            }
+        };
         let shop = Self {
             supervisor,
-            data,
+            databases,
             targets: dir.path().with_extension(TARGETS),
         };
         let opening =
@@ -98,8 +111,8 @@ impl Shop {
             tracing::debug!(error = %e, "no list of targets was removed");
         }
         self.supervisor.stop().await;
-        if !keep_data && let Err(e) = std::fs::remove_dir_all(&self.data) {
-            tracing::warn!(folder = %self.data.display(), error = %e, "the databases could not be removed");
+        if !keep_data {
+            self.databases.remove().await;
         }
     }
 }

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::http::Http;
 use crate::scenario::ShopSpec;
 use crate::serve::{SERVICE_KEY, SUPERVISED};
+use crate::shop::Databases;
 use keeper::{Keeper, Order, State};
 
 /// How long the shop may take until all of it is ready.
@@ -38,8 +39,12 @@ pub(crate) struct Blueprint<'a> {
     pub seed: u64,
     /// Where the gateway listens.
     pub gateway: SocketAddr,
-    /// Folder of the databases.
-    pub data: PathBuf,
+    /// Where each role keeps what it holds.
+    pub databases: &'a Databases,
+    /// A NATS server that events go through, instead of HTTP.
+    pub events: Option<&'a str>,
+    /// Where e-mail goes.
+    pub smtp_url: Option<&'a str>,
     /// Folder of the logs.
     pub logs: PathBuf,
 }
@@ -88,8 +93,6 @@ impl Supervisor {
     /// # Errors
     /// A port that is taken, a folder that cannot be written, a child that cannot be started.
     pub(crate) fn open(blueprint: &Blueprint<'_>) -> Result<Self> {
-        std::fs::create_dir_all(&blueprint.data)
-            .with_context(|| format!("the folder {} cannot be made", blueprint.data.display()))?;
         let exe = std::env::current_exe().context("this program's own file cannot be found")?;
         let leases = lease_all(blueprint)?;
         let environment = environment(blueprint, &leases);
@@ -107,6 +110,10 @@ impl Supervisor {
                         ("DOORBUSTER_REPLICA".to_owned(), replica.to_string()),
                         ("DOORBUSTER_LISTEN".to_owned(), shop.address().to_string()),
                         ("DOORBUSTER_ADMIN".to_owned(), admin.address().to_string()),
+                        (
+                            "DOORBUSTER_DATABASE_URL".to_owned(),
+                            blueprint.databases.url(role),
+                        ),
                     ])
                     .collect(),
                 admin: admin.address(),
@@ -314,12 +321,28 @@ fn environment(blueprint: &Blueprint<'_>, leases: &[Leased]) -> Vec<(String, Str
         (SUPERVISED, "1".to_owned()),
         (SERVICE_KEY, uuid::Uuid::new_v4().to_string()),
         ("DOORBUSTER_PEERS", peers.join(";")),
-        ("DOORBUSTER_DATA", blueprint.data.display().to_string()),
+        (
+            "DOORBUSTER_EVENTS",
+            blueprint.events.unwrap_or("http").to_owned(),
+        ),
+        (
+            "DOORBUSTER_SMTP_URL",
+            blueprint.smtp_url.unwrap_or_default().to_owned(),
+        ),
         ("DOORBUSTER_WITHOUT", shop.switched_off().join(",")),
         ("DOORBUSTER_SEED", blueprint.seed.to_string()),
         ("DOORBUSTER_PRODUCTS", shop.products.to_string()),
         ("DOORBUSTER_CUSTOMERS", shop.customers.to_string()),
         ("DOORBUSTER_STOCK", shop.stock.to_string()),
+        (
+            "DOORBUSTER_BANK_MEDIAN_MS",
+            shop.bank.median.as_millis().to_string(),
+        ),
+        (
+            "DOORBUSTER_BANK_DECLINES",
+            shop.bank.decline_ratio.to_string(),
+        ),
+        ("DOORBUSTER_BANK_SILENT", shop.bank.silent_ratio.to_string()),
     ]
     .map(|(k, v)| (k.to_owned(), v))
     .into()

@@ -1,5 +1,7 @@
 //! The bank's paths.
 
+use std::time::Duration;
+
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
@@ -13,6 +15,9 @@ use shop_kit::server;
 use crate::BankManners;
 use crate::charge::{self, Refusal};
 use crate::store::{ChargeError, Charges};
+
+/// How long the bank holds a connection on which it has nothing to say.
+const SILENCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone)]
 struct App {
@@ -51,6 +56,10 @@ async fn charge(
     let recorded = app.charges.record(key, &new, status).await;
     app.take_time(key).await;
     let (charge, first) = recorded?;
+    if first && app.manners.is_silent(app.seed, key) {
+        // The money is taken, and nobody is told. Callers give up long before this ends.
+        tokio::time::sleep(SILENCE).await;
+    }
     if charge.status == ChargeStatus::Declined {
         return Err(ApiError::new(
             StatusCode::PAYMENT_REQUIRED,

@@ -39,17 +39,18 @@ pub async fn open(kit: &Kit) -> Result<Charges, ServeError> {
     Ok(Charges::new(store))
 }
 
-/// Serves until `shutdown`, with the usual manners.
+/// Serves until `shutdown`, with the manners that it was told.
 ///
 /// # Errors
 /// An address or a database that does not work.
 pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let manners = config.bank;
     let kit = Kit::new(config);
     let charges = open(&kit).await?;
     let held = charges.clone();
     let service = Service {
         store: Some(charges.store().clone()),
-        routes: router(&kit, charges, BankManners::default()),
+        routes: router(&kit, charges, BankManners::of(manners)),
         audit: Arc::new(move || {
             let held = held.clone();
             Box::pin(async move { Ok(held.audit().await?) })

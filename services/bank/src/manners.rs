@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal};
 use sha2::{Digest, Sha256};
+use shop_kit::config::BankConfig;
 
 use crate::charge::Card;
 
@@ -24,20 +25,33 @@ pub struct BankManners {
     pub sigma: f64,
     /// The share of ordinary cards that it declines, 0 to 1.
     pub decline_ratio: f64,
+    /// The share of charges that it makes and never answers, 0 to 1.
+    pub silent_ratio: f64,
 }
 
 impl Default for BankManners {
-    /// A bank on a good day.
     fn default() -> Self {
-        Self {
-            median: Duration::from_millis(40),
-            sigma: 0.4,
-            decline_ratio: 0.02,
-        }
+        Self::of(BankConfig::default())
     }
 }
 
 impl BankManners {
+    /// The manners that a shop was told to expect. The spread is not among its settings: with 0.4 one answer in a
+    /// hundred takes two and a half times the median.
+    pub fn of(told: BankConfig) -> Self {
+        Self {
+            median: told.median,
+            sigma: 0.4,
+            decline_ratio: told.decline_ratio,
+            silent_ratio: told.silent_ratio,
+        }
+    }
+
+    /// Whether a charge is made without a word. Only the first time: whoever asks again is told what was done.
+    pub fn is_silent(&self, seed: u64, key: &str) -> bool {
+        draws(seed, "silence", key).random::<f64>() < self.silent_ratio
+    }
+
     /// Whether a charge is declined.
     pub fn declines(&self, seed: u64, key: &str, card: Card) -> bool {
         match card {
@@ -104,6 +118,22 @@ mod tests {
         assert!((144..=256).contains(&declined(Card::Ordinary)));
         assert_eq!(declined(Card::Good), 0);
         assert_eq!(declined(Card::Bad), 10_000);
+    }
+
+    #[test]
+    fn it_keeps_silent_about_a_share_of_what_it_does() {
+        let manners = BankManners {
+            silent_ratio: 0.02,
+            ..BankManners::default()
+        };
+        let silent = keys().filter(|k| manners.is_silent(7, k)).count();
+        // Four standard deviations of Binomial(10000, 0.02).
+        assert!((144..=256).contains(&silent), "{silent}");
+        let never = BankManners {
+            silent_ratio: 0.0,
+            ..manners
+        };
+        assert!(!keys().any(|k| never.is_silent(7, &k)));
     }
 
     #[test]

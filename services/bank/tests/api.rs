@@ -28,6 +28,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 const AT_ONCE: BankManners = BankManners {
+    silent_ratio: 0.0,
     median: Duration::ZERO,
     sigma: 0.0,
     decline_ratio: 0.5,
@@ -240,6 +241,28 @@ async fn a_caller_that_hangs_up_has_been_charged() {
     waiting.abort();
     let (status, _) = bank.charge("k", CARD_GOOD, 1999).await;
     assert_eq!(status, StatusCode::OK);
+    assert_eq!(bank.books().await, [(ChargeStatus::Captured, 1999)]);
+}
+
+#[tokio::test]
+async fn who_got_no_word_of_a_charge_gets_it_when_asking_again() {
+    let bank = Bank::open().await;
+    let silent = BankManners {
+        silent_ratio: 1.0,
+        ..AT_ONCE
+    };
+    let router = shop_bank::router(&bank.kit, bank.charges.clone(), silent);
+    let first = router.clone();
+    let waiting = tokio::spawn(async move {
+        charge(CARD_GOOD, 1999).with_key("k").send(&first).await;
+    });
+    while bank.books().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let (status, _) = charge(CARD_GOOD, 1999).with_key("k").send(&router).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(!waiting.is_finished(), "the first is still waiting");
+    waiting.abort();
     assert_eq!(bank.books().await, [(ChargeStatus::Captured, 1999)]);
 }
 

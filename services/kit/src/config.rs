@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use shop_contract::Role;
 
@@ -32,6 +33,8 @@ pub struct ServiceConfig {
     pub resilience: Switches,
     /// How the shop is stocked.
     pub shop: ShopConfig,
+    /// How the bank behaves, where this is the bank.
+    pub bank: BankConfig,
 }
 
 impl ServiceConfig {
@@ -110,6 +113,27 @@ impl Default for Switches {
             deadlines: true,
             hedging: true,
             bulkheads: true,
+        }
+    }
+}
+
+/// How the bank behaves, the shop's outside party.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BankConfig {
+    /// Half of its answers take longer than this.
+    pub median: Duration,
+    /// The share of ordinary cards that it declines, 0 to 1.
+    pub decline_ratio: f64,
+    /// The share of charges that it makes and never answers, 0 to 1.
+    pub silent_ratio: f64,
+}
+
+impl Default for BankConfig {
+    fn default() -> Self {
+        Self {
+            median: Duration::from_millis(40),
+            decline_ratio: 0.02,
+            silent_ratio: 0.002,
         }
     }
 }

@@ -8,6 +8,8 @@
 //! are not held up. Two processes that share the file (two replicas on one host) do meet in it: `BEGIN IMMEDIATE`
 //! takes the lock at once and waits its turn, where an upgrade in mid-transaction could only fail.
 
+mod server;
+
 use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,6 +25,7 @@ use tracing::Instrument;
 
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
+pub use server::{DatabaseServer, ServerError};
 
 /// Read connections of a service. Each SQLite connection is a thread, so there are few.
 const READERS: u32 = 3;

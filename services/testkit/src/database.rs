@@ -8,8 +8,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use shop_contract::Role;
-use shop_kit::store::sqlite_url;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use shop_kit::store::{DatabaseServer, sqlite_url};
 
 /// The environment variable with the server, without a database: `postgres://user@127.0.0.1:5432`.
 const SERVER: &str = "DOORBUSTER_TEST_POSTGRES";
@@ -25,13 +24,15 @@ pub(crate) fn url(role: Role, folder: &Path) -> String {
 
 fn on_server(server: String, role: Role, folder: &Path) -> String {
     let name = name(role, folder);
-    let url = format!("{server}/{name}");
+    let parsed = DatabaseServer::parse(&server).unwrap_or_else(|e| panic!("{SERVER}: {e}"));
+    let url = parsed.database(&name);
     // A configuration is made without waiting, and a runtime cannot be blocked on within another one: hence a thread.
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
-        runtime.unwrap().block_on(create(&server, &name));
+        let made = runtime.unwrap().block_on(parsed.create(&name));
+        made.unwrap_or_else(|e| panic!("{SERVER}: {e}"));
     })
     .join()
     .unwrap();
@@ -43,26 +44,6 @@ fn name(role: Role, folder: &Path) -> String {
     let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
     let hex: String = digest[..16].iter().map(|b| format!("{b:02x}")).collect();
     format!("{role}_{hex}")
-}
-
-async fn create(server: &str, name: &str) {
-    let mut connection = PgConnection::connect(&format!("{server}/postgres"))
-        .await
-        .unwrap_or_else(|e| panic!("{SERVER}={server}: {e}"));
-    let there = sqlx::query_scalar::<_, bool>(
-        "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)",
-    )
-    .bind(name)
-    .fetch_one(&mut connection)
-    .await
-    .unwrap();
-    if !there {
-        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
-            .execute(&mut connection)
-            .await
-            .unwrap();
-    }
-    connection.close().await.unwrap();
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use serde_json::Value;
 use shop_contract::Role;
 use shop_contract::headers::{IDEMPOTENCY_KEY, SERVICE_KEY};
 use shop_contract::user::{Claims, ISSUER};
-use shop_kit::config::{Events, ServiceConfig, ShopConfig, Switches};
+use shop_kit::config::{BankConfig, Events, ServiceConfig, ShopConfig, Switches};
 use tower::ServiceExt;
 
 /// The services' key in tests.
@@ -43,6 +43,7 @@ pub fn config(role: Role, folder: &Path, peers: BTreeMap<Role, Vec<String>>) -> 
         events: Events::Http,
         smtp_url: None,
         resilience: Switches::default(),
+        bank: BankConfig::default(),
         shop: ShopConfig {
             seed: 7,
             products: 20,
