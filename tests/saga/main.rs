@@ -6,7 +6,8 @@
 //! of all services agree with each other and with what the shopper was told. Then comes the next case, in the same shop,
 //! so that what one case left behind shows in all later ones.
 //!
-//! The databases are SQLite files, or on the PostgreSQL server of `DOORBUSTER_TEST_POSTGRES`.
+//! The databases are SQLite files, or on the PostgreSQL server of `DOORBUSTER_TEST_POSTGRES`. Events go over HTTP, or
+//! through the NATS server of `DOORBUSTER_TEST_NATS`.
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, as tests do"
@@ -20,6 +21,7 @@
     reason = "it is a module of the command, used here in part"
 )]
 mod holdings;
+mod line;
 mod processes;
 mod shop;
 mod strike;
@@ -41,6 +43,10 @@ const COMMIT: Call = (Role::Inventory, "POST", "/reservations/*/commit");
 const RELEASE: Call = (Role::Inventory, "DELETE", "/reservations/*");
 const REFUND: Call = (Role::Payment, "POST", "/payments/*/refund");
 const GIVE_BACK: Call = (Role::Bank, "POST", "/charges/*/refund");
+const PUBLISH: Call = (Role::Order, line::PUBLISH, line::ORDERS);
+const DELIVER_TO_NOTIFICATION: Call = (Role::Notification, line::DELIVER, line::ORDERS);
+const DELIVER_TO_CART: Call = (Role::Cart, line::DELIVER, line::ORDERS);
+const DELIVER_TO_PRODUCT: Call = (Role::Product, line::DELIVER, line::ORDERS);
 const TELL_NOTIFICATION: Call = (Role::Notification, "POST", "/events");
 const TELL_CART: Call = (Role::Cart, "POST", "/events");
 const TELL_PRODUCT: Call = (Role::Product, "POST", "/events");
@@ -98,6 +104,17 @@ async fn money_taken_for_goods_that_are_gone_is_given_back_whatever_dies() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_are_told_of_an_order_once_whatever_dies_in_the_telling() {
-    let tellings = [TELL_NOTIFICATION, TELL_CART, TELL_PRODUCT];
-    whatever_happens_to(&tellings, CARD_GOOD, &[], OrderOutcome::Promised).await;
+    let over_http = [TELL_NOTIFICATION, TELL_CART, TELL_PRODUCT];
+    let over_nats = [
+        PUBLISH,
+        DELIVER_TO_NOTIFICATION,
+        DELIVER_TO_CART,
+        DELIVER_TO_PRODUCT,
+    ];
+    let tellings: &[Call] = if Shop::is_on_nats() {
+        &over_nats
+    } else {
+        &over_http
+    };
+    whatever_happens_to(tellings, CARD_GOOD, &[], OrderOutcome::Promised).await;
 }

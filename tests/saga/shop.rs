@@ -18,6 +18,7 @@ use shop_kit::net::Lease;
 use tempfile::TempDir;
 
 use crate::holdings::{Holdings, check};
+use crate::line::Line;
 use crate::processes::{Name, Processes, Start};
 use crate::strike::{Armed, Edge, Strike};
 
@@ -58,12 +59,24 @@ pub(crate) struct Shop {
     _folder: TempDir,
 }
 
+/// The NATS server that events go through, where one is given.
+fn nats() -> Option<SocketAddr> {
+    let url = std::env::var("DOORBUSTER_TEST_NATS").ok()?;
+    let address = url.trim_start_matches("nats://").parse();
+    Some(address.unwrap_or_else(|e| panic!("DOORBUSTER_TEST_NATS={url}: {e}")))
+}
+
 fn replicas(role: Role) -> u32 {
     // Two that share the work on orders must not do anything twice.
     if role == Role::Order { 2 } else { 1 }
 }
 
 impl Shop {
+    /// Whether events go through NATS.
+    pub(crate) fn is_on_nats() -> bool {
+        nats().is_some()
+    }
+
     /// Opens the doors when every process is ready.
     pub(crate) async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -82,6 +95,8 @@ impl Shop {
                 (name, place)
             })
             .collect();
+        let nats = nats();
+        let number = uuid::Uuid::new_v4().simple();
         let (armed, processes) = (Armed::default(), Processes::default());
         let key = "the services' key, of which nobody else knows";
         for &name in &names {
@@ -109,7 +124,20 @@ impl Shop {
                 .collect();
             let (role, replica) = name;
             let database = shop_testkit::config(role, folder.path(), BTreeMap::new()).database_url;
+            let events = match &nats {
+                Some(server) => {
+                    let line = Line {
+                        service: name,
+                        server: *server,
+                        armed: armed.clone(),
+                        processes: processes.clone(),
+                    };
+                    format!("nats://{}/{number}", line.open().await)
+                }
+                None => "http".to_owned(),
+            };
             let environment = [
+                ("DOORBUSTER_EVENTS", events),
                 ("DOORBUSTER_SUPERVISED", "1".to_owned()),
                 ("DOORBUSTER_SERVICE_KEY", key.to_owned()),
                 ("DOORBUSTER_REPLICA", replica.to_string()),

@@ -94,7 +94,7 @@ impl Armed {
     }
 
     /// The blow for a call, once. Strikes fall in their order: the second waits for the first.
-    fn take(&self, callee: Role, method: &Method, path: &str) -> Option<Falling> {
+    pub(crate) fn take(&self, callee: Role, method: &Method, path: &str) -> Option<Falling> {
         let mut strikes = self.0.lock().unwrap();
         let first = strikes.waiting.first()?;
         if !first.is_for(callee, method, path) {
@@ -110,9 +110,15 @@ impl Armed {
 }
 
 /// A blow that has met its call. It has fallen when this is dropped.
-struct Falling {
+pub(crate) struct Falling {
     blow: Blow,
     armed: Armed,
+}
+
+impl Falling {
+    pub(crate) fn blow(&self) -> Blow {
+        self.blow
+    }
 }
 
 impl Drop for Falling {
@@ -161,7 +167,7 @@ impl Edge {
         let path = request.uri().path().to_owned();
         let falling = self.armed.take(self.callee.0, request.method(), &path);
         let caller_gone = || self.processes.kill(self.caller);
-        match falling.as_ref().map(|f| f.blow) {
+        match falling.as_ref().map(Falling::blow) {
             None => self.forward(request).await,
             Some(Blow::Fails) => {
                 let mut answer = Response::new(Full::default());
