@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer};
 use async_nats::jetstream::{AckKind, Message};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use metrics::{counter, gauge};
 use shop_contract::events::Envelope;
 use shop_contract::headers::TRACEPARENT;
@@ -37,6 +37,8 @@ const ACK_WAIT: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(250);
 /// How often the length of the queue is asked for, at most.
 const MEASURE_EVERY: Duration = Duration::from_secs(2);
+/// How long a look at what has come already may take then, should the server not answer.
+const MOMENT: Duration = Duration::from_millis(100);
 /// How long events under way have to finish once the service is to stop.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -58,8 +60,9 @@ pub(super) async fn run<S: Subscriber>(
     let mut failing = false;
     while !shutdown.is_cancelled() {
         let drawn = tokio::select! {
-            () = shutdown.cancelled() => break,
-            drawn = drawer.draw(&mut under_way) => drawn,
+            drawn = drawer.draw(&mut under_way, &shutdown) => drawn,
+            // What waits for the server within it is not to be waited for.
+            () = at_the_latest(&shutdown) => break,
         };
         match drawn {
             Ok(()) => failing = false,
@@ -98,12 +101,16 @@ struct Drawer<S> {
 }
 
 impl<S: Subscriber> Drawer<S> {
-    /// Draws for as long as the server goes along.
-    async fn draw(&self, under_way: &mut JoinSet<()>) -> Result<(), NatsError> {
+    /// Draws until the end, or for as long as the server goes along.
+    async fn draw(
+        &self,
+        under_way: &mut JoinSet<()>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), NatsError> {
         let refused = NatsError::refused("nothing drawn");
         let mut consumer = self.consumer().await?;
         let mut measured: Option<Instant> = None;
-        loop {
+        while !shutdown.is_cancelled() {
             let room = MOST_UNDER_WAY.saturating_sub(under_way.len());
             if room == 0 {
                 under_way.join_next().await.map(told);
@@ -119,18 +126,28 @@ impl<S: Subscriber> Drawer<S> {
                 tokio::select! {
                     next = tokio::time::timeout(HELD + GRACE, batch.next()) => match next {
                         Ok(Some(message)) => {
-                            let message = message.map_err(&refused)?;
-                            let (kit, subscriber) = (self.kit.clone(), self.subscriber.clone());
-                            let destination = self.destination;
-                            under_way.spawn(async move { take(kit, subscriber, destination, message).await });
+                            self.begin(message.map_err(&refused)?, under_way);
                         }
                         Ok(None) => break,
                         Err(_) => return Ok(()),
                     },
                     Some(done) = under_way.join_next() => told(done),
+                    () = shutdown.cancelled() => {
+                        // What has come already is ours; left lying, it would come again only after `ACK_WAIT`.
+                        while let Some(Some(Ok(message))) = batch.next().now_or_never() {
+                            self.begin(message, under_way);
+                        }
+                        return Ok(());
+                    }
                 }
             }
         }
+        Ok(())
+    }
+
+    fn begin(&self, message: Message, under_way: &mut JoinSet<()>) {
+        let (kit, subscriber) = (self.kit.clone(), self.subscriber.clone());
+        under_way.spawn(take(kit, subscriber, self.destination, message));
     }
 
     /// The role's durable consumer, made by whoever comes first.
@@ -160,6 +177,12 @@ impl<S: Subscriber> Drawer<S> {
             .record(|| gauge!(names::QUEUE_DEPTH, "queue" => queue).set(waiting));
         Ok(())
     }
+}
+
+/// Resolves a moment after the token was cancelled.
+async fn at_the_latest(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(MOMENT).await;
 }
 
 /// `notification-orders` for the notification service's share of `shop.orders`.

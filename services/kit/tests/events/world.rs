@@ -175,6 +175,7 @@ impl World {
             let event = Event::OrderCancelled(OrderCancelled {
                 order_id: format!("o-{n}"),
                 user_id: "u-1".to_owned(),
+                email: String::new(),
                 reason: "out-of-stock".to_owned(),
             });
             let envelope = events::envelope(Role::Order, &format!("o-{n}"), event);
