@@ -25,6 +25,8 @@ const TARGETS: &str = "targets.json";
 pub(crate) struct Shop {
     supervisor: Supervisor,
     databases: Databases,
+    /// Where the shop's events are on a NATS server.
+    events: Option<String>,
     targets: PathBuf,
 }
 
@@ -42,12 +44,13 @@ impl Shop {
     ) -> Result<Self> {
         let data = dir.path().join("data");
         let databases = Databases::make(&data, options.database.as_deref()).await?;
+        let events = options.events.as_deref().and_then(place_of_its_own);
         let opened = Supervisor::open(&Blueprint {
             shop: &scenario.shop,
             seed: scenario.seed,
             gateway: options.gateway(),
             databases: &databases,
-            events: options.events.as_deref(),
+            events: events.as_deref(),
             smtp_url: options.smtp_url.as_deref(),
             logs: dir.logs(),
         });
@@ -61,6 +64,7 @@ impl Shop {
         let shop = Self {
             supervisor,
             databases,
+            events,
             targets: dir.path().with_extension(TARGETS),
         };
         let opening =
@@ -113,6 +117,22 @@ impl Shop {
         self.supervisor.stop().await;
         if !keep_data {
             self.databases.remove().await;
+            if let Some(events) = &self.events
+                && let Err(e) = shop_kit::events::forget(events).await
+            {
+                tracing::warn!(error = %e, "the shop's events are still on the NATS server");
+            }
         }
     }
+}
+
+/// A shop's own place on a NATS server: two runs must not take in each other's events. An address that has a path has
+/// chosen its place. `http` is none at all.
+fn place_of_its_own(events: &str) -> Option<String> {
+    let (_, server) = events.split_once("://")?;
+    if server.trim_end_matches('/').contains('/') {
+        return Some(events.to_owned());
+    }
+    let number = uuid::Uuid::now_v7().simple();
+    Some(format!("{}/run-{number}", events.trim_end_matches('/')))
 }

@@ -108,8 +108,15 @@ impl Holdings {
                         contradictions,
                     };
                 }
-                AuditLine::Notification { subject, kind, .. } => {
-                    *h.notifications.entry((kind, subject)).or_default() += 1;
+                AuditLine::Notification {
+                    subject,
+                    kind,
+                    channel,
+                    ..
+                } => {
+                    // Everyone gets an e-mail, and some a copy by other channels, which is no second message.
+                    *h.notifications.entry((kind, subject)).or_default() +=
+                        u32::from(channel == "email");
                 }
                 AuditLine::Outbox { pending } => h.outbox += pending,
             }

@@ -6,11 +6,12 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use shop_contract::Role;
 use shop_contract::cart::{Cart, CartItem, SetQuantity};
-use shop_contract::events::{Envelope, Event};
+use shop_contract::events::Envelope;
 use shop_contract::product::Product;
 use shop_kit::auth::{Caller, Service};
 use shop_kit::client::Call;
 use shop_kit::context::Context;
+use shop_kit::events::Subscriber;
 use shop_kit::problem::{ApiError, Body};
 use shop_kit::{Kit, events, server};
 
@@ -78,14 +79,7 @@ async fn event(
     _: Service,
     Body(envelope): Body<Envelope>,
 ) -> Result<StatusCode, ApiError> {
-    match &envelope.event {
-        Event::OrderConfirmed(order) => {
-            let act = app.carts.bought(&envelope.id, order);
-            events::receive(&app.kit, &envelope, act).await
-        }
-        // What was not bought is still wanted.
-        Event::OrderCancelled(_) | Event::StockChanged(_) => Ok(StatusCode::NO_CONTENT),
-    }
+    events::receive(&app.kit, &envelope, app.carts.take(&envelope)).await
 }
 
 impl App {

@@ -9,13 +9,14 @@
 pub mod api;
 pub mod cart;
 pub mod store;
+mod subscriber;
 
 use std::sync::Arc;
 
-use shop_kit::Kit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::service::{self, ServeError, Service};
 use shop_kit::store::Store;
+use shop_kit::{Kit, events};
 use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
 
@@ -44,10 +45,10 @@ pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result
     let carts = open(&kit).await?;
     let service = Service {
         store: Some(carts.store().clone()),
+        workers: events::workers(&kit, &carts, &shutdown),
         routes: router(&kit, carts),
         // A cart promises nothing that could be broken.
         audit: Arc::new(|| Box::pin(async { Ok(Vec::new()) })),
-        workers: Vec::new(),
     };
     service::run(kit, service, shutdown).await
 }

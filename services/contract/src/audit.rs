@@ -78,6 +78,10 @@ pub enum AuditLine {
         subject: String,
         /// `order.confirmed`, `order.cancelled`, `direct`.
         kind: String,
+        /// `email`, `sms` or `push`.
+        channel: String,
+        /// `kept`, `queued`, `sent` or `failed`.
+        status: String,
     },
     /// Any service with an outbox: events that have not been delivered everywhere.
     Outbox {

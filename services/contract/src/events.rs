@@ -90,6 +90,9 @@ pub struct OrderCancelled {
     pub order_id: String,
     /// Who wanted it.
     pub user_id: String,
+    /// Where to tell them; empty in what was written before this was known.
+    #[serde(default)]
+    pub email: String,
     /// Why not: `card-declined`, `out-of-stock`.
     pub reason: String,
 }

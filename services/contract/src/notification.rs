@@ -17,19 +17,24 @@ pub struct NewNotification {
     pub body: String,
 }
 
-/// A message that was sent.
+/// A message to a customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
     /// The message.
     pub id: String,
-    /// `email`.
+    /// `email`, `sms` or `push`.
     pub channel: String,
+    /// `kept`: it stays in the shop; `queued`: it will be sent; `sent`; `failed`: it was given up.
+    pub status: String,
     /// First line.
     pub subject: String,
     /// The rest.
     pub body: String,
-    /// Milliseconds since 1970.
-    pub sent_at_ms: i64,
+    /// When it came about, milliseconds since 1970.
+    pub created_at_ms: i64,
+    /// When a mail server took it, milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at_ms: Option<i64>,
 }
 
 /// `GET /notifications`: the caller's own, newest first, at most a hundred.

@@ -57,7 +57,7 @@ pub enum Events {
     Http,
     /// Published to NATS JetStream, from which each subscriber draws.
     Nats {
-        /// `nats://host:port`.
+        /// `nats://host:port`, and a path where several shops share the server: `nats://host:port/blue`.
         url: String,
     },
 }

@@ -1,9 +1,17 @@
 //! Events between services: a transactional outbox, a relay that delivers, an inbox that deduplicates.
 //!
 //! A service writes what happened into its outbox in the same transaction as the change itself, so neither exists
-//! without the other. The relay pushes each row to its subscriber until that one has taken it: at least once, in no
-//! promised order, and a dead subscriber holds up nobody else, since each has rows of its own. The subscriber writes
-//! the event's id into its inbox in the same transaction as what it does about it, so doing it twice is impossible.
+//! without the other. The relay delivers: at least once, in no promised order. The subscriber writes the event's id
+//! into its inbox in the same transaction as what it does about it, so doing it twice is impossible.
+//!
+//! There are two ways from the one to the other, chosen by [`crate::config::Events`], and neither the writer of an
+//! event nor the [`Subscriber`] knows which it is. *HTTP*: the relay pushes each row to the `POST /events` of its
+//! subscriber until that one has taken it; a dead subscriber holds up nobody else, since each has rows of its own.
+//! *NATS JetStream*: the relay publishes each event once, forgets it when the server has it on disk, and each
+//! subscriber draws it from there.
+//!
+//! The outbox has a row per subscriber in both cases, though NATS could do with one per event: so a shop can be
+//! stopped with one setting and started with the other, and whatever was still in the outbox arrives.
 //!
 //! A service with an outbox has this table, and a subscriber the second one:
 //!
@@ -16,6 +24,8 @@
 //! CREATE TABLE inbox (event_id TEXT PRIMARY KEY, received_at_ms BIGINT NOT NULL);
 //! ```
 
+mod draw;
+pub(crate) mod nats;
 mod relay;
 
 use std::time::Instant;
@@ -26,15 +36,79 @@ use shop_contract::Role;
 use shop_contract::events::{Envelope, Event};
 use sqlx::AnyConnection;
 use sqlx::Row;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::Kit;
 use crate::clock::unix_ms;
 use crate::problem::ApiError;
+use crate::service::Worker;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{names, propagation};
+pub use nats::forget;
 pub use relay::Relay;
+
+/// The longest wait between two deliveries of the same event.
+const LONGEST_WAIT_MS: i64 = 10_000;
+
+/// What became of an event at its subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It was acted on.
+    Done,
+    /// It had been acted on before.
+    Duplicate,
+    /// This subscriber does nothing about such events.
+    Unwanted,
+}
+
+impl Taken {
+    /// What the metrics call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Duplicate => "duplicate",
+            Self::Unwanted => "unwanted",
+        }
+    }
+}
+
+/// Whether it was new.
+impl From<bool> for Taken {
+    fn from(new: bool) -> Self {
+        if new { Self::Done } else { Self::Duplicate }
+    }
+}
+
+/// Who acts on events. The same code, whichever way they come.
+pub trait Subscriber: Clone + Send + Sync + 'static {
+    /// Where the events are that it may want, see [`Event::destination`].
+    const DESTINATIONS: &'static [&'static str];
+
+    /// Acts on an event, in one transaction with the row in the inbox ([`first_time`]).
+    ///
+    /// # Errors
+    /// Those of the database. The event comes again.
+    fn take(&self, envelope: &Envelope) -> impl Future<Output = Result<Taken, StoreError>> + Send;
+}
+
+/// The workers that bring a subscriber its events. None over HTTP, where events come by themselves to `POST /events`.
+pub fn workers<S: Subscriber>(
+    kit: &Kit,
+    subscriber: &S,
+    shutdown: &CancellationToken,
+) -> Vec<Worker> {
+    let Some(nats) = kit.nats() else {
+        return Vec::new();
+    };
+    let draw = |destination: &&'static str| {
+        let (kit, nats, subscriber) = (kit.clone(), nats.clone(), subscriber.clone());
+        let work = draw::run(kit, nats, subscriber, destination, shutdown.clone());
+        Box::pin(work) as Worker
+    };
+    S::DESTINATIONS.iter().map(draw).collect()
+}
 
 /// An event in its envelope, carrying the trace of what is being done now.
 pub fn envelope(source: Role, subject: &str, event: Event) -> Envelope {
@@ -104,34 +178,47 @@ pub async fn first_time(
     Ok(done.rows_affected() == 1)
 }
 
-/// Takes in one event at `POST /events`: `act` gives whether it was new. 204 either way.
+/// Takes in one event at `POST /events`: `act` gives what became of it, or whether it was new. 204 in any case.
 ///
 /// # Errors
 /// Those of `act`, as 500: the relay comes again.
-pub async fn receive(
+pub async fn receive<T: Into<Taken>>(
     kit: &Kit,
     envelope: &Envelope,
-    act: impl Future<Output = Result<bool, StoreError>>,
+    act: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<StatusCode, ApiError> {
+    process(kit, "http", None, envelope, act).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Has an event acted on, with its span and its figures. The span belongs to `parent`, or to what is being done now.
+async fn process<T: Into<Taken>>(
+    kit: &Kit,
+    system: &'static str,
+    parent: Option<opentelemetry::Context>,
+    envelope: &Envelope,
+    act: impl Future<Output = Result<T, StoreError>>,
+) -> Result<Taken, StoreError> {
     let destination = envelope.event.destination();
     let span = tracing::info_span!(
         "process",
         otel.name = format!("process {destination}"),
         otel.kind = "consumer",
-        messaging.system = "http",
+        messaging.system = system,
         messaging.operation.type = "process",
         messaging.destination.name = destination,
         messaging.message.id = envelope.id,
         shop.order.id = envelope.subject,
         otel.status_code = tracing::field::Empty,
     );
+    if let Some(parent) = parent {
+        let _ = span.set_parent(parent);
+    }
     let started = Instant::now();
-    let result = act.instrument(span.clone()).await;
-    let outcome = match &result {
-        Ok(true) => "done",
-        Ok(false) => "duplicate",
-        Err(_) => "failed",
-    };
+    let result = act.instrument(span.clone()).await.map(Into::into);
+    let outcome = result
+        .as_ref()
+        .map_or("failed", |taken: &Taken| taken.name());
     if result.is_err() {
         span.record("otel.status_code", "ERROR");
     }
@@ -143,6 +230,10 @@ pub async fn receive(
         histogram!(names::MESSAGING_PROCESS, "messaging_destination_name" => destination, "event" => kind)
             .record(started.elapsed().as_secs_f64());
     });
-    result?;
-    Ok(StatusCode::NO_CONTENT)
+    result
+}
+
+/// The wait before the next delivery of an event: 100 ms doubled with each one before, [`LONGEST_WAIT_MS`] at most.
+fn wait_ms(attempts: i64) -> i64 {
+    (100 << attempts.clamp(0, 10)).min(LONGEST_WAIT_MS)
 }

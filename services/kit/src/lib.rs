@@ -54,6 +54,7 @@ struct Inner {
     limiter: limiter::SharedLimiter,
     peers: Peers,
     http: client::Http,
+    nats: Option<Arc<events::nats::Nats>>,
     clock: clock::Clock,
     ready: AtomicBool,
 }
@@ -63,12 +64,19 @@ impl Kit {
     pub fn new(config: ServiceConfig) -> Self {
         let metrics = Metrics::new(config.role.name(), &config.instance_id());
         let clock = clock::Clock::start();
+        let nats = match &config.events {
+            config::Events::Http => None,
+            config::Events::Nats { url } => {
+                Some(Arc::new(events::nats::Nats::new(url, config.target())))
+            }
+        };
         Self(Arc::new(Inner {
             faults: faults::Faults::new(&config.target(), metrics.clone()),
             verifier: auth::Verifier::default(),
             limiter: limiter::SharedLimiter::new(clock),
             peers: Peers::new(&config, &metrics),
             http: client::http(),
+            nats,
             ready: AtomicBool::new(false),
             clock,
             metrics,
@@ -133,6 +141,11 @@ impl Kit {
 
     fn peers(&self) -> &Peers {
         &self.0.peers
+    }
+
+    /// The line to NATS, where events go that way.
+    fn nats(&self) -> Option<&Arc<events::nats::Nats>> {
+        self.0.nats.as_ref()
     }
 
     fn http(&self) -> &client::Http {

@@ -67,6 +67,11 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let config = kit.config();
+    if let Some(mistake) = kit.nats().and_then(|nats| nats.mistake()) {
+        return Err(ServeError::Setup(format!(
+            "events cannot go by NATS: {mistake}; set --events to a URL such as nats://127.0.0.1:4222"
+        )));
+    }
     let listen = |what, flag, address| {
         net::listen(address).map_err(|source| ServeError::Listen {
             what,

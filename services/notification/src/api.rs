@@ -7,16 +7,17 @@ use axum::{Json, Router};
 use shop_contract::events::Envelope;
 use shop_contract::notification::{NewNotification, NotificationList};
 use shop_kit::auth::{Caller, Service};
+use shop_kit::events::Subscriber;
 use shop_kit::problem::{ApiError, Body};
 use shop_kit::{Kit, events, server};
 
 use crate::message::Message;
-use crate::store::Notifications;
+use crate::subscriber::Writer;
 
 #[derive(Clone)]
 struct App {
     kit: Kit,
-    notifications: Notifications,
+    writer: Writer,
 }
 
 impl FromRef<App> for Kit {
@@ -26,10 +27,10 @@ impl FromRef<App> for Kit {
 }
 
 /// The API, with the server stack around it.
-pub fn router(kit: &Kit, notifications: Notifications) -> Router {
+pub fn router(kit: &Kit, writer: Writer) -> Router {
     let app = App {
         kit: kit.clone(),
-        notifications,
+        writer,
     };
     let routes = Router::new()
         .route("/notifications", get(list))
@@ -43,7 +44,7 @@ async fn list(
     State(app): State<App>,
     Caller(claims): Caller,
 ) -> Result<Json<NotificationList>, ApiError> {
-    let items = app.notifications.of_user(&claims.sub).await?;
+    let items = app.writer.notifications().of_user(&claims.sub).await?;
     Ok(Json(NotificationList { items }))
 }
 
@@ -57,7 +58,8 @@ async fn send(
             "`key`, `user_id` and `subject` are needed",
         ));
     }
-    let new = app.notifications.keep(&Message::direct(new)).await?;
+    let message = Message::direct(new);
+    let new = app.writer.notifications().keep(&message).await?;
     Ok(if new {
         StatusCode::CREATED
     } else {
@@ -70,9 +72,5 @@ async fn take_event(
     _: Service,
     Body(envelope): Body<Envelope>,
 ) -> Result<StatusCode, ApiError> {
-    let Some(message) = Message::about_event(&envelope.event) else {
-        return Ok(StatusCode::NO_CONTENT);
-    };
-    let work = app.notifications.take(&envelope.id, &message);
-    events::receive(&app.kit, &envelope, work).await
+    events::receive(&app.kit, &envelope, app.writer.take(&envelope)).await
 }

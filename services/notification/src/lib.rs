@@ -2,55 +2,91 @@
 //!
 //! It learns of orders by events, which may come twice and in any order. An event's id in the inbox keeps one event
 //! from being acted on twice; the message's own key keeps two events about the same thing from becoming two messages.
-//! Messages are kept in the service's database.
 //!
-//! Read `migrations/` first, then [`message`] for what is said, [`store`] for the SQL, [`api`] for the paths.
+//! Messages are kept in the service's database. Where a mail server is set, e-mail is queued there and sent by a worker,
+//! later and apart, so that nothing waits for the server. Text messages and pushes stay as a provider would get them.
+//!
+//! Read `migrations/` first, then [`channel`], [`message`], [`template`] and [`retry`] for the rules, which are pure;
+//! [`store`] for the SQL, [`mail`] and [`sender`] for SMTP, [`api`] for the paths.
 
 pub mod api;
+pub mod channel;
+pub mod mail;
 pub mod message;
+pub mod retry;
+pub mod sender;
 pub mod store;
+pub mod subscriber;
+pub mod template;
 
 use std::sync::Arc;
 
-use shop_kit::Kit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::service::{self, ServeError, Service};
 use shop_kit::store::Store;
+use shop_kit::{Kit, events};
 use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
 
+use mail::Mailer;
+use sender::Sender;
 use store::Notifications;
+use subscriber::Writer;
+use template::Templates;
 
 pub use api::router;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-/// Opens the service's database.
+/// Opens the service's database, and the texts.
 ///
 /// # Errors
 /// A database that does not work.
-pub async fn open(kit: &Kit) -> Result<Notifications, ServeError> {
-    let url = &kit.config().database_url;
-    let store = Store::open(url, &MIGRATIONS, kit.metrics().clone()).await?;
-    Ok(Notifications::new(store))
+pub async fn open(kit: &Kit) -> Result<Writer, ServeError> {
+    let config = kit.config();
+    let store = Store::open(&config.database_url, &MIGRATIONS, kit.metrics().clone()).await?;
+    let templates = Templates::read().map_err(|e| ServeError::Setup(e.to_string()))?;
+    let sends_mail = config.smtp_url.is_some();
+    let notifications = Notifications::new(store, kit.metrics().clone(), sends_mail);
+    Ok(Writer::new(notifications, templates))
+}
+
+/// The worker that sends mail, where a mail server is set.
+///
+/// # Errors
+/// A URL that is not one of a mail server.
+pub fn sender(kit: &Kit, notifications: &Notifications) -> Result<Option<Sender>, ServeError> {
+    let Some(url) = &kit.config().smtp_url else {
+        return Ok(None);
+    };
+    let mailer = Mailer::new(url).map_err(|e| ServeError::Setup(e.to_string()))?;
+    Ok(Some(Sender::new(
+        kit.clone(),
+        notifications.clone(),
+        mailer,
+    )))
 }
 
 /// Serves until `shutdown`.
 ///
 /// # Errors
-/// An address or a database that does not work.
+/// An address, a database or a mail server's URL that does not work.
 pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
     let kit = Kit::new(config);
-    let notifications = open(&kit).await?;
-    let held = notifications.clone();
+    let writer = open(&kit).await?;
+    let held = writer.notifications().clone();
+    let mut workers = events::workers(&kit, &writer, &shutdown);
+    if let Some(sender) = sender(&kit, &held)? {
+        workers.push(Box::pin(sender.run(shutdown.clone())));
+    }
     let service = Service {
-        routes: router(&kit, notifications.clone()),
+        store: Some(held.store().clone()),
+        routes: router(&kit, writer),
         audit: Arc::new(move || {
             let held = held.clone();
             Box::pin(async move { Ok(held.audit().await?) })
         }),
-        store: Some(notifications.store().clone()),
-        workers: Vec::new(),
+        workers,
     };
     service::run(kit, service, shutdown).await
 }

@@ -1,9 +1,13 @@
-//! What customers are told, pure.
+//! What customers are told and by which channels, pure.
 
-use shop_contract::events::{Event, OrderCancelled, OrderConfirmed};
+use minijinja::{Value, context};
+use shop_contract::events::Event;
 use shop_contract::notification::NewNotification;
 
-/// A message to be kept and sent.
+use crate::channel::Channel;
+use crate::template::Templates;
+
+/// A message on one channel, to be kept and perhaps sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// Why it is sent: an event's type, or `direct`.
@@ -12,8 +16,10 @@ pub struct Message {
     pub about: String,
     /// To whom.
     pub user_id: String,
-    /// Where to; empty when only the account is known.
-    pub email: String,
+    /// How.
+    pub channel: Channel,
+    /// Where to; empty when that is not known.
+    pub recipient: String,
     /// First line.
     pub subject: String,
     /// The rest.
@@ -21,38 +27,68 @@ pub struct Message {
 }
 
 impl Message {
-    /// The message that an event asks for, where it asks for one.
-    pub fn about_event(event: &Event) -> Option<Self> {
-        let kind = event.kind();
-        let message = match event {
-            Event::OrderConfirmed(order) => Self {
-                kind,
-                about: order.order_id.clone(),
-                user_id: order.user_id.clone(),
-                email: order.email.clone(),
-                subject: format!("Your order over {} is confirmed", order.total),
-                body: confirmed(order),
-            },
-            Event::OrderCancelled(order) => Self {
-                kind,
-                about: order.order_id.clone(),
-                user_id: order.user_id.clone(),
-                email: String::new(),
-                subject: "Your order could not be placed".to_owned(),
-                body: cancelled(order),
-            },
-            Event::StockChanged(_) => return None,
+    /// The messages that an event asks for, one for each of the customer's channels; none where nobody is to be told.
+    ///
+    /// # Errors
+    /// A template that does not fit.
+    pub fn about_event(
+        templates: &Templates,
+        event: &Event,
+    ) -> Result<Vec<Self>, minijinja::Error> {
+        let (about, user_id, email, values) = match event {
+            Event::OrderConfirmed(order) => {
+                let items: Vec<Value> = order
+                    .items
+                    .iter()
+                    .map(|item| {
+                        context! {
+                            quantity => item.quantity,
+                            title => item.title.clone(),
+                            unit_price => item.unit_price.to_string(),
+                        }
+                    })
+                    .collect();
+                let pieces: u64 = order.items.iter().map(|i| u64::from(i.quantity)).sum();
+                let values = context! {
+                    order_id => order.order_id.clone(),
+                    total => order.total.to_string(),
+                    items => items,
+                    pieces => pieces,
+                };
+                (&order.order_id, &order.user_id, &order.email, values)
+            }
+            Event::OrderCancelled(order) => {
+                let values = context! {
+                    order_id => order.order_id.clone(),
+                    why => why(&order.reason),
+                };
+                (&order.order_id, &order.user_id, &order.email, values)
+            }
+            Event::StockChanged(_) => return Ok(Vec::new()),
         };
-        Some(message)
+        let on = |channel: Channel| {
+            let text = templates.text(event.kind(), channel, values.clone())?;
+            Ok(Self {
+                kind: event.kind(),
+                about: about.clone(),
+                user_id: user_id.clone(),
+                channel,
+                recipient: channel.recipient(user_id, email),
+                subject: text.subject,
+                body: text.body,
+            })
+        };
+        Channel::of(user_id).into_iter().map(on).collect()
     }
 
-    /// A message that a service asked for in so many words.
+    /// An e-mail that a service asked for in so many words.
     pub fn direct(new: NewNotification) -> Self {
         Self {
             kind: "direct",
             about: new.key,
             user_id: new.user_id,
-            email: new.email,
+            channel: Channel::Email,
+            recipient: new.email,
             subject: new.subject,
             body: new.body,
         }
@@ -64,64 +100,124 @@ impl Message {
     }
 }
 
-fn confirmed(order: &OrderConfirmed) -> String {
-    let mut body = String::from("Thank you. These things are on their way:\n\n");
-    for item in &order.items {
-        body += &format!(
-            "{:>3} x {}, {} each\n",
-            item.quantity, item.title, item.unit_price
-        );
-    }
-    body + &format!("\nTotal: {}\nOrder: {}\n", order.total, order.order_id)
-}
-
-fn cancelled(order: &OrderCancelled) -> String {
-    let why = match order.reason.as_str() {
+/// Why an order was cancelled, as one would say it.
+fn why(reason: &str) -> &'static str {
+    match reason {
         "card-declined" => "your bank declined the card",
         "out-of-stock" => "something in your cart was sold out",
         _ => "something went wrong on our side",
-    };
-    format!(
-        "We are sorry: {why}. You pay nothing; what was charged has been given back.\n\nOrder: {}\n",
-        order.order_id
-    )
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use shop_contract::Money;
+    use shop_contract::events::{OrderCancelled, OrderConfirmed};
     use shop_contract::order::OrderItem;
+
+    fn item(title: &str, quantity: u32, minor: i64) -> OrderItem {
+        OrderItem {
+            product_id: "p-00001".to_owned(),
+            title: title.to_owned(),
+            quantity,
+            unit_price: Money::of(minor),
+        }
+    }
+
+    fn confirmed(user_id: &str) -> Event {
+        Event::OrderConfirmed(OrderConfirmed {
+            order_id: "o-1".to_owned(),
+            user_id: user_id.to_owned(),
+            email: "a@shop.example".to_owned(),
+            items: vec![item("Steel <Kettle> & Lid", 2, 1999), item("Lamp", 1, 500)],
+            total: Money::of(4498),
+            placed_at_ms: 1,
+        })
+    }
+
+    fn cancelled(user_id: &str, reason: &str) -> Event {
+        Event::OrderCancelled(OrderCancelled {
+            order_id: "o-1".to_owned(),
+            user_id: user_id.to_owned(),
+            email: "a@shop.example".to_owned(),
+            reason: reason.to_owned(),
+        })
+    }
+
+    /// Somebody who has this channel.
+    fn somebody(channel: Channel) -> String {
+        let mut everyone = (0..).map(|n| format!("u-{n}"));
+        everyone
+            .find(|id| Channel::of(id).contains(&channel))
+            .unwrap()
+    }
+
+    /// The text on a channel, as `subject` and `body`.
+    fn on(channel: Channel, event: impl Fn(&str) -> Event) -> (String, String) {
+        let templates = Templates::read().unwrap();
+        let messages = Message::about_event(&templates, &event(&somebody(channel))).unwrap();
+        let message = messages.into_iter().find(|m| m.channel == channel).unwrap();
+        (message.subject, message.body)
+    }
 
     #[test]
     fn a_confirmation_lists_what_was_bought_and_for_how_much() {
-        let event = Event::OrderConfirmed(OrderConfirmed {
-            order_id: "o-1".to_owned(),
-            user_id: "u-1".to_owned(),
-            email: "a@shop.example".to_owned(),
-            items: vec![OrderItem {
-                product_id: "p-00001".to_owned(),
-                title: "Steel Kettle".to_owned(),
-                quantity: 2,
-                unit_price: Money::of(1999),
-            }],
-            total: Money::of(3998),
-            placed_at_ms: 1,
-        });
-        let message = Message::about_event(&event).unwrap();
-        assert_eq!(message.key(), "order.confirmed:o-1");
-        assert_eq!(message.subject, "Your order over 39.98 EUR is confirmed");
-        assert!(message.body.contains("2 x Steel Kettle, 19.99 EUR each"));
+        let (subject, body) = on(Channel::Email, confirmed);
+        assert_eq!(subject, "Your order over 44.98 EUR is confirmed");
+        assert_eq!(
+            body,
+            "Thank you. These things are on their way:\n\n\
+             2 x Steel <Kettle> & Lid, 19.99 EUR each\n\
+             1 x Lamp, 5.00 EUR each\n\n\
+             Total: 44.98 EUR\nOrder: o-1"
+        );
+    }
+
+    #[test]
+    fn the_short_channels_say_it_shortly() {
+        let (_, sms) = on(Channel::Sms, confirmed);
+        assert_eq!(sms, "Your order o-1 over 44.98 EUR is confirmed.");
+        let (subject, push) = on(Channel::Push, confirmed);
+        assert_eq!(subject, "Order confirmed");
+        assert_eq!(push, "3 things are on the way, 44.98 EUR in all.");
+        let (_, push) = on(Channel::Push, |u| cancelled(u, "out-of-stock"));
+        assert_eq!(
+            push,
+            "Something in your cart was sold out. You pay nothing."
+        );
     }
 
     #[test]
     fn a_cancellation_says_why_and_that_nothing_is_paid() {
-        let event = Event::OrderCancelled(OrderCancelled {
-            order_id: "o-1".to_owned(),
-            user_id: "u-1".to_owned(),
-            reason: "out-of-stock".to_owned(),
-        });
-        let body = Message::about_event(&event).unwrap().body;
-        assert!(body.contains("sold out") && body.contains("You pay nothing"));
+        for (reason, said) in [
+            ("out-of-stock", "something in your cart was sold out"),
+            ("card-declined", "your bank declined the card"),
+            ("anything else", "something went wrong on our side"),
+        ] {
+            let (subject, body) = on(Channel::Email, |u| cancelled(u, reason));
+            assert_eq!(subject, "Your order could not be placed");
+            assert_eq!(
+                body,
+                format!(
+                    "We are sorry: {said}. You pay nothing; what was charged has been given back.\n\nOrder: o-1"
+                )
+            );
+            let (_, sms) = on(Channel::Sms, |u| cancelled(u, reason));
+            assert_eq!(
+                sms,
+                format!("Your order o-1 could not be placed: {said}. You pay nothing.")
+            );
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_message_per_channel_and_all_have_its_key() {
+        let templates = Templates::read().unwrap();
+        let user = somebody(Channel::Push);
+        let messages = Message::about_event(&templates, &confirmed(&user)).unwrap();
+        assert_eq!(messages.len(), 2);
+        assert!(messages.iter().all(|m| m.key() == "order.confirmed:o-1"));
+        assert_eq!(messages[0].recipient, "a@shop.example");
     }
 }

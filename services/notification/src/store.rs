@@ -1,27 +1,52 @@
 //! The notifications' SQL. Each method is one whole transaction.
 
+mod queue;
+
+use std::sync::Arc;
+
+use metrics::counter;
 use shop_contract::audit::AuditLine;
 use shop_contract::notification::Notification;
 use shop_kit::clock::unix_ms;
 use shop_kit::events;
 use shop_kit::store::{Store, StoreError};
+use shop_kit::telemetry::metrics::Metrics;
+use shop_kit::telemetry::{names, propagation, tracing::current_context};
 use sqlx::{AnyConnection, Row};
+use tokio::sync::Notify;
 
+use crate::channel::Channel;
 use crate::message::Message;
+pub use queue::Mail;
 
 /// How many messages a list has.
 const LIST: i64 = 100;
 
-/// The messages of the shop.
+/// The messages of the shop. Cloning shares.
 #[derive(Clone)]
 pub struct Notifications {
     store: Store,
+    metrics: Metrics,
+    /// Whether e-mail is sent; without, it is kept like all else.
+    sends_mail: bool,
+    woken: Arc<Notify>,
 }
 
 impl Notifications {
     /// Over an open database.
-    pub fn new(store: Store) -> Self {
-        Self { store }
+    pub fn new(store: Store, metrics: Metrics, sends_mail: bool) -> Self {
+        metrics.record(|| {
+            for channel in Channel::ALL {
+                counter!(names::NOTIFICATIONS, "channel" => channel.name(), "outcome" => "kept")
+                    .increment(0);
+            }
+        });
+        Self {
+            store,
+            metrics,
+            sends_mail,
+            woken: Arc::default(),
+        }
     }
 
     /// The database.
@@ -29,19 +54,25 @@ impl Notifications {
         &self.store
     }
 
-    /// Keeps the message that an event asks for. False when the event was taken in before.
+    /// Keeps the messages that an event asks for. False when the event was taken in before, or nothing was new.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn take(&self, event_id: &str, message: &Message) -> Result<bool, StoreError> {
+    pub async fn take(&self, event_id: &str, messages: &[Message]) -> Result<bool, StoreError> {
         let work = async {
             let mut t = self.store.begin().await?;
             if !events::first_time(&mut t, event_id).await? {
                 return Ok(false);
             }
-            let new = insert(&mut t, message).await?;
+            let mut new = Vec::new();
+            for message in messages {
+                if self.insert(&mut t, message).await? {
+                    new.push(message);
+                }
+            }
             t.commit().await?;
-            Ok(new)
+            self.announce(&new);
+            Ok(!new.is_empty())
         };
         self.store.operation("insert", "notifications", work).await
     }
@@ -53,8 +84,11 @@ impl Notifications {
     pub async fn keep(&self, message: &Message) -> Result<bool, StoreError> {
         let work = async {
             let mut t = self.store.begin().await?;
-            let new = insert(&mut t, message).await?;
+            let new = self.insert(&mut t, message).await?;
             t.commit().await?;
+            if new {
+                self.announce(&[message]);
+            }
             Ok(new)
         };
         self.store.operation("insert", "notifications", work).await
@@ -67,8 +101,9 @@ impl Notifications {
     pub async fn of_user(&self, user_id: &str) -> Result<Vec<Notification>, StoreError> {
         let work = async {
             let rows = sqlx::query(
-                "SELECT id, channel, subject, body, sent_at_ms FROM notifications
-                 WHERE user_id = $1 ORDER BY sent_at_ms DESC, id DESC LIMIT $2",
+                "SELECT id, channel, status, subject, body, created_at_ms, sent_at_ms
+                 FROM notifications
+                 WHERE user_id = $1 ORDER BY created_at_ms DESC, id DESC LIMIT $2",
             )
             .bind(user_id)
             .bind(LIST)
@@ -79,8 +114,10 @@ impl Notifications {
                     Ok(Notification {
                         id: row.try_get("id")?,
                         channel: row.try_get("channel")?,
+                        status: row.try_get("status")?,
                         subject: row.try_get("subject")?,
                         body: row.try_get("body")?,
+                        created_at_ms: row.try_get("created_at_ms")?,
                         sent_at_ms: row.try_get("sent_at_ms")?,
                     })
                 })
@@ -94,37 +131,68 @@ impl Notifications {
     /// # Errors
     /// Those of the database.
     pub async fn audit(&self) -> Result<Vec<AuditLine>, StoreError> {
-        let rows = sqlx::query("SELECT id, about, kind FROM notifications ORDER BY id")
-            .fetch_all(self.store.reader())
-            .await?;
+        let sql = "SELECT id, about, kind, channel, status FROM notifications ORDER BY id";
+        let rows = sqlx::query(sql).fetch_all(self.store.reader()).await?;
         rows.iter()
             .map(|row| {
                 Ok(AuditLine::Notification {
                     id: row.try_get("id")?,
                     subject: row.try_get("about")?,
                     kind: row.try_get("kind")?,
+                    channel: row.try_get("channel")?,
+                    status: row.try_get("status")?,
                 })
             })
             .collect()
     }
-}
 
-async fn insert(t: &mut AnyConnection, message: &Message) -> Result<bool, StoreError> {
-    let done = sqlx::query(
-        "INSERT INTO notifications (id, key, kind, about, user_id, channel, email, subject, body,
-             sent_at_ms)
-         VALUES ($1, $2, $3, $4, $5, 'email', $6, $7, $8, $9) ON CONFLICT DO NOTHING",
-    )
-    .bind(uuid::Uuid::now_v7().to_string())
-    .bind(message.key())
-    .bind(message.kind)
-    .bind(&message.about)
-    .bind(&message.user_id)
-    .bind(&message.email)
-    .bind(&message.subject)
-    .bind(&message.body)
-    .bind(unix_ms())
-    .execute(t)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    /// What a new message is: to be sent, or only kept. Text messages and pushes have no provider.
+    fn status(&self, message: &Message) -> &'static str {
+        let mail = message.channel == Channel::Email && !message.recipient.is_empty();
+        if self.sends_mail && mail {
+            "queued"
+        } else {
+            "kept"
+        }
+    }
+
+    async fn insert(&self, t: &mut AnyConnection, message: &Message) -> Result<bool, StoreError> {
+        let now = unix_ms();
+        let done = sqlx::query(
+            "INSERT INTO notifications (id, key, kind, about, user_id, channel, recipient, subject,
+                 body, created_at_ms, traceparent, status, attempts, due_at_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $10)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(uuid::Uuid::now_v7().to_string())
+        .bind(message.key())
+        .bind(message.kind)
+        .bind(&message.about)
+        .bind(&message.user_id)
+        .bind(message.channel.name())
+        .bind(&message.recipient)
+        .bind(&message.subject)
+        .bind(&message.body)
+        .bind(now)
+        .bind(propagation::traceparent(&current_context()))
+        .bind(self.status(message))
+        .execute(t)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// After the commit: what is only kept is counted, and the sender is woken for what is to be sent.
+    fn announce(&self, new: &[&Message]) {
+        for message in new {
+            if self.status(message) == "queued" {
+                self.woken.notify_one();
+                continue;
+            }
+            self.metrics.record(|| {
+                let channel = message.channel.name();
+                counter!(names::NOTIFICATIONS, "channel" => channel, "outcome" => "kept")
+                    .increment(1);
+            });
+        }
+    }
 }

@@ -231,6 +231,7 @@ fn told_of(order: &OrderState, event: &OrderEvent) -> (Option<Envelope>, &'stati
             let event = Event::OrderCancelled(OrderCancelled {
                 order_id: placed.order_id.clone(),
                 user_id: placed.user_id.clone(),
+                email: placed.email.clone(),
                 reason: order.reason.clone().unwrap_or_default(),
             });
             (tell(event), ON_CANCELLED)

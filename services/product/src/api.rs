@@ -6,9 +6,10 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use shop_contract::events::{Envelope, Event};
+use shop_contract::events::Envelope;
 use shop_contract::product::{Product, ProductChange, ProductPage};
 use shop_kit::auth::{Admin, Service};
+use shop_kit::events::Subscriber;
 use shop_kit::problem::{ApiError, Body};
 use shop_kit::{Kit, events, server};
 
@@ -95,14 +96,7 @@ async fn event(
     _: Service,
     Body(envelope): Body<Envelope>,
 ) -> Result<StatusCode, ApiError> {
-    match &envelope.event {
-        Event::OrderConfirmed(order) => {
-            let act = app.catalogue.sold(&envelope.id, &order.items);
-            events::receive(&app.kit, &envelope, act).await
-        }
-        // A cancelled order has sold nothing.
-        Event::OrderCancelled(_) | Event::StockChanged(_) => Ok(StatusCode::NO_CONTENT),
-    }
+    events::receive(&app.kit, &envelope, app.catalogue.take(&envelope)).await
 }
 
 fn found(product: Option<Product>) -> Result<Json<Product>, ApiError> {

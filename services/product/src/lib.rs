@@ -13,15 +13,16 @@ pub mod catalogue;
 pub mod listing;
 pub mod seed;
 pub mod store;
+mod subscriber;
 pub mod vocabulary;
 pub mod words;
 
 use std::sync::Arc;
 
-use shop_kit::Kit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::service::{self, ServeError, Service};
 use shop_kit::store::Store;
+use shop_kit::{Kit, events};
 use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
 
@@ -55,10 +56,10 @@ pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result
     let catalogue = open(&kit).await?;
     let service = Service {
         store: Some(catalogue.store().clone()),
+        workers: events::workers(&kit, &catalogue, &shutdown),
         routes: router(&kit, catalogue),
         // A catalogue promises nothing that could be broken; the stock is the inventory's.
         audit: Arc::new(|| Box::pin(async { Ok(Vec::new()) })),
-        workers: Vec::new(),
     };
     service::run(kit, service, shutdown).await
 }

@@ -65,6 +65,8 @@ fn message(kind: &str) -> AuditLine {
         id: "n".to_owned(),
         subject: "o".to_owned(),
         kind: kind.to_owned(),
+        channel: "email".to_owned(),
+        status: "kept".to_owned(),
     }
 }
 

@@ -1,5 +1,10 @@
-//! The relay: takes rows from the outbox, pushes each to its subscriber, deletes what was taken.
+//! The relay: takes rows from the outbox, hands over what is in them, deletes what was taken.
+//!
+//! Over HTTP a delivery is a row, and its subscriber takes it. Over NATS a delivery is an event with all its rows, and
+//! the server takes it. Claims, waits and the end are the same. A relay that dies between handing over and deleting
+//! leaves the row to be handed over again: the server knows the event's id and drops it, as does every inbox.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::wait_ms;
 use crate::Kit;
 use crate::client::Call;
 use crate::clock::unix_ms;
@@ -22,18 +28,20 @@ use crate::context::Context;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{names, propagation};
 
+/// What spans and metrics call NATS, which is nobody's role.
+const NATS: &str = "nats";
 /// Rows claimed at once.
 const BATCH: i64 = 32;
 /// How long a claim holds. A relay that dies leaves its claims to the other replicas after this.
 const LEASE_MS: i64 = 5_000;
-/// How long one delivery may take, all its tries together. Shorter than a claim.
+/// How long one push may take, all its tries together. Shorter than a claim.
 const PUSH: Duration = Duration::from_secs(3);
 /// Deliveries that may be under way at once.
 const MOST_UNDER_WAY: usize = 128;
 /// Without a wake-up, how often the outbox is looked at: for rows of a replica that died, and rows whose wait is over.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// The longest wait between two deliveries of the same row.
-const LONGEST_WAIT_MS: i64 = 10_000;
+/// How long deliveries under way have to finish once the service is to stop. Shorter than the service's own patience.
+const LAST: Duration = Duration::from_secs(1);
 
 /// Delivers what is in an outbox. Cloning shares it.
 #[derive(Clone)]
@@ -45,9 +53,11 @@ pub struct Relay {
 
 type Deliveries = JoinSet<Result<(), StoreError>>;
 
-struct Claimed {
+/// Something to be handed over.
+struct Delivery {
     id: String,
-    subscriber: String,
+    /// To one subscriber; without, to whoever draws it.
+    to: Option<String>,
     payload: String,
     attempts: i64,
 }
@@ -94,8 +104,13 @@ impl Relay {
                 told(done);
             }
         }
-        while let Some(done) = under_way.join_next().await {
-            told(done);
+        let end = async {
+            while let Some(done) = under_way.join_next().await {
+                told(done);
+            }
+        };
+        if tokio::time::timeout(LAST, end).await.is_err() {
+            tracing::info!("deliveries under way were left to be made again");
         }
     }
 
@@ -108,24 +123,34 @@ impl Relay {
         if pending == 0 || most == 0 {
             return Ok(0);
         }
+        // While there is no server to publish to, rows rest unclaimed, and none has a wait to sit out afterwards.
+        if let Some(nats) = self.kit.nats()
+            && !nats.is_connected().await
+        {
+            return Ok(0);
+        }
         let claimed = self.claim(most).await?;
         let count = claimed.len() as i64;
-        for row in claimed {
+        let deliveries = match self.kit.nats() {
+            Some(_) => once_each(claimed),
+            None => claimed,
+        };
+        for delivery in deliveries {
             let relay = self.clone();
-            under_way.spawn(async move { relay.deliver(row).await });
+            under_way.spawn(async move { relay.deliver(delivery).await });
         }
         Ok(count)
     }
 
     /// Claims rows for the time of a lease. The outer condition repeats the lease: under PostgreSQL's isolation two
     /// claimants can see the same rows in the inner one.
-    async fn claim(&self, most: i64) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, most: i64) -> Result<Vec<Delivery>, StoreError> {
         let now = unix_ms();
         let rows = sqlx::query(
             "UPDATE outbox SET lease_until = $1, attempts = attempts + 1
              WHERE lease_until < $2 AND (id, subscriber) IN (
                  SELECT id, subscriber FROM outbox WHERE lease_until < $2
-                 ORDER BY created_at_ms LIMIT $3)
+                 ORDER BY created_at_ms, id LIMIT $3)
              RETURNING id, subscriber, payload, attempts",
         )
         .bind(now + LEASE_MS)
@@ -135,9 +160,9 @@ impl Relay {
         .await?;
         rows.iter()
             .map(|row| {
-                Ok(Claimed {
+                Ok(Delivery {
                     id: row.try_get("id")?,
-                    subscriber: row.try_get("subscriber")?,
+                    to: Some(row.try_get("subscriber")?),
                     payload: row.try_get("payload")?,
                     attempts: row.try_get("attempts")?,
                 })
@@ -145,43 +170,94 @@ impl Relay {
             .collect()
     }
 
-    async fn deliver(&self, row: Claimed) -> Result<(), StoreError> {
-        let envelope: Result<Envelope, _> = serde_json::from_str(&row.payload);
+    async fn deliver(&self, delivery: Delivery) -> Result<(), StoreError> {
+        let envelope: Result<Envelope, _> = serde_json::from_str(&delivery.payload);
         let destination = envelope.as_ref().map_or("", |e| e.event.destination());
-        let pushed = match envelope {
-            Ok(envelope) => self.push(&row.subscriber, &envelope).await,
+        let handed_over = match envelope {
+            Ok(envelope) => self.hand_over(delivery.to.as_deref(), &envelope).await,
             Err(e) => Err(format!("a broken event: {e}")),
         };
-        let taken = match pushed {
-            Ok(()) => true,
-            Err(e) => {
-                tracing::debug!(
-                    event = row.id,
-                    subscriber = row.subscriber,
-                    error = e,
-                    "not delivered"
-                );
-                false
-            }
-        };
-        let (result, subscriber) = (if taken { "" } else { "failed" }, row.subscriber.clone());
+        let subscriber = delivery.to.clone().unwrap_or_else(|| NATS.to_owned());
+        if let Err(e) = &handed_over {
+            tracing::debug!(event = delivery.id, subscriber, error = e, "not delivered");
+        }
+        let result = handed_over.as_ref().map_or("failed", |()| "");
         self.kit.metrics().record(|| {
             counter!(names::MESSAGING_SENT, "messaging_destination_name" => destination, "subscriber" => subscriber, "error_type" => result)
                 .increment(1);
         });
-        let query = if taken {
-            sqlx::query("DELETE FROM outbox WHERE id = $1 AND subscriber = $2")
-        } else {
-            sqlx::query("UPDATE outbox SET lease_until = $3 WHERE id = $1 AND subscriber = $2")
+        self.settle(&delivery, handed_over.is_ok()).await
+    }
+
+    /// Deletes what was taken, and puts off what was not: the row of the one subscriber, or all of the event's.
+    async fn settle(&self, delivery: &Delivery, taken: bool) -> Result<(), StoreError> {
+        let query = match (taken, &delivery.to) {
+            (true, Some(_)) => "DELETE FROM outbox WHERE id = $1 AND subscriber = $2",
+            (true, None) => "DELETE FROM outbox WHERE id = $1",
+            (false, Some(_)) => {
+                "UPDATE outbox SET lease_until = $3 WHERE id = $1 AND subscriber = $2"
+            }
+            (false, None) => "UPDATE outbox SET lease_until = $2 WHERE id = $1",
         };
-        let query = query.bind(row.id).bind(row.subscriber);
-        let query = if taken {
-            query
-        } else {
-            query.bind(unix_ms() + wait_ms(row.attempts))
-        };
+        let mut query = sqlx::query(query).bind(&delivery.id);
+        if let Some(subscriber) = &delivery.to {
+            query = query.bind(subscriber);
+        }
+        if !taken {
+            query = query.bind(unix_ms() + wait_ms(delivery.attempts));
+        }
         query.execute(self.store.writer()).await?;
         Ok(())
+    }
+
+    /// Hands an event over, in a span of its own that belongs to what caused the event: the relay works later and
+    /// elsewhere.
+    async fn hand_over(&self, to: Option<&str>, envelope: &Envelope) -> Result<(), String> {
+        let destination = envelope.event.destination();
+        let span = tracing::info_span!(
+            "send",
+            otel.name = format!("send {destination}"),
+            otel.kind = "producer",
+            messaging.system = if to.is_some() { "http" } else { NATS },
+            messaging.operation.type = "send",
+            messaging.destination.name = destination,
+            messaging.message.id = envelope.id,
+            shop.order.id = envelope.subject,
+            otel.status_code = tracing::field::Empty,
+        );
+        let parent = propagation::from_traceparent(envelope.traceparent.as_deref());
+        let _ = span.set_parent(parent);
+        let work = async {
+            match to {
+                Some(subscriber) => self.push(subscriber, envelope).await,
+                None => self.publish(envelope).await,
+            }
+        };
+        let handed_over = work.instrument(span.clone()).await;
+        if handed_over.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        handed_over
+    }
+
+    async fn push(&self, subscriber: &str, envelope: &Envelope) -> Result<(), String> {
+        let subscriber = Role::from_str(subscriber).map_err(|e| e.to_string())?;
+        let call = Call::post("/events", "/events", envelope)
+            .map_err(|e| e.to_string())?
+            .key(&envelope.id);
+        let answer = self.kit.call(subscriber, call, &self.context()).await;
+        match answer {
+            Ok(a) if a.status.is_success() => Ok(()),
+            Ok(a) => Err(format!("{subscriber} answered {}", a.status)),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+
+    async fn publish(&self, envelope: &Envelope) -> Result<(), String> {
+        let nats = self.kit.nats().ok_or("events do not go by NATS")?;
+        let traceparent = propagation::traceparent(&tracing::Span::current().context());
+        let published = nats.publish(envelope, traceparent.as_deref()).await;
+        published.map_err(|e| e.to_string())
     }
 
     /// A delivery ends before its claim does, or another replica would send the row a second time.
@@ -191,45 +267,15 @@ impl Relay {
             ..Context::background()
         }
     }
+}
 
-    async fn push(&self, subscriber: &str, envelope: &Envelope) -> Result<(), String> {
-        let subscriber = Role::from_str(subscriber).map_err(|e| e.to_string())?;
-        let destination = envelope.event.destination();
-        let span = tracing::info_span!(
-            "send",
-            otel.name = format!("send {destination}"),
-            otel.kind = "producer",
-            messaging.system = "http",
-            messaging.operation.type = "send",
-            messaging.destination.name = destination,
-            messaging.message.id = envelope.id,
-            shop.order.id = envelope.subject,
-            otel.status_code = tracing::field::Empty,
-        );
-        // The relay works later and elsewhere, yet what it does belongs to what caused the event.
-        let _ = span.set_parent(propagation::from_traceparent(
-            envelope.traceparent.as_deref(),
-        ));
-        let call = Call::post("/events", "/events", envelope)
-            .map_err(|e| e.to_string())?
-            .key(&envelope.id);
-        let answer = self
-            .kit
-            .call(subscriber, call, &self.context())
-            .instrument(span.clone())
-            .await;
-        match answer {
-            Ok(a) if a.status.is_success() => Ok(()),
-            Ok(a) => {
-                span.record("otel.status_code", "ERROR");
-                Err(format!("{subscriber} answered {}", a.status))
-            }
-            Err(e) => {
-                span.record("otel.status_code", "ERROR");
-                Err(e.to_string())
-            }
-        }
-    }
+/// One delivery of each event for all its subscribers.
+fn once_each(rows: Vec<Delivery>) -> Vec<Delivery> {
+    let mut seen = HashSet::new();
+    rows.into_iter()
+        .filter(|row| seen.insert(row.id.clone()))
+        .map(|row| Delivery { to: None, ..row })
+        .collect()
 }
 
 fn told(done: Result<Result<(), StoreError>, JoinError>) {
@@ -238,9 +284,4 @@ fn told(done: Result<Result<(), StoreError>, JoinError>) {
         Ok(Err(e)) => tracing::warn!(error = %e, "an outbox row cannot be updated"),
         Err(e) => tracing::error!(error = %e, "a delivery panicked"),
     }
-}
-
-/// The wait before the next delivery: 100 ms doubled with each one before, ten seconds at most.
-fn wait_ms(attempts: i64) -> i64 {
-    (100 << attempts.clamp(0, 10)).min(LONGEST_WAIT_MS)
 }

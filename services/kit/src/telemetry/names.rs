@@ -29,6 +29,10 @@ pub const RETRIES: &str = "shop_client_retries_total";
 pub const SHED: &str = "shop_requests_shed_total";
 /// Events waiting in the outbox.
 pub const OUTBOX_PENDING: &str = "shop_outbox_pending";
+/// What waits in a queue. `queue`: a destination of events, `mail`.
+pub const QUEUE_DEPTH: &str = "shop_queue_depth";
+/// Messages to customers that reached an end. `channel`, `outcome`.
+pub const NOTIFICATIONS: &str = "shop_notifications_total";
 /// 1 while a fault is in force.
 pub const FAULT_ACTIVE: &str = "chaos_fault_active";
 /// Requests that a fault touched.
@@ -52,6 +56,11 @@ pub const HELP: &[(&str, &str)] = &[
     (RETRIES, "Attempts beyond the first"),
     (SHED, "Requests refused to protect the service"),
     (OUTBOX_PENDING, "Events waiting in the outbox"),
+    (QUEUE_DEPTH, "What waits in a queue"),
+    (
+        NOTIFICATIONS,
+        "Messages to customers, by channel and what became of them",
+    ),
     (FAULT_ACTIVE, "1 while a fault is in force"),
     (FAULT_HITS, "Requests that a fault touched"),
 ];

@@ -115,6 +115,11 @@ impl Telemetry {
     }
 }
 
+/// The context of what is being done now, to be stored with what will be done about it later.
+pub fn current_context() -> opentelemetry::Context {
+    tracing::Span::current().context()
+}
+
 /// The id of the current trace, as 32 hex digits; where asked so, only when the trace is kept.
 pub fn current_trace_id(sampled_only: bool) -> Option<String> {
     let context = tracing::Span::current().context();

@@ -4,6 +4,9 @@
     reason = "helpers of tests fail by panicking, as tests do"
 )]
 
+mod mail;
+mod smtp;
+
 use std::collections::BTreeMap;
 
 use axum::Router;
@@ -11,24 +14,39 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shop_contract::Role;
 use shop_kit::Kit;
+use shop_notification::subscriber::Writer;
 use shop_testkit::{Identity, ask_get, ask_post, config};
 use tempfile::TempDir;
+
+/// A customer with no other channel than e-mail.
+const ALICE: &str = "u-1";
+/// One who has a text message besides.
+const BOB: &str = "u-3";
 
 struct Shop {
     api: Router,
     kit: Kit,
+    writer: Writer,
     identity: Identity,
     _folder: TempDir,
 }
 
 async fn shop() -> Shop {
+    shop_with(None).await
+}
+
+/// A shop with this mail server.
+async fn shop_with(smtp_url: Option<String>) -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let identity = Identity::start().await;
     let peers = BTreeMap::from([(Role::User, vec![identity.address.clone()])]);
-    let kit = Kit::new(config(Role::Notification, folder.path(), peers));
-    let notifications = shop_notification::open(&kit).await.unwrap();
+    let mut config = config(Role::Notification, folder.path(), peers);
+    config.smtp_url = smtp_url;
+    let kit = Kit::new(config);
+    let writer = shop_notification::open(&kit).await.unwrap();
     Shop {
-        api: shop_notification::router(&kit, notifications),
+        api: shop_notification::router(&kit, writer.clone()),
+        writer,
         kit,
         identity,
         _folder: folder,
@@ -36,11 +54,15 @@ async fn shop() -> Shop {
 }
 
 fn confirmed(event_id: &str, order: &str) -> Value {
+    confirmed_to(ALICE, event_id, order)
+}
+
+fn confirmed_to(user: &str, event_id: &str, order: &str) -> Value {
     json!({
         "id": event_id, "source": "order", "subject": order, "time_ms": 1,
         "type": "order.confirmed",
         "data": {
-            "order_id": order, "user_id": "u-1", "email": "u-1@shop.example",
+            "order_id": order, "user_id": user, "email": format!("{user}@shop.example"),
             "items": [{"product_id": "p-00001", "title": "Kettle", "quantity": 1,
                        "unit_price": {"minor": 500, "currency": "EUR"}}],
             "total": {"minor": 500, "currency": "EUR"}, "placed_at_ms": 1,
@@ -81,7 +103,7 @@ async fn an_event_that_comes_twice_is_one_message() {
         shop.event(confirmed("e-2", "o-1")).await,
         StatusCode::NO_CONTENT
     );
-    let messages = shop.messages("u-1").await;
+    let messages = shop.messages(ALICE).await;
     assert_eq!(messages.len(), 1, "{messages:?}");
     assert_eq!(
         messages[0]["subject"],
@@ -107,7 +129,7 @@ async fn messages_are_seen_by_their_addressee_alone() {
 async fn a_direct_message_is_sent_once_per_key_and_by_services_alone() {
     let shop = shop().await;
     let body =
-        json!({"key": "k", "user_id": "u-1", "email": "a@b", "subject": "Hello", "body": "…"});
+        json!({"key": "k", "user_id": ALICE, "email": "a@b", "subject": "Hello", "body": "…"});
     let send = || ask_post("/notifications/send", body.clone());
     assert_eq!(
         send().as_service().send(&shop.api).await.0,
@@ -115,5 +137,34 @@ async fn a_direct_message_is_sent_once_per_key_and_by_services_alone() {
     );
     assert_eq!(send().as_service().send(&shop.api).await.0, StatusCode::OK);
     assert_eq!(send().send(&shop.api).await.0, StatusCode::NOT_FOUND);
-    assert_eq!(shop.messages("u-1").await.len(), 1);
+    assert_eq!(shop.messages(ALICE).await.len(), 1);
+}
+
+#[tokio::test]
+async fn who_has_another_channel_is_told_by_that_too_and_once() {
+    let shop = shop().await;
+    for event in ["e-1", "e-1", "e-2"] {
+        shop.event(confirmed_to(BOB, event, "o-1")).await;
+    }
+    let messages = shop.messages(BOB).await;
+    let mut channels: Vec<_> = messages.iter().map(|m| m["channel"].clone()).collect();
+    channels.sort_by_key(Value::to_string);
+    assert_eq!(channels, ["email", "sms"]);
+    assert!(messages.iter().all(|m| m["status"] == "kept"));
+}
+
+#[tokio::test]
+async fn what_concerns_no_customer_is_taken_and_left() {
+    let shop = shop().await;
+    let event = json!({"id": "e-1", "source": "inventory", "subject": "opening", "time_ms": 1,
+        "type": "stock.changed", "data": {"levels": []}});
+    assert_eq!(shop.event(event).await, StatusCode::NO_CONTENT);
+    assert!(
+        shop.writer
+            .notifications()
+            .audit()
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }

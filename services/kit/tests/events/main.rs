@@ -1,0 +1,10 @@
+//! Events from the outbox of one service to the inbox of another, both ways: over HTTP and over NATS JetStream.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+
+mod both;
+mod nats;
+mod trace;
+mod world;

@@ -1,0 +1,84 @@
+//! The trace of what caused an event goes on at its subscriber.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use tracing::Instrument;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::world::{Way, World, until};
+
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+impl SpanExporter for Kept {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().unwrap().extend(batch);
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn named(&self, name: &str) -> Option<SpanData> {
+        let spans = self.0.lock().unwrap();
+        spans.iter().find(|s| s.name == name).cloned()
+    }
+}
+
+async fn the_subscribers_span_belongs_to_the_producers(way: Way) {
+    let Some(world) = World::open(way).await else {
+        return;
+    };
+    let kept = Kept::default();
+    let provider = SdkTracerProvider::builder()
+        .with_simple_exporter(kept.clone())
+        .build();
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    // Of this thread alone, which is all that a test's runtime has.
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    let (relay, subscriber) = (world.relay(), world.subscriber());
+    world
+        .write(0..1)
+        .instrument(tracing::info_span!("cause"))
+        .await;
+    until(async || kept.named("process shop.orders").is_some()).await;
+    relay.stop().await;
+    subscriber.stop().await;
+    let cause = kept.named("cause").unwrap();
+    let send = kept.named("send shop.orders").unwrap();
+    let process = kept.named("process shop.orders").unwrap();
+    assert_eq!(send.parent_span_id, cause.span_context.span_id());
+    assert_eq!(
+        process.span_context.trace_id(),
+        cause.span_context.trace_id()
+    );
+    if way == Way::Nats {
+        // Over HTTP the request's two spans are between them.
+        assert_eq!(process.parent_span_id, send.span_context.span_id());
+    }
+    let system = if way == Way::Nats { "nats" } else { "http" };
+    for span in [send, process] {
+        let found = span.attributes.iter();
+        let mut found = found.filter(|a| a.key.as_str() == "messaging.system");
+        assert_eq!(found.next().unwrap().value.as_str(), system);
+    }
+}
+
+#[tokio::test]
+async fn over_http() {
+    the_subscribers_span_belongs_to_the_producers(Way::Http).await;
+}
+
+#[tokio::test]
+async fn over_nats() {
+    the_subscribers_span_belongs_to_the_producers(Way::Nats).await;
+}

@@ -1,0 +1,147 @@
+//! Mail by SMTP: a letter made of a message, and a try to hand it to the server.
+
+use std::time::Duration;
+
+use lettre::address::AddressError;
+use lettre::message::Mailbox;
+use lettre::message::header::ContentType;
+use lettre::transport::smtp::{self, PoolConfig};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message as Letter, Tokio1Executor};
+
+use crate::retry::Said;
+use crate::store::Mail;
+
+/// Who writes.
+const FROM: &str = "Doorbuster <orders@shop.example>";
+/// What follows the notification's id in the `Message-ID`.
+const DOMAIN: &str = "notification.shop.example";
+/// How long the server may take over each step of the conversation.
+const STEP: Duration = Duration::from_secs(10);
+/// How long a whole try may take. Shorter than the time for which the queue leaves a mail to its sender.
+const TRY: Duration = Duration::from_secs(30);
+/// Connections to the server. A shop's mail needs no more, and some servers allow no more.
+const CONNECTIONS: u32 = 4;
+
+/// Why no mail can ever be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    /// The URL is not one.
+    #[error(
+        "mail cannot go by `--smtp-url`: {0}; write smtp://host:25, smtps://user:password@host, or smtp://host:587?tls=required"
+    )]
+    Url(#[from] smtp::Error),
+    /// The sender is not an address.
+    #[error("the sender's address is none: {0}")]
+    From(#[from] AddressError),
+}
+
+/// Hands mails to one server.
+pub struct Mailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+}
+
+impl Mailer {
+    /// For the server of `url`; it is not asked for anything yet.
+    ///
+    /// # Errors
+    /// A URL that is not one.
+    pub fn new(url: &str) -> Result<Self, MailError> {
+        let pool = PoolConfig::new().max_size(CONNECTIONS);
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)?
+            .timeout(Some(STEP))
+            .pool_config(pool)
+            .build();
+        Ok(Self {
+            transport,
+            from: FROM.parse()?,
+        })
+    }
+
+    /// Tries to send a mail.
+    pub async fn send(&self, mail: &Mail) -> Said {
+        let letter = match letter(&self.from, mail) {
+            Ok(letter) => letter,
+            Err(why) => return Said::Never(why),
+        };
+        match tokio::time::timeout(TRY, self.transport.send(letter)).await {
+            Ok(Ok(_)) => Said::Taken,
+            Ok(Err(e)) if is_final(&e) => Said::Never(e.to_string()),
+            Ok(Err(e)) => Said::NotNow(e.to_string()),
+            Err(_) => Said::NotNow("the mail server takes too long".to_owned()),
+        }
+    }
+}
+
+/// Whether the server refused this mail for good. A 53x answer refuses us, not the mail (RFC 4954): the password can be
+/// put right.
+fn is_final(e: &smtp::Error) -> bool {
+    let about_us = e.status().is_some_and(|code| {
+        let code = code.to_string();
+        code.starts_with("53")
+    });
+    e.is_permanent() && !about_us
+}
+
+/// The letter. Its `Message-ID` comes from the notification's id: when a sender dies before it has noted that a mail was
+/// taken, the mail is sent again, and mailboxes know the two for one.
+fn letter(from: &Mailbox, mail: &Mail) -> Result<Letter, String> {
+    let to = mail.recipient.parse::<lettre::Address>();
+    let to = to.map_err(|e| format!("`{}` is no address: {e}", mail.recipient))?;
+    Letter::builder()
+        .from(from.clone())
+        .to(Mailbox::new(None, to))
+        .subject(mail.subject.as_str())
+        .message_id(Some(format!("<{}@{DOMAIN}>", mail.id)))
+        .header(ContentType::TEXT_PLAIN)
+        .body(mail.body.clone())
+        .map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mail(recipient: &str) -> Mail {
+        Mail {
+            id: "n-1".to_owned(),
+            recipient: recipient.to_owned(),
+            subject: "Grüße\r\nBcc: everyone@shop.example".to_owned(),
+            body: "Zwei Töpfe".to_owned(),
+            traceparent: None,
+            attempts: 1,
+            created_at_ms: 0,
+        }
+    }
+
+    #[test]
+    fn the_same_notification_is_the_same_message_id() {
+        let from = FROM.parse().unwrap();
+        let text = |m: &Mail| String::from_utf8(letter(&from, m).unwrap().formatted()).unwrap();
+        let (one, again) = (text(&mail("a@shop.example")), text(&mail("a@shop.example")));
+        let id = "Message-ID: <n-1@notification.shop.example>";
+        assert!(one.contains(id) && again.contains(id), "{one}");
+    }
+
+    #[test]
+    fn a_subject_cannot_add_a_header() {
+        let letter = letter(&FROM.parse().unwrap(), &mail("a@shop.example")).unwrap();
+        let text = String::from_utf8(letter.formatted()).unwrap();
+        assert!(!text.lines().any(|l| l.starts_with("Bcc")), "{text}");
+        assert_eq!(letter.envelope().to().len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        let from: Mailbox = FROM.parse().unwrap();
+        for recipient in ["", "nobody", "a@b@c", "a@b\r\nRCPT TO:<c@d>"] {
+            assert!(letter(&from, &mail(recipient)).is_err(), "{recipient:?}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_is_none_says_how_to_write_one() {
+        let said = Mailer::new("http://h").err().unwrap().to_string();
+        assert!(said.contains("smtp://"), "{said}");
+    }
+}

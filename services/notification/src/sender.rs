@@ -1,0 +1,165 @@
+//! The worker that sends what is in the mail queue.
+//!
+//! It works apart from events and requests, so a mail server that is slow or away delays nothing but mail. A mail is
+//! noted as sent after the server has taken it; a sender that dies in between leaves it to be sent again, under the
+//! same `Message-ID`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use shop_kit::Kit;
+use shop_kit::clock::unix_ms;
+use shop_kit::store::StoreError;
+use shop_kit::telemetry::{names, propagation};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::channel::Channel;
+use crate::mail::Mailer;
+use crate::retry::{self, Next};
+use crate::store::{Mail, Notifications};
+
+/// Mails that may be under way at once.
+const MOST_UNDER_WAY: usize = 8;
+/// Without a wake-up, how often the queue is looked at: for mails whose wait is over, and those of a replica that died.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long mails under way have to be taken once the service is to stop.
+const LAST: Duration = Duration::from_secs(1);
+
+/// Sends mails. Cloning shares.
+#[derive(Clone)]
+pub struct Sender {
+    kit: Kit,
+    notifications: Notifications,
+    mailer: Arc<Mailer>,
+}
+
+impl Sender {
+    /// A sender of these notifications.
+    pub fn new(kit: Kit, notifications: Notifications, mailer: Mailer) -> Self {
+        kit.metrics().record(|| {
+            for outcome in ["sent", "deferred", "failed"] {
+                let channel = Channel::Email.name();
+                counter!(names::NOTIFICATIONS, "channel" => channel, "outcome" => outcome)
+                    .increment(0);
+            }
+        });
+        Self {
+            kit,
+            notifications,
+            mailer: Arc::new(mailer),
+        }
+    }
+
+    /// Sends until told to stop.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut under_way = JoinSet::new();
+        while !shutdown.is_cancelled() {
+            if let Err(e) = self.begin_some(&mut under_way).await {
+                tracing::warn!(error = %e, "the mail queue cannot be read");
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = self.notifications.woken() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                // Its place is free.
+                Some(done) = under_way.join_next() => told(done),
+            }
+            while let Some(done) = under_way.try_join_next() {
+                told(done);
+            }
+        }
+        let end = async {
+            while let Some(done) = under_way.join_next().await {
+                told(done);
+            }
+        };
+        if tokio::time::timeout(LAST, end).await.is_err() {
+            tracing::info!("mails under way were left to be sent again");
+        }
+    }
+
+    async fn begin_some(
+        &self,
+        under_way: &mut JoinSet<Result<(), StoreError>>,
+    ) -> Result<(), StoreError> {
+        let queued = self.notifications.queued().await?;
+        self.kit
+            .metrics()
+            .record(|| gauge!(names::QUEUE_DEPTH, "queue" => "mail").set(queued as f64));
+        let room = MOST_UNDER_WAY.saturating_sub(under_way.len());
+        // Most looks find nothing; they must not take the writers' turn.
+        if queued == 0 || room == 0 {
+            return Ok(());
+        }
+        for mail in self.notifications.take_up(room as i64).await? {
+            let sender = self.clone();
+            under_way.spawn(async move { sender.send(mail).await });
+        }
+        Ok(())
+    }
+
+    async fn send(&self, mail: Mail) -> Result<(), StoreError> {
+        let span = tracing::info_span!(
+            "mail",
+            otel.name = "send mail",
+            otel.kind = "client",
+            messaging.system = "smtp",
+            messaging.operation.type = "send",
+            messaging.message.id = mail.id,
+            otel.status_code = tracing::field::Empty,
+        );
+        // It is sent later and elsewhere, yet belongs to what caused it.
+        let parent = propagation::from_traceparent(mail.traceparent.as_deref());
+        let _ = span.set_parent(parent);
+        let work = async {
+            let said = self.mailer.send(&mail).await;
+            let age = Duration::from_millis((unix_ms() - mail.created_at_ms).max(0) as u64);
+            let next = retry::next(said, mail.attempts, age);
+            self.tell(&mail, &next);
+            self.notifications.settle(&mail.id, &next).await
+        };
+        work.instrument(span).await
+    }
+
+    fn tell(&self, mail: &Mail, next: &Next) {
+        let outcome = match next {
+            Next::Sent => "sent",
+            Next::Again(wait, why) => {
+                let (attempt, wait_ms) = (mail.attempts, wait.as_millis() as u64);
+                tracing::debug!(
+                    notification = mail.id,
+                    attempt,
+                    wait_ms,
+                    error = why,
+                    "a mail was not taken"
+                );
+                "deferred"
+            }
+            Next::GiveUp(why) => {
+                tracing::warn!(notification = mail.id, error = why, "a mail was given up");
+                "failed"
+            }
+        };
+        if !matches!(next, Next::Sent) {
+            tracing::Span::current().record("otel.status_code", "ERROR");
+        }
+        self.kit.metrics().record(|| {
+            let channel = Channel::Email.name();
+            counter!(names::NOTIFICATIONS, "channel" => channel, "outcome" => outcome).increment(1);
+        });
+    }
+}
+
+fn told(done: Result<Result<(), StoreError>, JoinError>) {
+    match done {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => {
+            tracing::warn!(error = %e, "what became of a mail cannot be noted; it will be sent again");
+        }
+        Err(e) => tracing::error!(error = %e, "the sending of a mail panicked"),
+    }
+}

@@ -1,0 +1,47 @@
+//! What this service does about events, whichever way they come.
+
+use std::sync::Arc;
+
+use shop_contract::events::{Envelope, ORDERS};
+use shop_kit::events::{Subscriber, Taken};
+use shop_kit::store::StoreError;
+
+use crate::message::Message;
+use crate::store::Notifications;
+use crate::template::Templates;
+
+/// Writes to customers about events. Cloning shares.
+#[derive(Clone)]
+pub struct Writer {
+    notifications: Notifications,
+    templates: Arc<Templates>,
+}
+
+impl Writer {
+    /// Writes into these notifications.
+    pub fn new(notifications: Notifications, templates: Templates) -> Self {
+        Self {
+            notifications,
+            templates: Arc::new(templates),
+        }
+    }
+
+    /// What it writes into.
+    pub fn notifications(&self) -> &Notifications {
+        &self.notifications
+    }
+}
+
+impl Subscriber for Writer {
+    const DESTINATIONS: &'static [&'static str] = &[ORDERS];
+
+    async fn take(&self, envelope: &Envelope) -> Result<Taken, StoreError> {
+        let messages = Message::about_event(&self.templates, &envelope.event)
+            .map_err(|e| StoreError::Corrupt(format!("a template does not fit: {e}")))?;
+        if messages.is_empty() {
+            return Ok(Taken::Unwanted);
+        }
+        let new = self.notifications.take(&envelope.id, &messages).await?;
+        Ok(new.into())
+    }
+}

@@ -1,0 +1,19 @@
+//! What the catalogue does about events, whichever way these come.
+
+use shop_contract::events::{Envelope, Event, ORDERS, STOCK};
+use shop_kit::events::{Subscriber, Taken};
+use shop_kit::store::StoreError;
+
+use crate::store::Catalogue;
+
+impl Subscriber for Catalogue {
+    const DESTINATIONS: &'static [&'static str] = &[ORDERS, STOCK];
+
+    async fn take(&self, envelope: &Envelope) -> Result<Taken, StoreError> {
+        match &envelope.event {
+            Event::OrderConfirmed(order) => Ok(self.sold(&envelope.id, &order.items).await?.into()),
+            // A cancelled order has sold nothing.
+            Event::OrderCancelled(_) | Event::StockChanged(_) => Ok(Taken::Unwanted),
+        }
+    }
+}
