@@ -29,6 +29,12 @@ pub const RETRIES: &str = "shop_client_retries_total";
 pub const SHED: &str = "shop_requests_shed_total";
 /// Events waiting in the outbox.
 pub const OUTBOX_PENDING: &str = "shop_outbox_pending";
+/// Look-ups in a cache. `cache` is its name, `result` is `hit` or `miss`.
+pub const CACHE_REQUESTS: &str = "shop_cache_requests_total";
+/// Entries of a cache.
+pub const CACHE_ENTRIES: &str = "shop_cache_entries";
+/// Answers with less in them than they should have, because something that they need did not help. `reason` says why.
+pub const DEGRADED: &str = "shop_degraded_answers_total";
 /// 1 while a fault is in force.
 pub const FAULT_ACTIVE: &str = "chaos_fault_active";
 /// Requests that a fault touched.
@@ -52,6 +58,9 @@ pub const HELP: &[(&str, &str)] = &[
     (RETRIES, "Attempts beyond the first"),
     (SHED, "Requests refused to protect the service"),
     (OUTBOX_PENDING, "Events waiting in the outbox"),
+    (CACHE_REQUESTS, "Look-ups in a cache, by result"),
+    (CACHE_ENTRIES, "Entries of a cache"),
+    (DEGRADED, "Answers given without a part, by reason"),
     (FAULT_ACTIVE, "1 while a fault is in force"),
     (FAULT_HITS, "Requests that a fault touched"),
 ];
