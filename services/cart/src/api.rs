@@ -89,7 +89,8 @@ impl App {
         if !cart::is_product_id(id) {
             return Err(unknown());
         }
-        let call = Call::get("/products/{id}", format!("/products/{id}"));
+        // Title and price are all that is wanted; the stock is inventory's business when the order is placed.
+        let call = Call::get("/products/{id}", format!("/products/{id}?stock=view"));
         let answer = self.kit.call(Role::Product, call, context).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Err(unknown());

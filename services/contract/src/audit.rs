@@ -59,7 +59,7 @@ pub enum AuditLine {
     },
     /// The inventory service: the stock of all products together.
     Stock {
-        /// Pieces that the shop opened with.
+        /// Pieces that the shop opened with, and what restocking added or took.
         initial: i64,
         /// Pieces that can be reserved.
         available: i64,
@@ -67,7 +67,7 @@ pub enum AuditLine {
         reserved: i64,
         /// Pieces that have left.
         committed: i64,
-        /// Products whose own figures do not add up; there must be none.
+        /// Products whose own figures do not add up, or do not fit their reservations; there must be none.
         contradictions: i64,
     },
     /// The notification service: a message.

@@ -15,7 +15,7 @@ pub struct Envelope {
     pub id: String,
     /// The service it comes from.
     pub source: String,
-    /// What it is about: an order's id; of a change of stock, the reservation that made it, or `opening`.
+    /// What it is about: an order's id; of a change of stock, the reservation that made it, `opening` or `restock`.
     pub subject: String,
     /// Milliseconds since 1970.
     pub time_ms: i64,
@@ -97,7 +97,8 @@ pub struct OrderCancelled {
     pub reason: String,
 }
 
-/// What can be had of some products is another than before.
+/// What can be had of some products is another than before: each was just stocked, or has come into another
+/// [`Band`](crate::inventory::Band). Changes within a band are not told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockChanged {
     /// Each of the products.

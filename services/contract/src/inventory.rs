@@ -11,6 +11,42 @@ pub struct Stock {
     pub available: i64,
 }
 
+/// `PUT /stock/{product_id}` (role admin): how many can be reserved from now on. 200 with a [`Stock`].
+///
+/// It sets and does not add, so asking twice does no harm. What is held or gone stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restock {
+    /// Pieces, from 0.
+    pub available: i64,
+}
+
+/// How much there is, as a shopper wants to know it. Lists show it, and inventory tells others of its stock only
+/// when this changes: an event for every piece that is sold would make each checkout pay for what few look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Band {
+    /// More than [`FEW`].
+    InStock,
+    /// 1 to [`FEW`].
+    FewLeft,
+    /// None.
+    SoldOut,
+}
+
+/// The most pieces that are few.
+pub const FEW: i64 = 10;
+
+impl Band {
+    /// The band of so many pieces.
+    pub const fn of(available: i64) -> Self {
+        match available {
+            ..=0 => Self::SoldOut,
+            1..=FEW => Self::FewLeft,
+            _ => Self::InStock,
+        }
+    }
+}
+
 /// `POST /reservations` (services only): all of it or nothing. 201 with a [`Reservation`], 200 when it stood
 /// already; 409 `out-of-stock`; 409 `reservation-released` for an id that was released before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,5 +95,20 @@ impl ReservationStatus {
             Self::Committed => "committed",
             Self::Released => "released",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bands_meet_at_one_piece_and_above_the_few() {
+        let bands = [-1, 0, 1, FEW, FEW + 1, i64::MAX].map(Band::of);
+        use Band::{FewLeft, InStock, SoldOut};
+        assert_eq!(
+            bands,
+            [SoldOut, SoldOut, FewLeft, FewLeft, InStock, InStock]
+        );
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Money;
+use crate::inventory::Band;
 
 /// The departments of the shop. Every product is in exactly one.
 pub const CATEGORIES: [&str; 12] = [
@@ -27,6 +28,33 @@ pub struct Product {
     pub sold: i64,
     /// When it came into the catalogue, milliseconds since 1970; what `sort=new` sorts by.
     pub added_at_ms: i64,
+    /// Whether it can be had. Absent when nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability: Option<Availability>,
+}
+
+/// Whether a product can be had: how much there is, who says so, and when it was so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Availability {
+    /// How much there is.
+    pub band: Band,
+    /// How many can be reserved. Absent in the view, which hears of bands and not of every piece.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<i64>,
+    /// Who says so.
+    pub source: Source,
+    /// When inventory said so, milliseconds since 1970.
+    pub as_of_ms: i64,
+}
+
+/// Who says how much there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// Inventory, asked for this answer.
+    Live,
+    /// What product has kept of inventory's events: right but for the events under way.
+    View,
 }
 
 /// `GET /products` and `GET /products/search`.

@@ -58,6 +58,11 @@ pub const TABLE: &[Route] = &[
     route(MethodFilter::GET, "/products/{id}", Role::Product),
     with_token(route(MethodFilter::PUT, "/products/{id}", Role::Product)),
     route(MethodFilter::GET, "/stock/{product_id}", Role::Inventory),
+    with_token(route(
+        MethodFilter::PUT,
+        "/stock/{product_id}",
+        Role::Inventory,
+    )),
     with_token(route(MethodFilter::GET, "/cart", Role::Cart)),
     with_token(route(
         MethodFilter::PUT,

@@ -4,13 +4,14 @@ use axum::extract::{FromRef, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use shop_contract::inventory::{NewReservation, Reservation, Stock};
+use shop_contract::inventory::{NewReservation, Reservation, Restock, Stock};
 use shop_kit::Kit;
-use shop_kit::auth::Service;
+use shop_kit::auth::{Admin, Service};
 use shop_kit::problem::{ApiError, Body};
 use shop_kit::server;
 
 use crate::reservation::Refusal;
+use crate::stock::check;
 use crate::store::{Inventory, InventoryError};
 
 #[derive(Clone)]
@@ -32,7 +33,7 @@ pub fn router(kit: &Kit, inventory: Inventory) -> Router {
         inventory,
     };
     let routes = Router::new()
-        .route("/stock/{product_id}", get(stock))
+        .route("/stock/{product_id}", get(stock).put(restock))
         .route("/reservations", post(reserve))
         .route("/reservations/{id}/commit", post(commit))
         .route("/reservations/{id}", delete(release))
@@ -45,6 +46,19 @@ async fn stock(
     Path(product_id): Path<String>,
 ) -> Result<Json<Stock>, ApiError> {
     let stock = app.inventory.stock(&product_id).await?;
+    stock
+        .map(Json)
+        .ok_or_else(|| ApiError::not_found("product"))
+}
+
+async fn restock(
+    State(app): State<App>,
+    _: Admin,
+    Path(product_id): Path<String>,
+    Body(Restock { available }): Body<Restock>,
+) -> Result<Json<Stock>, ApiError> {
+    let available = check(available).map_err(|e| ApiError::invalid(e.to_string()))?;
+    let stock = app.inventory.restock(&product_id, available).await?;
     stock
         .map(Json)
         .ok_or_else(|| ApiError::not_found("product"))

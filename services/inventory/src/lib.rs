@@ -4,16 +4,22 @@
 //! three may be asked for any number of times and happens once, because the order's id is the reservation's id.
 //! A release also stands for a reservation that never came: should its request arrive late, it finds the door shut.
 //!
-//! Read `migrations/` first, then [`reservation`] for the rules, [`store`] for their SQL, [`api`] for the paths.
+//! Whoever shows the stock to shoppers is told when a product becomes scarce, sells out or comes back: in events
+//! written with the change itself. Figures within a band are told to nobody; who needs them asks.
+//!
+//! Read `migrations/` first, then [`reservation`] and [`stock`] for the rules, [`store`] for their SQL, [`api`] for
+//! the paths.
 
 pub mod api;
 pub mod reservation;
+pub mod stock;
 pub mod store;
 
 use std::sync::Arc;
 
 use shop_kit::Kit;
 use shop_kit::config::ServiceConfig;
+use shop_kit::events::Relay;
 use shop_kit::service::{self, ServeError, Service};
 use shop_kit::store::Store;
 use sqlx::migrate::Migrator;
@@ -46,6 +52,7 @@ pub async fn open(kit: &Kit) -> Result<Inventory, ServeError> {
 pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
     let kit = Kit::new(config);
     let inventory = open(&kit).await?;
+    let relay = Relay::new(kit.clone(), inventory.store().clone());
     let held = inventory.clone();
     let service = Service {
         routes: router(&kit, inventory.clone()),
@@ -54,7 +61,7 @@ pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result
             Box::pin(async move { Ok(held.audit().await?) })
         }),
         store: Some(inventory.store().clone()),
-        workers: Vec::new(),
+        workers: vec![Box::pin(relay.run(shutdown.clone()))],
     };
     service::run(kit, service, shutdown).await
 }

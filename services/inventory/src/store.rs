@@ -1,13 +1,19 @@
 //! The inventory's SQL. Each method is one whole transaction.
 
-use shop_contract::audit::AuditLine;
+mod audit;
+
+use shop_contract::Role;
+use shop_contract::events::{Event, StockChanged, StockLevel};
 use shop_contract::inventory::{NewReservation, Reservation, ReservationStatus, Stock};
 use shop_contract::product::seeded_id;
 use shop_kit::clock::unix_ms;
+use shop_kit::events;
 use shop_kit::store::{Store, StoreError, word};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use crate::reservation::{Refusal, moves, pieces};
+use crate::stock::Told;
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +32,11 @@ impl From<sqlx::Error> for InventoryError {
     }
 }
 
-/// Rows of one seeding statement.
+/// Rows of one seeding statement, and levels of the event that tells of them: some 30 KB, where a subscriber reads
+/// bodies of up to 64 KiB.
 const SEED_ROWS: usize = 500;
+/// The version of a product that was just stocked.
+const FIRST_VERSION: i64 = 1;
 
 /// Stock and reservations.
 #[derive(Clone)]
@@ -61,17 +70,32 @@ impl Inventory {
         let numbers: Vec<u64> = (1..=products).collect();
         for chunk in numbers.chunks(SEED_ROWS) {
             // Nothing here comes from outside, so it can stand in the text; binding each value would take longer.
-            let row = |n: &u64| format!("('{}', {each}, {each}, 0, 0)", seeded_id(*n));
+            let row = |n: &u64| {
+                format!(
+                    "('{}', {each}, {each}, 0, 0, {FIRST_VERSION})",
+                    seeded_id(*n)
+                )
+            };
             let rows: Vec<String> = chunk.iter().map(row).collect();
             let sql = format!(
-                "INSERT INTO stock (product_id, initial, available, reserved, committed)
-                 VALUES {} ON CONFLICT DO NOTHING",
+                "INSERT INTO stock (product_id, initial, available, reserved, committed, version)
+                 VALUES {} ON CONFLICT DO NOTHING RETURNING product_id",
                 rows.join(", ")
             );
-            sqlx::query(sqlx::AssertSqlSafe(sql))
+            let stocked = sqlx::query(sqlx::AssertSqlSafe(sql))
                 .persistent(false)
-                .execute(&mut *transaction)
+                .fetch_all(&mut *transaction)
                 .await?;
+            // Only what this statement stocked: of a product that was there before, `each` would be a guess.
+            let mut levels = Vec::with_capacity(stocked.len());
+            for row in stocked {
+                levels.push(StockLevel {
+                    product_id: row.try_get("product_id")?,
+                    available: i64::from(each),
+                    version: FIRST_VERSION,
+                });
+            }
+            tell(&mut transaction, "opening", levels).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -98,6 +122,55 @@ impl Inventory {
         self.store.operation("select", "stock", work).await
     }
 
+    /// Sets how many of a product can be reserved; what is held or gone stays. `None`: there is no such product.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn restock(
+        &self,
+        product_id: &str,
+        available: i64,
+    ) -> Result<Option<Stock>, StoreError> {
+        let work = async {
+            let mut t = self.store.begin().await?;
+            // The first statement locks the row, so that what it was before is still true when the second changes it.
+            let before = sqlx::query(
+                "UPDATE stock SET version = version + 1 WHERE product_id = $1
+                 RETURNING available, version",
+            )
+            .bind(product_id)
+            .fetch_optional(&mut *t)
+            .await?;
+            let Some(before) = before else {
+                return Ok(None);
+            };
+            sqlx::query(
+                "UPDATE stock SET initial = initial + ($1 - available), available = $1
+                 WHERE product_id = $2",
+            )
+            .bind(available)
+            .bind(product_id)
+            .execute(&mut *t)
+            .await?;
+            let mut told = Told::default();
+            told.moved(
+                before.try_get("available")?,
+                StockLevel {
+                    product_id: product_id.to_owned(),
+                    available,
+                    version: before.try_get("version")?,
+                },
+            );
+            tell(&mut t, "restock", told.levels()).await?;
+            t.commit().await?;
+            Ok(Some(Stock {
+                product_id: product_id.to_owned(),
+                available,
+            }))
+        };
+        self.store.operation("restock", "stock", work).await
+    }
+
     /// Holds stock: all of it or nothing. Gives where it stands, and whether it was held now or before.
     ///
     /// # Errors
@@ -115,18 +188,22 @@ impl Inventory {
                 moves(found, ReservationStatus::Held)?;
                 return Ok((found.unwrap_or(ReservationStatus::Held), false));
             }
+            let mut told = Told::default();
             for (product_id, quantity) in pieces {
-                let done = sqlx::query(
-                    "UPDATE stock SET available = available - $1, reserved = reserved + $1
-                     WHERE product_id = $2 AND available >= $1",
+                let left = sqlx::query(
+                    "UPDATE stock SET available = available - $1, reserved = reserved + $1,
+                         version = version + 1
+                     WHERE product_id = $2 AND available >= $1 RETURNING available, version",
                 )
                 .bind(i64::from(quantity))
                 .bind(product_id)
-                .execute(&mut *t)
+                .fetch_optional(&mut *t)
                 .await?;
-                if done.rows_affected() == 0 {
+                let Some(left) = left else {
                     return Err(Refusal::OutOfStock(product_id.to_owned()).into());
-                }
+                };
+                let level = level(product_id, &left)?;
+                told.moved(level.available + i64::from(quantity), level);
                 sqlx::query(
                     "INSERT INTO reservation_items (reservation_id, product_id, quantity)
                      VALUES ($1, $2, $3)",
@@ -137,6 +214,7 @@ impl Inventory {
                 .execute(&mut *t)
                 .await?;
             }
+            tell(&mut t, &new.id, told.levels()).await?;
             t.commit().await?;
             Ok((ReservationStatus::Held, true))
         };
@@ -152,7 +230,7 @@ impl Inventory {
             id,
             ReservationStatus::Committed,
             "UPDATE stock SET reserved = reserved - $1, committed = committed + $1
-             WHERE product_id = $2",
+             WHERE product_id = $2 RETURNING available, version",
         );
         self.store.operation("commit", "reservations", work).await
     }
@@ -165,8 +243,9 @@ impl Inventory {
         let work = self.settle(
             id,
             ReservationStatus::Released,
-            "UPDATE stock SET reserved = reserved - $1, available = available + $1
-             WHERE product_id = $2",
+            "UPDATE stock SET reserved = reserved - $1, available = available + $1,
+                 version = version + 1
+             WHERE product_id = $2 RETURNING available, version",
         );
         self.store.operation("release", "reservations", work).await
     }
@@ -204,13 +283,21 @@ impl Inventory {
             .bind(id)
             .fetch_all(&mut *t)
             .await?;
+            let mut told = Told::default();
             for item in items {
-                sqlx::query(move_pieces)
-                    .bind(item.try_get::<i64, _>("quantity")?)
-                    .bind(item.try_get::<String, _>("product_id")?)
-                    .execute(&mut *t)
+                let quantity: i64 = item.try_get("quantity")?;
+                let product_id: String = item.try_get("product_id")?;
+                let now = sqlx::query(move_pieces)
+                    .bind(quantity)
+                    .bind(&product_id)
+                    .fetch_one(&mut *t)
                     .await?;
+                if wanted == ReservationStatus::Released {
+                    let level = level(&product_id, &now)?;
+                    told.moved(level.available - quantity, level);
+                }
             }
+            tell(&mut t, id, told.levels()).await?;
             t.commit().await?;
         }
         Ok(Reservation {
@@ -218,48 +305,30 @@ impl Inventory {
             status: wanted,
         })
     }
+}
 
-    /// All that is held, for the audit: every reservation, and the sums of the stock.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn audit(&self) -> Result<Vec<AuditLine>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT r.id, r.status, CAST(COALESCE(SUM(i.quantity), 0) AS BIGINT) AS pieces
-             FROM reservations r LEFT JOIN reservation_items i ON i.reservation_id = r.id
-             GROUP BY r.id, r.status ORDER BY r.id",
-        )
-        .fetch_all(self.store.reader())
-        .await?;
-        let mut lines = Vec::with_capacity(rows.len() + 1);
-        for row in rows {
-            let status: String = row.try_get("status")?;
-            lines.push(AuditLine::Reservation {
-                id: row.try_get("id")?,
-                status: word(&status)?,
-                pieces: row.try_get("pieces")?,
-            });
-        }
-        let sums = sqlx::query(
-            "SELECT CAST(COALESCE(SUM(initial), 0) AS BIGINT) AS initial,
-                    CAST(COALESCE(SUM(available), 0) AS BIGINT) AS available,
-                    CAST(COALESCE(SUM(reserved), 0) AS BIGINT) AS reserved,
-                    CAST(COALESCE(SUM(committed), 0) AS BIGINT) AS committed,
-                    CAST(COALESCE(SUM(CASE WHEN initial <> available + reserved + committed
-                        THEN 1 ELSE 0 END), 0) AS BIGINT) AS contradictions
-             FROM stock",
-        )
-        .fetch_one(self.store.reader())
-        .await?;
-        lines.push(AuditLine::Stock {
-            initial: sums.try_get("initial")?,
-            available: sums.try_get("available")?,
-            reserved: sums.try_get("reserved")?,
-            committed: sums.try_get("committed")?,
-            contradictions: sums.try_get("contradictions")?,
-        });
-        Ok(lines)
+/// Tells the subscriber of new levels, within the transaction that made them. Of none it tells nothing.
+///
+/// The relay is not woken for it: it looks by itself every quarter of a second, and nobody waits for the news.
+async fn tell(
+    t: &mut AnyConnection,
+    subject: &str,
+    levels: Vec<StockLevel>,
+) -> Result<(), StoreError> {
+    if levels.is_empty() {
+        return Ok(());
     }
+    let event = Event::StockChanged(StockChanged { levels });
+    let envelope = events::envelope(Role::Inventory, subject, event);
+    events::write(t, &envelope, &[Role::Product]).await
+}
+
+fn level(product_id: &str, row: &AnyRow) -> Result<StockLevel, StoreError> {
+    Ok(StockLevel {
+        product_id: product_id.to_owned(),
+        available: row.try_get("available")?,
+        version: row.try_get("version")?,
+    })
 }
 
 /// Inserts a reservation; false when the id is there already.

@@ -25,6 +25,15 @@ CREATE TABLE product_words (
     PRIMARY KEY (word, product_id)
 );
 
+-- Whether a product can be had, as inventory's events say: a view of another service's data, right but for the events
+-- under way. Rows are never read alone; a product without one is one of which nothing is known.
+CREATE TABLE availability (
+    product_id TEXT PRIMARY KEY,
+    available  BIGINT NOT NULL,  -- when it was told; told again only when the band changes
+    version    BIGINT NOT NULL,  -- inventory's; a lower one that comes later is old news
+    as_of_ms   BIGINT NOT NULL   -- when it was told
+);
+
 -- Events that were taken in; see the kit's `events`.
 CREATE TABLE inbox (
     event_id       TEXT PRIMARY KEY,

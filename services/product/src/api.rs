@@ -3,24 +3,29 @@
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRef, Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use bytes::Bytes;
 use serde::Deserialize;
 use shop_contract::events::Envelope;
-use shop_contract::product::{Product, ProductChange, ProductPage};
+use shop_contract::product::{Product, ProductChange};
 use shop_kit::auth::{Admin, Service};
+use shop_kit::clock::unix_ms;
+use shop_kit::context::Context;
 use shop_kit::events::Subscriber;
 use shop_kit::problem::{ApiError, Body};
 use shop_kit::{Kit, events, server};
 
-use crate::listing::Listing;
-use crate::store::Catalogue;
-use crate::{catalogue, words};
+use crate::listing::{self, Listing};
+use crate::showcase::{Showcase, Unread};
+use crate::{availability, catalogue, live, words};
 
 #[derive(Clone)]
 struct App {
     kit: Kit,
-    catalogue: Catalogue,
+    showcase: Showcase,
 }
 
 impl FromRef<App> for Kit {
@@ -30,10 +35,11 @@ impl FromRef<App> for Kit {
 }
 
 /// The API, with the server stack around it.
-pub fn router(kit: &Kit, catalogue: Catalogue) -> Router {
+pub fn router(kit: &Kit, showcase: Showcase) -> Router {
+    live::declare(kit);
     let app = App {
         kit: kit.clone(),
-        catalogue,
+        showcase,
     };
     let routes = Router::new()
         .route("/products", get(list))
@@ -55,11 +61,10 @@ struct ListQuery {
 async fn list(
     State(app): State<App>,
     query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<ProductPage>, ApiError> {
+) -> Result<Response, ApiError> {
     let Query(q) = query.map_err(unreadable)?;
-    let listing = Listing::read(q.category, q.sort.as_deref(), q.limit, q.cursor.as_deref())
-        .map_err(|e| ApiError::invalid(e.to_string()))?;
-    Ok(Json(app.catalogue.list(&listing).await?))
+    let listing = Listing::read(q.category, q.sort.as_deref(), q.limit, q.cursor.as_deref())?;
+    Ok(json(app.showcase.list(listing).await?))
 }
 
 #[derive(Deserialize)]
@@ -70,15 +75,42 @@ struct SearchQuery {
 async fn search(
     State(app): State<App>,
     query: Result<Query<SearchQuery>, QueryRejection>,
-) -> Result<Json<ProductPage>, ApiError> {
+) -> Result<Response, ApiError> {
     let Query(SearchQuery { q }) = query.map_err(unreadable)?;
     let asked = words::asked(&q).map_err(|e| ApiError::invalid(e.to_string()))?;
-    let items = app.catalogue.search(&asked).await?;
-    Ok(Json(ProductPage { items, next: None }))
+    Ok(json(app.showcase.search(asked).await?))
 }
 
-async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Product>, ApiError> {
-    found(app.catalogue.by_id(&id).await?)
+#[derive(Deserialize)]
+struct PageQuery {
+    #[serde(default)]
+    stock: WantedStock,
+}
+
+/// Whose word about the stock a page needs. A service that wants title and price has no use for the latest figure,
+/// and says so, instead of making inventory a part of what it depends on.
+#[derive(Default, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WantedStock {
+    #[default]
+    Live,
+    View,
+}
+
+async fn one(
+    State(app): State<App>,
+    context: Context,
+    Path(id): Path<String>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<Product>, ApiError> {
+    let Query(PageQuery { stock }) = query.map_err(unreadable)?;
+    // First of all whether there is one at all: nobody else is bothered with what does not exist.
+    let mut product = Product::clone(&*app.showcase.product(&id).await?);
+    if let WantedStock::Live = stock {
+        let heard = live::ask(&app.kit, &product.id, &context).await;
+        product.availability = availability::shown(heard, unix_ms(), product.availability);
+    }
+    Ok(Json(product))
 }
 
 async fn change(
@@ -88,7 +120,8 @@ async fn change(
     Body(change): Body<ProductChange>,
 ) -> Result<Json<Product>, ApiError> {
     let change = catalogue::check(change).map_err(|e| ApiError::invalid(e.to_string()))?;
-    found(app.catalogue.change(&id, &change).await?)
+    let changed = app.showcase.change(&id, &change).await?;
+    changed.map(Json).ok_or_else(|| Unread::NoProduct.into())
 }
 
 async fn event(
@@ -96,15 +129,33 @@ async fn event(
     _: Service,
     Body(envelope): Body<Envelope>,
 ) -> Result<StatusCode, ApiError> {
-    events::receive(&app.kit, &envelope, app.catalogue.take(&envelope)).await
+    events::receive(&app.kit, &envelope, app.showcase.take(&envelope)).await
 }
 
-fn found(product: Option<Product>) -> Result<Json<Product>, ApiError> {
-    product
-        .map(Json)
-        .ok_or_else(|| ApiError::not_found("product"))
+/// What was rendered before, perhaps for somebody else.
+fn json(body: Bytes) -> Response {
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 fn unreadable(rejection: QueryRejection) -> ApiError {
     ApiError::bad_request(rejection.body_text())
+}
+
+impl From<Unread> for ApiError {
+    fn from(e: Unread) -> Self {
+        match e {
+            Unread::NoProduct => ApiError::not_found("product"),
+            Unread::Store(e) => ApiError::internal(e),
+        }
+    }
+}
+
+impl From<listing::Invalid> for ApiError {
+    fn from(e: listing::Invalid) -> Self {
+        match e {
+            // A page's length says how to answer and not what is asked for; all lists of the shop refuse it alike.
+            listing::Invalid::Limit => ApiError::bad_request(e.to_string()),
+            _ => ApiError::invalid(e.to_string()),
+        }
+    }
 }

@@ -2,16 +2,24 @@
 //!
 //! Most of a shop's traffic ends here, so every way to read it has an index: lists go from a cursor's place onwards
 //! and never count or skip, search looks words up. What changes it is rare: an administrator's new price or title,
-//! and the sales, which arrive as events of confirmed orders.
+//! and what others tell in events: the sales of confirmed orders, and which products inventory runs out of. So what
+//! is read is kept for a moment in memory ([`showcase`]).
 //!
-//! Read `migrations/` first, then [`catalogue`], [`listing`] and [`words`] for the rules, [`store`] for their SQL,
-//! [`api`] for the paths. [`seed`] makes the products up; [`vocabulary`] is all the words that their titles have,
-//! and so what a search can find.
+//! A product's page asks inventory for the stock of this moment, and comes without it rather than not at all.
+//!
+//! Read `migrations/` first, then [`catalogue`], [`listing`], [`words`] and [`availability`] for the rules, [`store`]
+//! for their SQL, [`cache`] and [`showcase`] for what stands before it, [`live`] for the call, [`api`] for the paths.
+//! [`seed`] makes the products up; [`vocabulary`] is all the words that their titles have, and so what a search can
+//! find.
 
 pub mod api;
+pub mod availability;
+pub mod cache;
 pub mod catalogue;
 pub mod listing;
+pub mod live;
 pub mod seed;
+pub mod showcase;
 pub mod store;
 mod subscriber;
 pub mod vocabulary;
@@ -26,6 +34,7 @@ use shop_kit::{Kit, events};
 use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
 
+use showcase::Showcase;
 use store::Catalogue;
 
 pub use api::router;
@@ -36,7 +45,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 ///
 /// # Errors
 /// A database that does not work.
-pub async fn open(kit: &Kit) -> Result<Catalogue, ServeError> {
+pub async fn open(kit: &Kit) -> Result<Showcase, ServeError> {
     let config = kit.config();
     let store = Store::open(&config.database_url, &MIGRATIONS, kit.metrics().clone()).await?;
     let catalogue = Catalogue::new(store);
@@ -44,7 +53,7 @@ pub async fn open(kit: &Kit) -> Result<Catalogue, ServeError> {
     catalogue
         .seed(config.shop.products, |n| seed::product(seed, n))
         .await?;
-    Ok(catalogue)
+    Ok(Showcase::new(catalogue, kit.metrics()))
 }
 
 /// Serves until `shutdown`.
@@ -53,13 +62,17 @@ pub async fn open(kit: &Kit) -> Result<Catalogue, ServeError> {
 /// An address or a database that does not work.
 pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
     let kit = Kit::new(config);
-    let catalogue = open(&kit).await?;
+    let showcase = open(&kit).await?;
     let service = Service {
-        store: Some(catalogue.store().clone()),
-        workers: events::workers(&kit, &catalogue, &shutdown),
-        routes: router(&kit, catalogue),
+        store: Some(showcase.store().clone()),
+        routes: router(&kit, showcase.clone()),
         // A catalogue promises nothing that could be broken; the stock is the inventory's.
         audit: Arc::new(|| Box::pin(async { Ok(Vec::new()) })),
+        workers: {
+            let mut workers = events::workers(&kit, &showcase, &shutdown);
+            workers.push(Box::pin(showcase.tend(shutdown.clone())));
+            workers
+        },
     };
     service::run(kit, service, shutdown).await
 }

@@ -27,7 +27,7 @@ pub enum Invalid {
 }
 
 /// What a list is sorted by, the largest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sort {
     /// By the time it came.
     New,
@@ -55,7 +55,7 @@ impl Sort {
 
 /// Where a page begins: after the product with this key and id. A place in the order and not a number of products
 /// to skip, so that the hundredth page costs what the first does, and products that come or go shift nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The sort key of the product before.
     pub key: i64,
@@ -89,7 +89,7 @@ impl Place {
 }
 
 /// A page asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Listing {
     /// One department, or all of them.
     pub category: Option<String>,

@@ -38,6 +38,7 @@ pub fn product(seed: u64, n: u64) -> Product {
         sold: sold(draws.random()),
         added_at_ms: OPENED_MS - draws.random_range(0..YEAR_MS),
         description: Paragraph(2..4).fake_with_rng(&mut draws),
+        availability: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The catalogue's SQL. Each method is one whole transaction.
 
+mod view;
+
 use std::collections::BTreeMap;
 
 use shop_contract::Money;
@@ -10,14 +12,19 @@ use shop_kit::store::{Store, StoreError, VALUES_AT_ONCE, value_rows};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
+use crate::availability::viewed;
 use crate::catalogue::changed;
 use crate::listing::{Listing, Sort};
 use crate::words::{beginning_with, words};
 
-/// What a product is read from.
+/// What a product is written to.
 const COLUMNS: &str = "id, title, description, category, price_minor, sold, added_at_ms";
 /// How many they are.
 const WIDTH: usize = 7;
+/// What a product is read from.
+const SHOWN: &str =
+    "SELECT id, title, description, category, price_minor, sold, added_at_ms, available, as_of_ms
+    FROM products LEFT JOIN availability ON product_id = id";
 /// How many products are made before their words are written.
 const SEED_BATCH: usize = 2000;
 /// The most products that a search finds. Who finds none among twenty asks another question.
@@ -75,7 +82,7 @@ impl Catalogue {
     /// Those of the database.
     pub async fn by_id(&self, id: &str) -> Result<Option<Product>, StoreError> {
         let work = async {
-            let sql = format!("SELECT {COLUMNS} FROM products WHERE id = $1");
+            let sql = format!("{SHOWN} WHERE id = $1");
             let row = sqlx::query(AssertSqlSafe(sql))
                 .bind(id)
                 .fetch_optional(self.store.reader())
@@ -100,7 +107,7 @@ impl Catalogue {
                 None => "",
             };
             let sql = format!(
-                "SELECT {COLUMNS} FROM products WHERE {within} ({key}, id) < ($1, $2)
+                "{SHOWN} WHERE {within} ({key}, id) < ($1, $2)
                  ORDER BY {key} DESC, id DESC LIMIT $3"
             );
             let mut query = sqlx::query(AssertSqlSafe(sql))
@@ -143,7 +150,7 @@ impl Catalogue {
                 })
                 .collect();
             let sql = format!(
-                "SELECT {COLUMNS} FROM products WHERE {}
+                "{SHOWN} WHERE {}
                  ORDER BY sold DESC, id DESC LIMIT $1",
                 found.join(" AND ")
             );
@@ -280,8 +287,11 @@ fn found_by(product: &Product) -> impl Iterator<Item = String> {
 /// The product, with its row locked against others until the transaction ends. An update that changes nothing locks
 /// on both databases; `FOR UPDATE` exists on one only.
 async fn lock(t: &mut AnyConnection, id: &str) -> Result<Option<Product>, StoreError> {
-    let sql = format!("UPDATE products SET title = title WHERE id = $1 RETURNING {COLUMNS}");
-    let row = sqlx::query(AssertSqlSafe(sql))
+    sqlx::query("UPDATE products SET title = title WHERE id = $1")
+        .bind(id)
+        .execute(&mut *t)
+        .await?;
+    let row = sqlx::query(AssertSqlSafe(format!("{SHOWN} WHERE id = $1")))
         .bind(id)
         .fetch_optional(t)
         .await?;
@@ -289,6 +299,8 @@ async fn lock(t: &mut AnyConnection, id: &str) -> Result<Option<Product>, StoreE
 }
 
 fn product(row: &AnyRow) -> Result<Product, StoreError> {
+    let available: Option<i64> = row.try_get("available")?;
+    let as_of_ms: Option<i64> = row.try_get("as_of_ms")?;
     Ok(Product {
         id: row.try_get("id")?,
         title: row.try_get("title")?,
@@ -297,5 +309,6 @@ fn product(row: &AnyRow) -> Result<Product, StoreError> {
         price: Money::of(row.try_get("price_minor")?),
         sold: row.try_get("sold")?,
         added_at_ms: row.try_get("added_at_ms")?,
+        availability: available.zip(as_of_ms).map(|(a, at)| viewed(a, at)),
     })
 }

@@ -4,16 +4,20 @@ use shop_contract::events::{Envelope, Event, ORDERS, STOCK};
 use shop_kit::events::{Subscriber, Taken};
 use shop_kit::store::StoreError;
 
-use crate::store::Catalogue;
+use crate::showcase::Showcase;
 
-impl Subscriber for Catalogue {
+impl Subscriber for Showcase {
     const DESTINATIONS: &'static [&'static str] = &[ORDERS, STOCK];
 
     async fn take(&self, envelope: &Envelope) -> Result<Taken, StoreError> {
         match &envelope.event {
             Event::OrderConfirmed(order) => Ok(self.sold(&envelope.id, &order.items).await?.into()),
+            Event::StockChanged(stock) => {
+                let new = self.stocked(&envelope.id, envelope.time_ms, stock).await?;
+                Ok(new.into())
+            }
             // A cancelled order has sold nothing.
-            Event::OrderCancelled(_) | Event::StockChanged(_) => Ok(Taken::Unwanted),
+            Event::OrderCancelled(_) => Ok(Taken::Unwanted),
         }
     }
 }

@@ -139,5 +139,6 @@ async fn product(
         price: Money::of(products.price.load(Ordering::SeqCst)),
         sold: 0,
         added_at_ms: 0,
+        availability: None,
     }))
 }

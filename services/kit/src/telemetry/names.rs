@@ -33,6 +33,12 @@ pub const OUTBOX_PENDING: &str = "shop_outbox_pending";
 pub const QUEUE_DEPTH: &str = "shop_queue_depth";
 /// Messages to customers that reached an end. `channel`, `outcome`.
 pub const NOTIFICATIONS: &str = "shop_notifications_total";
+/// Look-ups in a cache. `cache` is its name, `result` is `hit` or `miss`.
+pub const CACHE_REQUESTS: &str = "shop_cache_requests_total";
+/// Entries of a cache.
+pub const CACHE_ENTRIES: &str = "shop_cache_entries";
+/// Answers with less in them than they should have, because something that they need did not help. `reason` says why.
+pub const DEGRADED: &str = "shop_degraded_answers_total";
 /// 1 while a fault is in force.
 pub const FAULT_ACTIVE: &str = "chaos_fault_active";
 /// Requests that a fault touched.
@@ -61,6 +67,9 @@ pub const HELP: &[(&str, &str)] = &[
         NOTIFICATIONS,
         "Messages to customers, by channel and what became of them",
     ),
+    (CACHE_REQUESTS, "Look-ups in a cache, by result"),
+    (CACHE_ENTRIES, "Entries of a cache"),
+    (DEGRADED, "Answers given without a part, by reason"),
     (FAULT_ACTIVE, "1 while a fault is in force"),
     (FAULT_HITS, "Requests that a fault touched"),
 ];

@@ -5,8 +5,11 @@
     reason = "test code throughout; the lint's own exception knows only #[test] functions"
 )]
 
+mod caches;
 mod changes;
 mod lists;
 mod opening;
 mod searches;
 mod shop;
+mod stock;
+mod view;

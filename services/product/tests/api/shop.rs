@@ -1,4 +1,4 @@
-//! A product service with its surroundings: a stocked catalogue, and a stand-in for the user service on a socket.
+//! A product service with its surroundings: a stocked catalogue, and stand-ins for its peers on sockets.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,8 @@ pub(crate) const PRODUCTS: u64 = 250;
 
 /// The service under test.
 pub(crate) struct Shop {
-    api: Router,
+    pub api: Router,
+    kit: Kit,
     identity: Identity,
     _folder: Option<TempDir>,
 }
@@ -31,17 +32,31 @@ impl Shop {
         shop
     }
 
-    /// Opens the shop that is in a folder, or a new one.
+    /// A shop with an inventory at an address.
+    pub(crate) async fn open_beside(inventory: String) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shop = Self::start(folder.path(), 7, PRODUCTS, Some(inventory)).await;
+        shop._folder = Some(folder);
+        shop
+    }
+
+    /// Opens the shop that is in a folder, or a new one. It knows of no inventory.
     pub(crate) async fn open_in(folder: &Path, seed: u64, products: u64) -> Self {
+        Self::start(folder, seed, products, None).await
+    }
+
+    async fn start(folder: &Path, seed: u64, products: u64, inventory: Option<String>) -> Self {
         let identity = Identity::start().await;
-        let peers = BTreeMap::from([(Role::User, vec![identity.address.clone()])]);
+        let mut peers = BTreeMap::from([(Role::User, vec![identity.address.clone()])]);
+        peers.extend(inventory.map(|address| (Role::Inventory, vec![address])));
         let mut config = config(Role::Product, folder, peers);
         config.shop.seed = seed;
         config.shop.products = products;
         let kit = Kit::new(config);
-        let catalogue = shop_product::open(&kit).await.unwrap();
+        let showcase = shop_product::open(&kit).await.unwrap();
         Self {
-            api: shop_product::router(&kit, catalogue),
+            api: shop_product::router(&kit, showcase),
+            kit,
             identity,
             _folder: None,
         }
@@ -53,6 +68,13 @@ impl Shop {
 
     pub(crate) async fn product(&self, id: &str) -> Product {
         let (status, body) = self.get(&format!("/products/{id}")).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        serde_json::from_value(body).unwrap()
+    }
+
+    /// The page as the view alone has it, whatever inventory says.
+    pub(crate) async fn viewed(&self, id: &str) -> Product {
+        let (status, body) = self.get(&format!("/products/{id}?stock=view")).await;
         assert_eq!(status, StatusCode::OK, "{body}");
         serde_json::from_value(body).unwrap()
     }
@@ -103,6 +125,27 @@ impl Shop {
         let ask = ask_post("/events", event.clone()).header(SERVICE_KEY, key.unwrap_or(KEY));
         ask.send(&self.api).await.0
     }
+}
+
+/// The figure of the series that has all of these labels.
+pub(crate) fn figure(shop: &Shop, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let page = shop.kit.metrics().render();
+    let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}=\"{v}\"")).collect();
+    let is_it = |line: &&str| line.starts_with(name) && labels.iter().all(|l| line.contains(l));
+    let line = page.lines().find(is_it);
+    let line = line.unwrap_or_else(|| panic!("no {name} with {labels:?}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+/// The event of an inventory whose products are at these pieces, each with a version.
+pub(crate) fn stocked(event_id: &str, told_ms: i64, levels: &[(&str, i64, i64)]) -> Value {
+    let level = |(id, available, version): &(&str, i64, i64)| json!({"product_id": id, "available": available, "version": version});
+    let levels: Vec<Value> = levels.iter().map(level).collect();
+    json!({
+        "id": event_id, "source": "inventory", "subject": "o-1", "time_ms": told_ms,
+        "type": "stock.changed",
+        "data": {"levels": levels},
+    })
 }
 
 /// The event of an order that bought so many of each.

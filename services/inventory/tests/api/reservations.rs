@@ -1,75 +1,16 @@
-//! The inventory as its callers see it: the real router over a real database.
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking, as tests do"
-)]
+//! Stock that is held, leaves or goes back.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use axum::Router;
 use axum::http::{Method, StatusCode};
-use serde_json::{Value, json};
-use shop_contract::Role;
-use shop_contract::audit::AuditLine;
-use shop_inventory::store::Inventory;
-use shop_kit::Kit;
-use shop_testkit::{Ask, ask_get, ask_post, config};
-use tempfile::TempDir;
+use serde_json::json;
+use shop_testkit::{ask_get, ask_post};
 
-struct Shop {
-    api: Router,
-    inventory: Inventory,
-    _folder: TempDir,
-}
-
-async fn shop() -> Shop {
-    let folder = tempfile::tempdir().unwrap();
-    let kit = Kit::new(config(Role::Inventory, folder.path(), BTreeMap::new()));
-    let inventory = shop_inventory::open(&kit).await.unwrap();
-    Shop {
-        api: shop_inventory::router(&kit, inventory.clone()),
-        inventory,
-        _folder: folder,
-    }
-}
-
-impl Shop {
-    async fn reserve(&self, id: &str, product: &str, quantity: u32) -> (StatusCode, Value) {
-        let body = json!({"id": id, "items": [{"product_id": product, "quantity": quantity}]});
-        ask_post("/reservations", body)
-            .as_service()
-            .send(&self.api)
-            .await
-    }
-
-    async fn settle(&self, method: Method, path: &str) -> (StatusCode, Value) {
-        Ask::new(method, path).as_service().send(&self.api).await
-    }
-
-    async fn available(&self, product: &str) -> i64 {
-        let (_, body) = ask_get(&format!("/stock/{product}")).send(&self.api).await;
-        body["available"].as_i64().unwrap()
-    }
-
-    /// (available, reserved, committed) over all products.
-    async fn sums(&self) -> (i64, i64, i64) {
-        let lines = self.inventory.audit().await.unwrap();
-        match lines.last() {
-            Some(AuditLine::Stock {
-                available,
-                reserved,
-                committed,
-                contradictions: 0,
-                ..
-            }) => (*available, *reserved, *committed),
-            other => panic!("{other:?}"),
-        }
-    }
-}
+use crate::shop::Shop;
 
 #[tokio::test]
 async fn stock_is_held_then_leaves_and_each_request_counts_once() {
-    let shop = shop().await;
+    let shop = Shop::open().await;
     assert_eq!(
         shop.reserve("o-1", "p-00001", 3).await.0,
         StatusCode::CREATED
@@ -91,7 +32,7 @@ async fn stock_is_held_then_leaves_and_each_request_counts_once() {
 
 #[tokio::test]
 async fn released_stock_goes_back_once() {
-    let shop = shop().await;
+    let shop = Shop::open().await;
     shop.reserve("o-1", "p-00002", 4).await;
     for _ in 0..2 {
         let (status, _) = shop.settle(Method::DELETE, "/reservations/o-1").await;
@@ -102,7 +43,7 @@ async fn released_stock_goes_back_once() {
 
 #[tokio::test]
 async fn a_reservation_that_cannot_be_whole_holds_nothing() {
-    let shop = shop().await;
+    let shop = Shop::open().await;
     let body = json!({"id": "o-1", "items": [
         {"product_id": "p-00001", "quantity": 5},
         {"product_id": "p-00002", "quantity": 11},
@@ -123,7 +64,7 @@ async fn a_reservation_that_cannot_be_whole_holds_nothing() {
 
 #[tokio::test]
 async fn a_release_shuts_the_door_on_a_reservation_that_comes_late() {
-    let shop = shop().await;
+    let shop = Shop::open().await;
     assert_eq!(
         shop.settle(Method::DELETE, "/reservations/o-9").await.0,
         StatusCode::OK
@@ -139,10 +80,10 @@ async fn a_release_shuts_the_door_on_a_reservation_that_comes_late() {
 
 #[tokio::test]
 async fn twenty_buyers_of_the_last_ten_leave_none_below_zero() {
-    let shop = std::sync::Arc::new(shop().await);
+    let shop = Arc::new(Shop::open().await);
     let mut buyers = tokio::task::JoinSet::new();
     for n in 0..20 {
-        let shop = std::sync::Arc::clone(&shop);
+        let shop = Arc::clone(&shop);
         buyers.spawn(async move { shop.reserve(&format!("o-{n}"), "p-00003", 1).await.0 });
     }
     let outcomes = buyers.join_all().await;
@@ -160,7 +101,7 @@ async fn twenty_buyers_of_the_last_ten_leave_none_below_zero() {
 
 #[tokio::test]
 async fn only_services_may_hold_stock() {
-    let shop = shop().await;
+    let shop = Shop::open().await;
     let body = json!({"id": "o-1", "items": [{"product_id": "p-00001", "quantity": 1}]});
     let (status, _) = ask_post("/reservations", body).send(&shop.api).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
@@ -169,7 +110,7 @@ async fn only_services_may_hold_stock() {
 
 #[tokio::test]
 async fn what_cannot_be_read_or_is_not_there_is_said_so() {
-    let shop = shop().await;
+    let shop = Shop::open().await;
     let (status, problem) = ask_post("/reservations", json!({"id": 3}))
         .as_service()
         .send(&shop.api)

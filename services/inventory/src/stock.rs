@@ -1,0 +1,76 @@
+//! The rules of stock, pure: what may be set, and of which changes others are told.
+
+use shop_contract::events::StockLevel;
+use shop_contract::inventory::Band;
+
+/// The most pieces of one product that can be put in stock. Nobody means more, and a typing slip may.
+pub const MOST: i64 = 1_000_000;
+
+/// Why a product cannot be restocked as asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("`available` must be 0 to {MOST}")]
+pub struct Invalid;
+
+/// Checks how many are to be available.
+///
+/// # Errors
+/// Fewer than none, or more than [`MOST`].
+pub fn check(available: i64) -> Result<i64, Invalid> {
+    if (0..=MOST).contains(&available) {
+        Ok(available)
+    } else {
+        Err(Invalid)
+    }
+}
+
+/// The levels that one transaction has to tell of: those of products that came into another [`Band`].
+#[derive(Debug, Default)]
+pub struct Told(Vec<StockLevel>);
+
+impl Told {
+    /// A product had `before` available pieces and is at `level` now.
+    pub fn moved(&mut self, before: i64, level: StockLevel) {
+        if Band::of(before) != Band::of(level.available) {
+            self.0.push(level);
+        }
+    }
+
+    /// What is to be told; mostly nothing.
+    pub fn levels(self) -> Vec<StockLevel> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(before: i64, now: i64) -> bool {
+        let level = StockLevel {
+            product_id: "p-00001".to_owned(),
+            available: now,
+            version: 2,
+        };
+        let mut told = Told::default();
+        told.moved(before, level);
+        !told.levels().is_empty()
+    }
+
+    #[test]
+    fn only_a_change_of_band_is_told() {
+        for (before, now) in [(11, 10), (10, 11), (1, 0), (0, 1), (500, 0), (0, 500)] {
+            assert!(told(before, now), "{before} to {now}");
+        }
+        for (before, now) in [(500, 11), (10, 1), (0, 0), (11, 12)] {
+            assert!(!told(before, now), "{before} to {now}");
+        }
+    }
+
+    #[test]
+    fn stock_has_bounds() {
+        assert_eq!(check(-1), Err(Invalid));
+        assert_eq!(check(0), Ok(0));
+        assert_eq!(check(MOST), Ok(MOST));
+        assert_eq!(check(MOST + 1), Err(Invalid));
+    }
+}

@@ -1,0 +1,65 @@
+//! What the inventory holds, for the audit, and where its figures contradict each other.
+
+use shop_contract::audit::AuditLine;
+use shop_kit::events;
+use shop_kit::store::{StoreError, word};
+use sqlx::Row;
+
+use super::Inventory;
+
+impl Inventory {
+    /// All that is held, for the audit: every reservation, the sums of the stock, and what others were not told yet.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn audit(&self) -> Result<Vec<AuditLine>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT r.id, r.status, CAST(COALESCE(SUM(i.quantity), 0) AS BIGINT) AS pieces
+             FROM reservations r LEFT JOIN reservation_items i ON i.reservation_id = r.id
+             GROUP BY r.id, r.status ORDER BY r.id",
+        )
+        .fetch_all(self.store.reader())
+        .await?;
+        let mut lines = Vec::with_capacity(rows.len() + 2);
+        for row in rows {
+            let status: String = row.try_get("status")?;
+            lines.push(AuditLine::Reservation {
+                id: row.try_get("id")?,
+                status: word(&status)?,
+                pieces: row.try_get("pieces")?,
+            });
+        }
+        let sums = sqlx::query(SUMS).fetch_one(self.store.reader()).await?;
+        lines.push(AuditLine::Stock {
+            initial: sums.try_get("initial")?,
+            available: sums.try_get("available")?,
+            reserved: sums.try_get("reserved")?,
+            committed: sums.try_get("committed")?,
+            contradictions: sums.try_get("contradictions")?,
+        });
+        lines.push(AuditLine::Outbox {
+            pending: events::pending(&self.store).await?,
+        });
+        Ok(lines)
+    }
+}
+
+/// The sums of the stock, and how many products contradict themselves: their own figures do not add up, or what is
+/// held or gone is not what their reservations say, or reservations speak of a product that has no stock. One
+/// statement sees one moment, also while orders come in.
+const SUMS: &str = "SELECT CAST(COALESCE(SUM(s.initial), 0) AS BIGINT) AS initial,
+        CAST(COALESCE(SUM(s.available), 0) AS BIGINT) AS available,
+        CAST(COALESCE(SUM(s.reserved), 0) AS BIGINT) AS reserved,
+        CAST(COALESCE(SUM(s.committed), 0) AS BIGINT) AS committed,
+        CAST(COALESCE(SUM(CASE WHEN s.initial <> s.available + s.reserved + s.committed
+                OR s.reserved <> COALESCE(r.held, 0) OR s.committed <> COALESCE(r.gone, 0)
+            THEN 1 ELSE 0 END), 0)
+            + (SELECT COUNT(DISTINCT product_id) FROM reservation_items
+               WHERE product_id NOT IN (SELECT product_id FROM stock)) AS BIGINT) AS contradictions
+    FROM stock s LEFT JOIN (
+        SELECT i.product_id,
+            SUM(CASE WHEN r.status = 'held' THEN i.quantity ELSE 0 END) AS held,
+            SUM(CASE WHEN r.status = 'committed' THEN i.quantity ELSE 0 END) AS gone
+        FROM reservation_items i JOIN reservations r ON r.id = i.reservation_id
+        GROUP BY i.product_id
+    ) r ON r.product_id = s.product_id";

@@ -1,0 +1,265 @@
+//! A bounded cache with a short memory, for what is read far more often than it changes.
+//!
+//! Whoever misses loads, and all others who want the same thing meanwhile wait for that one load: when an entry that
+//! everybody reads comes to its end, the database sees one query and not one of each reader.
+//!
+//! An entry ends after its time to live, when the cache is full and others are wanted more, or when it is forgotten.
+//! Forgetting everything is done by counting up a generation that is part of each key. A load that began before and
+//! ends after it then leaves what it read under a key that nobody asks for any more.
+
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use moka::future::Cache;
+use shop_kit::telemetry::metrics::Metrics;
+use shop_kit::telemetry::names;
+
+/// How large a cache may become and how long it remembers.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Its name in the figures.
+    pub name: &'static str,
+    /// The most that all entries weigh together, in the unit of the weigher.
+    pub weight: u64,
+    /// How long an entry is good.
+    pub time_to_live: Duration,
+}
+
+/// Values by key, and how often they were there.
+pub struct Cached<K, V> {
+    name: &'static str,
+    entries: Cache<(u64, K), V>,
+    generation: AtomicU64,
+    metrics: Metrics,
+}
+
+impl<K, V> Cached<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// An empty cache; `weigh` says what an entry adds to the weight.
+    pub fn new(bounds: Bounds, metrics: Metrics, weigh: fn(&V) -> u32) -> Self {
+        let cached = Self {
+            name: bounds.name,
+            entries: Cache::builder()
+                .max_capacity(bounds.weight)
+                .weigher(move |_, value| weigh(value))
+                .time_to_live(bounds.time_to_live)
+                .build(),
+            generation: AtomicU64::new(0),
+            metrics,
+        };
+        // Known beforehand, so that a ratio over the first requests is not lost.
+        for result in ["hit", "miss"] {
+            cached.count(result, 0);
+        }
+        cached.show_entries();
+        cached
+    }
+
+    /// The value of a key; `load` brings it where it is not there. A failure is given to all who wait for this load,
+    /// and not remembered.
+    ///
+    /// # Errors
+    /// Those of `load`.
+    pub async fn get<E>(&self, key: K, load: impl Future<Output = Result<V, E>>) -> Result<V, E>
+    where
+        E: Clone + Send + Sync + 'static,
+    {
+        let found = self.entries.entry(self.current(key));
+        let found = found.or_try_insert_with(load).await;
+        match found {
+            Ok(entry) => {
+                // Whoever waited for another's load asked the database nothing, and that is what a hit is.
+                self.count(if entry.is_fresh() { "miss" } else { "hit" }, 1);
+                Ok(entry.into_value())
+            }
+            Err(e) => {
+                self.count("miss", 1);
+                Err((*e).clone())
+            }
+        }
+    }
+
+    /// Forgets one value. A load that is under way may still bring what was true before; it lasts for one life.
+    pub async fn forget(&self, key: K) {
+        self.entries.invalidate(&self.current(key)).await;
+    }
+
+    /// Forgets everything: who asks from now on gets nothing that was read before.
+    pub fn forget_all(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Gives the memory of ended entries back and shows how many are left.
+    pub async fn tend(&self) {
+        self.entries.run_pending_tasks().await;
+        self.show_entries();
+    }
+
+    fn current(&self, key: K) -> (u64, K) {
+        (self.generation.load(Ordering::Acquire), key)
+    }
+
+    fn count(&self, result: &'static str, by: u64) {
+        self.metrics.record(|| {
+            counter!(names::CACHE_REQUESTS, "cache" => self.name, "result" => result).increment(by);
+        });
+    }
+
+    fn show_entries(&self) {
+        let entries = self.entries.entry_count();
+        self.metrics
+            .record(|| gauge!(names::CACHE_ENTRIES, "cache" => self.name).set(entries as f64));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU32;
+
+    use tokio::sync::Semaphore;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn cache(time_to_live: Duration) -> (Arc<Cached<&'static str, u32>>, Metrics) {
+        let metrics = Metrics::new("product", "product-0");
+        let bounds = Bounds {
+            name: "pages",
+            weight: 100,
+            time_to_live,
+        };
+        (
+            Arc::new(Cached::new(bounds, metrics.clone(), |_| 1)),
+            metrics,
+        )
+    }
+
+    fn counted(metrics: &Metrics, result: &str) -> u64 {
+        let series = format!(r#"cache="pages",result="{result}"}} "#);
+        let page = metrics.render();
+        let line = page.lines().find(|l| l.contains(&series)).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    async fn loaded(cache: &Cached<&'static str, u32>, value: u32) -> u32 {
+        let load = async { Ok::<_, ()>(value) };
+        cache.get("key", load).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn whoever_wants_the_same_at_the_same_time_shares_one_load() {
+        let (cache, metrics) = cache(LONG);
+        assert_eq!(
+            (counted(&metrics, "hit"), counted(&metrics, "miss")),
+            (0, 0)
+        );
+        let (gate, loads) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU32::new(0)));
+        let mut readers = JoinSet::new();
+        for _ in 0..50 {
+            let (cache, gate, loads) = (Arc::clone(&cache), Arc::clone(&gate), Arc::clone(&loads));
+            readers.spawn(async move {
+                let load = async {
+                    let _open = gate.acquire().await.unwrap();
+                    Ok::<_, ()>(loads.fetch_add(1, Ordering::SeqCst))
+                };
+                cache.get("key", load).await
+            });
+        }
+        // On this one thread every reader has begun before the gate opens.
+        tokio::task::yield_now().await;
+        gate.add_permits(50);
+        assert!(readers.join_all().await.iter().all(|v| *v == Ok(0)));
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+        assert_eq!(
+            (counted(&metrics, "hit"), counted(&metrics, "miss")),
+            (49, 1)
+        );
+    }
+
+    #[tokio::test]
+    async fn what_has_lived_its_time_is_loaded_again() {
+        let (cache, _) = cache(Duration::from_millis(20));
+        let mut value = loaded(&cache, 1).await;
+        while value == 1 {
+            tokio::task::yield_now().await;
+            value = loaded(&cache, 2).await;
+        }
+        assert_eq!(value, 2);
+    }
+
+    #[tokio::test]
+    async fn a_load_that_began_before_all_was_forgotten_leaves_nothing_behind() {
+        let (cache, _) = cache(LONG);
+        let (begun, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let slow = tokio::spawn({
+            let (cache, begun, gate) = (Arc::clone(&cache), Arc::clone(&begun), Arc::clone(&gate));
+            async move {
+                let load = async {
+                    begun.add_permits(1);
+                    let _open = gate.acquire().await.unwrap();
+                    Ok::<_, ()>(1)
+                };
+                cache.get("key", load).await
+            }
+        });
+        let _begun = begun.acquire().await.unwrap();
+        cache.forget_all();
+        assert_eq!(loaded(&cache, 2).await, 2, "asked after the change");
+        gate.add_permits(1);
+        assert_eq!(slow.await.unwrap(), Ok(1), "asked before the change");
+        assert_eq!(loaded(&cache, 3).await, 2, "the slow load left nothing");
+    }
+
+    #[tokio::test]
+    async fn one_can_be_forgotten_alone() {
+        let (cache, _) = cache(LONG);
+        loaded(&cache, 1).await;
+        let other = async { Ok::<_, ()>(10) };
+        assert_eq!(cache.get("other", other).await, Ok(10));
+        cache.forget("key").await;
+        assert_eq!(loaded(&cache, 2).await, 2);
+        let other = async { Ok::<_, ()>(11) };
+        assert_eq!(cache.get("other", other).await, Ok(10));
+    }
+
+    #[tokio::test]
+    async fn failures_are_told_and_not_remembered() {
+        let (cache, _) = cache(LONG);
+        let load = async { Err::<u32, _>("no database") };
+        assert_eq!(cache.get("key", load).await, Err("no database"));
+        assert_eq!(loaded(&cache, 1).await, 1);
+    }
+
+    #[tokio::test]
+    async fn it_stays_within_its_weight_and_shows_how_many_it_has() {
+        let metrics = Metrics::new("product", "product-0");
+        let bounds = Bounds {
+            name: "pages",
+            weight: 100,
+            time_to_live: LONG,
+        };
+        let cache = Cached::new(bounds, metrics.clone(), |_| 10);
+        for key in 0..1000 {
+            let load = async { Ok::<_, ()>(key) };
+            cache.get(key, load).await.unwrap();
+        }
+        cache.tend().await;
+        assert!(cache.entries.weighted_size() <= 100);
+        let page = metrics.render();
+        let line = page
+            .lines()
+            .find(|l| l.starts_with(names::CACHE_ENTRIES))
+            .unwrap();
+        let shown: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
+        assert_eq!(shown, cache.entries.entry_count() as f64, "{line}");
+        assert!(shown > 0.0);
+    }
+}

@@ -1,0 +1,201 @@
+//! What shoppers see of the catalogue: the store, behind caches.
+//!
+//! Lists and searches are kept as the bytes that are sent, so a hit is neither a query nor a rendering, and their
+//! weight is what they take. Pages are kept as products, since each adds its live stock.
+//!
+//! | cache | what | lives | at most |
+//! |---|---|---|---|
+//! | `pages` | products by id | 10 s | 4,096 products, some 700 bytes each |
+//! | `lists` | first pages of lists | 1 s | 2 MiB of bodies |
+//! | `searches` | what was found | 1 s | 2 MiB of bodies |
+//!
+//! What changes here is seen here at once: an administrator's change empties all three, a sale or a change of stock
+//! forgets the pages concerned (lists follow when they have lived their time). Another replica sees either when its
+//! own entries end.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use shop_contract::events::StockChanged;
+use shop_contract::order::OrderItem;
+use shop_contract::product::{Product, ProductChange, ProductPage};
+use shop_kit::store::{Store, StoreError};
+use shop_kit::telemetry::metrics::Metrics;
+use tokio_util::sync::CancellationToken;
+
+use crate::cache::{Bounds, Cached};
+use crate::listing::{Listing, Place};
+use crate::store::Catalogue;
+
+const PAGES: Bounds = Bounds {
+    name: "pages",
+    weight: 4096,
+    time_to_live: Duration::from_secs(10),
+};
+const LISTS: Bounds = Bounds {
+    name: "lists",
+    weight: 2 * 1024 * 1024,
+    time_to_live: Duration::from_secs(1),
+};
+const SEARCHES: Bounds = Bounds {
+    name: "searches",
+    ..LISTS
+};
+/// Between two looks at what has ended.
+const TEND_EVERY: Duration = Duration::from_secs(1);
+
+/// Why there is nothing to show.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unread {
+    /// There is no such product.
+    #[error("there is no such product")]
+    NoProduct,
+    /// The database. Shared by all who waited for the same load.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+}
+
+impl From<StoreError> for Unread {
+    fn from(e: StoreError) -> Self {
+        Self::Store(Arc::new(e))
+    }
+}
+
+/// The catalogue as shoppers see it. Cloning shares it.
+#[derive(Clone)]
+pub struct Showcase(Arc<Inner>);
+
+struct Inner {
+    catalogue: Catalogue,
+    pages: Cached<String, Arc<Product>>,
+    lists: Cached<Listing, Bytes>,
+    searches: Cached<BTreeSet<String>, Bytes>,
+}
+
+impl Showcase {
+    /// In front of a catalogue.
+    pub fn new(catalogue: Catalogue, metrics: &Metrics) -> Self {
+        let weight = |body: &Bytes| body.len().try_into().unwrap_or(u32::MAX);
+        Self(Arc::new(Inner {
+            catalogue,
+            pages: Cached::new(PAGES, metrics.clone(), |_| 1),
+            lists: Cached::new(LISTS, metrics.clone(), weight),
+            searches: Cached::new(SEARCHES, metrics.clone(), weight),
+        }))
+    }
+
+    /// The database behind.
+    pub fn store(&self) -> &Store {
+        self.0.catalogue.store()
+    }
+
+    /// A product. That there is none is not kept: anybody can ask for anything.
+    ///
+    /// # Errors
+    /// No such product, or the database's.
+    pub async fn product(&self, id: &str) -> Result<Arc<Product>, Unread> {
+        let load = async {
+            let product = self.0.catalogue.by_id(id).await?;
+            product.map(Arc::new).ok_or(Unread::NoProduct)
+        };
+        self.0.pages.get(id.to_owned(), load).await
+    }
+
+    /// A page of a list, as JSON. Most people never turn the first page; the others are read as they are asked for.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn list(&self, listing: Listing) -> Result<Bytes, Unread> {
+        let load = async { json(&self.0.catalogue.list(&listing).await?) };
+        if listing.after == Place::top() {
+            self.0.lists.get(listing.clone(), load).await
+        } else {
+            load.await
+        }
+    }
+
+    /// The products that have these words, as JSON.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn search(&self, asked: BTreeSet<String>) -> Result<Bytes, Unread> {
+        let load = async {
+            let items = self.0.catalogue.search(&asked).await?;
+            json(&ProductPage { items, next: None })
+        };
+        self.0.searches.get(asked.clone(), load).await
+    }
+
+    /// Changes a product.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn change(
+        &self,
+        id: &str,
+        change: &ProductChange,
+    ) -> Result<Option<Product>, StoreError> {
+        let changed = self.0.catalogue.change(id, change).await?;
+        if changed.is_some() {
+            self.0.pages.forget_all();
+            self.0.lists.forget_all();
+            self.0.searches.forget_all();
+        }
+        Ok(changed)
+    }
+
+    /// Counts what was sold, once per event: false when this one was here before.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sold(&self, event_id: &str, items: &[OrderItem]) -> Result<bool, StoreError> {
+        let new = self.0.catalogue.sold(event_id, items).await?;
+        if new {
+            self.forget(items.iter().map(|item| &item.product_id)).await;
+        }
+        Ok(new)
+    }
+
+    /// Takes in what inventory said at `told_ms`, once per event: false when this one was here before.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn stocked(
+        &self,
+        event_id: &str,
+        told_ms: i64,
+        stock: &StockChanged,
+    ) -> Result<bool, StoreError> {
+        let levels = &stock.levels;
+        let new = self.0.catalogue.stocked(event_id, told_ms, levels).await?;
+        if new {
+            self.forget(levels.iter().map(|l| &l.product_id)).await;
+        }
+        Ok(new)
+    }
+
+    /// Looks after the caches until told to stop.
+    pub async fn tend(self, shutdown: CancellationToken) {
+        let mut turns = tokio::time::interval(TEND_EVERY);
+        while shutdown.run_until_cancelled(turns.tick()).await.is_some() {
+            self.0.pages.tend().await;
+            self.0.lists.tend().await;
+            self.0.searches.tend().await;
+        }
+    }
+
+    async fn forget(&self, products: impl Iterator<Item = &String>) {
+        for id in products {
+            self.0.pages.forget(id.clone()).await;
+        }
+    }
+}
+
+fn json(page: &ProductPage) -> Result<Bytes, Unread> {
+    match serde_json::to_vec(page) {
+        Ok(body) => Ok(body.into()),
+        Err(e) => Err(StoreError::Corrupt(e.to_string()).into()),
+    }
+}

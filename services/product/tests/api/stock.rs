@@ -1,0 +1,202 @@
+//! A page with the stock of this moment, and the page that comes when inventory is not well.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use shop_contract::headers::SHED;
+use shop_contract::inventory::Stock;
+use shop_kit::clock::unix_ms;
+use shop_kit::net::Lease;
+use shop_testkit::serve;
+
+use crate::shop::{Shop, figure, stocked};
+
+/// What stands in for inventory does this when it is asked.
+#[derive(Clone, Copy)]
+enum Does {
+    Has(i64),
+    KnowsNothing,
+    Hangs,
+    Sheds,
+    Breaks,
+}
+
+#[derive(Clone)]
+struct Inventory {
+    does: Arc<Mutex<Does>>,
+    asked: Arc<Mutex<BTreeMap<String, u32>>>,
+}
+
+impl Inventory {
+    fn now(&self, does: Does) {
+        *self.does.lock().unwrap() = does;
+    }
+
+    fn asked(&self) -> u32 {
+        self.asked.lock().unwrap().values().sum()
+    }
+}
+
+async fn stock(State(inventory): State<Inventory>, Path(product_id): Path<String>) -> Response {
+    *inventory
+        .asked
+        .lock()
+        .unwrap()
+        .entry(product_id.clone())
+        .or_default() += 1;
+    let does = *inventory.does.lock().unwrap();
+    match does {
+        Does::Has(available) => Json(Stock {
+            product_id,
+            available,
+        })
+        .into_response(),
+        Does::KnowsNothing => StatusCode::NOT_FOUND.into_response(),
+        Does::Hangs => pending().await,
+        Does::Sheds => (StatusCode::SERVICE_UNAVAILABLE, [(SHED, "1")]).into_response(),
+        Does::Breaks => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// A shop whose view says that p-00001 is sold out since 10, beside an inventory that does this.
+async fn shop(does: Does) -> (Shop, Inventory) {
+    let inventory = Inventory {
+        does: Arc::new(Mutex::new(does)),
+        asked: Arc::default(),
+    };
+    let router = Router::new()
+        .route("/stock/{product_id}", get(stock))
+        .with_state(inventory.clone());
+    let shop = Shop::open_beside(serve(router).await).await;
+    know(&shop).await;
+    (shop, inventory)
+}
+
+async fn know(shop: &Shop) {
+    let event = stocked("e-1", 10, &[("p-00001", 0, 1)]);
+    assert_eq!(shop.deliver(&event, None).await, StatusCode::NO_CONTENT);
+}
+
+/// The page's availability; the page must come, and soon.
+async fn availability(shop: &Shop) -> Value {
+    // More than a page waits for inventory on the busiest machine, less than the five seconds of a whole request.
+    let soon = Duration::from_secs(4);
+    let page = tokio::time::timeout(soon, shop.get("/products/p-00001")).await;
+    let (status, mut page) = page.expect("a page does not wait for inventory");
+    assert_eq!(status, StatusCode::OK, "{page}");
+    assert!(page["title"].is_string());
+    page["availability"].take()
+}
+
+/// Looks at the page until it is as expected. A machine that stalls for longer than a page waits makes any answer
+/// late now and then.
+async fn until(shop: &Shop, expected: impl Fn(&Value) -> bool) -> Value {
+    for _ in 0..100 {
+        let shown = availability(shop).await;
+        if expected(&shown) {
+            return shown;
+        }
+        assert_eq!(shown, view(), "neither what is expected nor the view");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("inventory's word never came");
+}
+
+/// Looks at the page, which is the view's all the time, until that is for a reason.
+async fn until_degraded(shop: &Shop, reason: &str) {
+    for _ in 0..100 {
+        assert_eq!(availability(shop).await, view());
+        if degraded(shop, reason) > 0.0 {
+            return;
+        }
+    }
+    panic!("no page was degraded because of {reason}");
+}
+
+fn view() -> Value {
+    json!({"band": "sold-out", "source": "view", "as_of_ms": 10})
+}
+
+fn degraded(shop: &Shop, reason: &str) -> f64 {
+    figure(shop, "shop_degraded_answers_total", &[("reason", reason)])
+}
+
+#[tokio::test]
+async fn a_page_shows_what_inventory_says_at_this_moment() {
+    let (shop, inventory) = shop(Does::Has(3)).await;
+    for (pieces, band) in [(3, "few-left"), (500, "in-stock"), (0, "sold-out")] {
+        inventory.now(Does::Has(pieces));
+        let before = unix_ms();
+        let shown = until(&shop, |shown| shown["source"] == "live").await;
+        assert_eq!(shown["pieces"], pieces);
+        assert_eq!(shown["band"], band);
+        let as_of = shown["as_of_ms"].as_i64().unwrap();
+        assert!((before..=unix_ms()).contains(&as_of));
+    }
+}
+
+#[tokio::test]
+async fn what_inventory_does_not_have_is_not_said_to_be_there() {
+    let (shop, _) = shop(Does::KnowsNothing).await;
+    until(&shop, Value::is_null).await;
+    assert_eq!(degraded(&shop, "failed"), 0.0, "it is an answer");
+}
+
+#[tokio::test]
+async fn a_page_comes_without_an_inventory_that_hangs_breaks_or_sheds() {
+    for (does, reason) in [
+        (Does::Hangs, "timeout"),
+        (Does::Breaks, "failed"),
+        (Does::Sheds, "shed"),
+    ] {
+        let (shop, inventory) = shop(does).await;
+        assert_eq!(degraded(&shop, reason), 0.0, "{reason} is declared");
+        until_degraded(&shop, reason).await;
+        assert!(inventory.asked() > 0);
+    }
+}
+
+#[tokio::test]
+async fn an_inventory_that_is_down_is_soon_left_alone_and_pages_still_come() {
+    let lease = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
+    let shop = Shop::open_beside(lease.address().to_string()).await;
+    know(&shop).await;
+    until_degraded(&shop, "unreachable").await;
+    until_degraded(&shop, "breaker_open").await;
+}
+
+#[tokio::test]
+async fn an_inventory_that_hangs_is_soon_left_alone() {
+    let (shop, inventory) = shop(Does::Hangs).await;
+    until_degraded(&shop, "breaker_open").await;
+    assert!(inventory.asked() < 50, "pages wait in vain");
+}
+
+#[tokio::test]
+async fn an_inventory_that_nobody_named_is_no_reason_to_fail() {
+    let shop = Shop::open().await;
+    know(&shop).await;
+    until_degraded(&shop, "unreachable").await;
+}
+
+#[tokio::test]
+async fn whoever_wants_the_view_does_not_trouble_inventory() {
+    let (shop, inventory) = shop(Does::Has(3)).await;
+    let (status, page) = shop.get("/products/p-00001?stock=view").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(page["availability"], view());
+    shop.get("/products/p-99999").await;
+    shop.all("limit=100").await;
+    shop.found("steel").await;
+    assert_eq!(inventory.asked(), 0);
+    let (status, problem) = shop.get("/products/p-00001?stock=yes").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{problem}");
+}
