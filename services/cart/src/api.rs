@@ -95,7 +95,7 @@ impl App {
         if !cart::is_product_id(id) {
             return Err(unknown());
         }
-        let call = Call::get("/products/{id}", format!("/products/{id}"));
+        let call = Call::get("/products/{id}", format!("/products/{id}")).hedged();
         let answer = self.kit.call(Role::Product, call, context).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Err(unknown());
