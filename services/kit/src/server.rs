@@ -227,15 +227,14 @@ async fn limit(State(kit): State<Kit>, request: Request, next: Next) -> Response
     match kit.limiter().enter(priority) {
         Ok(seat) => {
             let response = next.run(request).await;
-            let overloaded = response.extensions().get::<Overloaded>().is_some();
-            if overloaded {
+            // Only a served request tells how long work takes.
+            seat.leave(if response.extensions().get::<Overloaded>().is_some() {
                 count_shed(&kit, DATABASE, 1);
-            }
-            seat.leave(match response.status().is_success() {
-                _ if overloaded => Served::Overloaded,
-                // Only a served request tells how long work takes.
-                true => Served::Ok,
-                false => Served::Untold,
+                Served::Overloaded
+            } else if response.status().is_success() {
+                Served::Ok
+            } else {
+                Served::Untold
             });
             response
         }
