@@ -225,7 +225,9 @@ async fn crowd(
     for fault in &mut faults {
         if fault.kind == "kill" && fault.target.starts_with(Role::Gateway.name()) {
             // The gateway's callers are the shoppers, and what they met is in the record.
-            fault.hits = shoppers_turned_away(&intervals, fault.started_s, fault.ended_s);
+            let gateways = supervisor.admins(Role::Gateway).len() as u64;
+            fault.hits = shoppers_turned_away(&intervals, fault.started_s, fault.ended_s)
+                + shoppers_taken_over(&intervals, &fault.target, gateways);
         }
         let found = recovery::measure(&intervals, fault.started_s, fault.ended_s);
         fault.detected_s = found.detected_s;
@@ -257,6 +259,18 @@ fn shoppers_turned_away(intervals: &[Interval], from_s: f64, to_s: f64) -> u64 {
         .filter(|(kind, _)| matches!(kind.as_str(), "connect" | "reset"))
         .map(|(_, count)| count)
         .sum()
+}
+
+/// The requests of shoppers that another gateway answered while this one of `gateways` was gone. Which of them would have
+/// come to this one nobody knows, but the kernel spreads connections evenly over those that listen, so its share is meant.
+fn shoppers_taken_over(intervals: &[Interval], gateway: &str, gateways: u64) -> u64 {
+    let gone = |i: &&Interval| {
+        i.services
+            .get(gateway)
+            .is_some_and(|state| state != "ready")
+    };
+    let answered: u64 = intervals.iter().filter(gone).map(|i| i.all.ok).sum();
+    if gateways > 1 { answered / gateways } else { 0 }
 }
 
 /// Judges the record, and nothing else.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use shop_contract::Role;
+use shop_gateway::{Allowance, Limits};
 use shop_kit::config::{BankConfig, Events, ServiceConfig, ShopConfig, Switches};
 use shop_kit::store::sqlite_url;
 use shop_kit::telemetry::tracing::{Telemetry, TelemetryConfig};
@@ -76,6 +78,8 @@ pub(crate) struct ServeArgs {
     /// The bank: the share of charges that it makes and never answers, 0 to 1
     #[arg(long, env = "DOORBUSTER_BANK_SILENT", default_value_t = BankConfig::default().silent_ratio)]
     bank_silent: f64,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// What is logged, such as `info` or `shop_order=debug,info`
     #[arg(long, env = "DOORBUSTER_LOG", default_value = "info")]
     log: String,
@@ -85,6 +89,38 @@ pub(crate) struct ServeArgs {
     /// The share of new traces that is kept, 0 to 1
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value_t = 1.0)]
     sample: f64,
+}
+
+/// How often clients of the gateway may ask. The other roles have no clients and take no notice.
+#[derive(Debug, clap::Args)]
+struct LimitArgs {
+    /// Gateway: requests a second of one shopper, in the long run
+    #[arg(long, env = "DOORBUSTER_SHOPPER_RATE", default_value_t = Limits::default().per_subject.per_second)]
+    shopper_rate: NonZeroU32,
+    /// Gateway: requests at once of one shopper, after a pause
+    #[arg(long, env = "DOORBUSTER_SHOPPER_BURST", default_value_t = Limits::default().per_subject.burst)]
+    shopper_burst: NonZeroU32,
+    /// Gateway: requests a second from one address without a checked token, in the long run
+    #[arg(long, env = "DOORBUSTER_ADDRESS_RATE", default_value_t = Limits::default().per_address.per_second)]
+    address_rate: NonZeroU32,
+    /// Gateway: requests at once from one address without a checked token, after a pause
+    #[arg(long, env = "DOORBUSTER_ADDRESS_BURST", default_value_t = Limits::default().per_address.burst)]
+    address_burst: NonZeroU32,
+}
+
+impl LimitArgs {
+    fn limits(&self) -> Limits {
+        Limits {
+            per_subject: Allowance {
+                per_second: self.shopper_rate,
+                burst: self.shopper_burst,
+            },
+            per_address: Allowance {
+                per_second: self.address_rate,
+                burst: self.address_burst,
+            },
+        }
+    }
 }
 
 /// Set by the supervisor: the child ends when its standard input does.
@@ -122,7 +158,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
         })?;
         let shutdown = CancellationToken::new();
         tokio::spawn(on_signal(shutdown.clone()));
-        let served = start(config, shutdown).await;
+        let served = start(config, args.limits.limits(), shutdown).await;
         // The exporter waits for its receiver, which must not hold up this runtime's thread.
         let _ = tokio::task::spawn_blocking(move || telemetry.finish()).await;
         served
@@ -131,9 +167,9 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
     served
 }
 
-async fn start(config: ServiceConfig, shutdown: CancellationToken) -> Result<()> {
+async fn start(config: ServiceConfig, limits: Limits, shutdown: CancellationToken) -> Result<()> {
     match config.role {
-        Role::Gateway => shop_gateway::serve(config, shutdown).await,
+        Role::Gateway => shop_gateway::serve(config, limits, shutdown).await,
         Role::User => shop_user::serve(config, shutdown).await,
         Role::Product => shop_product::serve(config, shutdown).await,
         Role::Inventory => shop_inventory::serve(config, shutdown).await,

@@ -58,7 +58,7 @@ pub(crate) struct Placed {
     pub replica: u32,
     /// Process id, while it runs.
     pub pid: Option<u32>,
-    /// Where it serves the shop.
+    /// Where it serves the shop. All gateways have the same one.
     pub address: SocketAddr,
     /// Where it serves its operators.
     pub admin: SocketAddr,
@@ -67,7 +67,7 @@ pub(crate) struct Placed {
 struct Member {
     role: Role,
     replica: u32,
-    shop: Lease,
+    shop: Arc<Lease>,
     admin: Lease,
     keeper: Keeper,
 }
@@ -280,22 +280,23 @@ impl Processes for Supervisor {
     }
 }
 
-type Leased = (Role, u32, Lease, Lease);
+type Leased = (Role, u32, Arc<Lease>, Lease);
 
 fn lease_all(blueprint: &Blueprint<'_>) -> Result<Vec<Leased>> {
     let any = || -> SocketAddr { ([127, 0, 0, 1], 0).into() };
+    // The shop has one door. All gateways listen on it, and the kernel spreads the connections over those that live.
+    let address = blueprint.gateway;
+    let door = Lease::take(address).with_context(|| {
+        format!("the gateway's address {address} cannot be had; choose another port with --port (0 takes any free one)")
+    })?;
+    let door = Arc::new(door);
     let mut leases = Vec::new();
     for role in Role::ALL {
         for replica in 0..blueprint.shop.replicas_of(role) {
-            let first_gateway = role == Role::Gateway && replica == 0;
-            let address = if first_gateway {
-                blueprint.gateway
-            } else {
-                any()
+            let shop = match role {
+                Role::Gateway => Arc::clone(&door),
+                _ => Arc::new(Lease::take(any()).context("no free port for a service")?),
             };
-            let shop = Lease::take(address).with_context(|| {
-                format!("the gateway's address {address} cannot be had; choose another port with --port (0 takes any free one)")
-            })?;
             let admin = Lease::take(any()).context("no free port for an admin listener")?;
             leases.push((role, replica, shop, admin));
         }
@@ -307,10 +308,11 @@ fn lease_all(blueprint: &Blueprint<'_>) -> Result<Vec<Leased>> {
 fn environment(blueprint: &Blueprint<'_>, leases: &[Leased]) -> Vec<(String, String)> {
     let mut peers: BTreeMap<Role, Vec<String>> = BTreeMap::new();
     for (role, _, shop, _) in leases {
-        peers
-            .entry(*role)
-            .or_default()
-            .push(shop.address().to_string());
+        let addresses = peers.entry(*role).or_default();
+        let address = shop.address().to_string();
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
     }
     let peers: Vec<String> = peers
         .into_iter()

@@ -136,7 +136,12 @@ pub(crate) struct Up {
 impl Up {
     /// Opens a small shop.
     pub(crate) fn open(environment: &[(&str, &str)]) -> Self {
-        let place = Place::with(SMALL);
+        Self::with(SMALL, environment)
+    }
+
+    /// Opens the shop of a scenario.
+    pub(crate) fn with(scenario: &str, environment: &[(&str, &str)]) -> Self {
+        let place = Place::with(scenario);
         let mut child = place
             .command(&["up", "s.yaml", "--port", "0", "--quiet"])
             .envs(environment.iter().copied())

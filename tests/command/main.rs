@@ -5,6 +5,7 @@
 )]
 
 mod dashboards;
+mod doors;
 mod floors;
 mod harness;
 mod mistakes;

@@ -90,7 +90,7 @@ impl App {
             return Err(unknown());
         }
         // Title and price are all that is wanted; the stock is inventory's business when the order is placed.
-        let call = Call::get("/products/{id}", format!("/products/{id}?stock=view"));
+        let call = Call::get("/products/{id}", format!("/products/{id}?stock=view")).hedged();
         let answer = self.kit.call(Role::Product, call, context).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Err(unknown());

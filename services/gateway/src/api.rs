@@ -140,6 +140,9 @@ async fn forward(
             call = call.header(name, value.clone());
         }
     }
+    if route.hedged {
+        call = call.hedged();
+    }
     let keyed = route.knows_keys && head.headers.contains_key(IDEMPOTENCY_KEY);
     if route.repeatable || keyed {
         call = call.repeatable();

@@ -70,19 +70,11 @@ const fn at_least_one(n: u32) -> NonZeroU32 {
     }
 }
 
-/// Serves with the default limits until `shutdown`.
-///
-/// # Errors
-/// An address that cannot be listened on.
-pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
-    serve_with(config, Limits::default(), shutdown).await
-}
-
 /// Serves with these limits until `shutdown`.
 ///
 /// # Errors
 /// An address that cannot be listened on.
-pub async fn serve_with(
+pub async fn serve(
     config: ServiceConfig,
     limits: Limits,
     shutdown: CancellationToken,

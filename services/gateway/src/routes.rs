@@ -20,6 +20,10 @@ pub struct Route {
     pub repeatable: bool,
     /// Whether the service recognises a repetition by its `Idempotency-Key`, so that with one it may be tried again.
     pub knows_keys: bool,
+    /// Whether a second replica is asked when the answer is long in coming. Reads that somebody waits for and that cost
+    /// their service little. A search is not: it is the dearest read of the shop, and a product service that is slow has
+    /// too many of them already.
+    pub hedged: bool,
     /// How long one try may take.
     pub per_try: Duration,
 }
@@ -32,6 +36,7 @@ const fn route(method: MethodFilter, template: &'static str, service: Role) -> R
         needs_token: false,
         repeatable: false,
         knows_keys: false,
+        hedged: false,
         per_try: Duration::from_secs(2),
     }
 }
@@ -39,6 +44,13 @@ const fn route(method: MethodFilter, template: &'static str, service: Role) -> R
 const fn with_token(route: Route) -> Route {
     Route {
         needs_token: true,
+        ..route
+    }
+}
+
+const fn hedged(route: Route) -> Route {
+    Route {
+        hedged: true,
         ..route
     }
 }
@@ -53,17 +65,21 @@ pub const TABLE: &[Route] = &[
     },
     with_token(route(MethodFilter::GET, "/users/{id}", Role::User)),
     route(MethodFilter::GET, "/.well-known/jwks.json", Role::User),
-    route(MethodFilter::GET, "/products", Role::Product),
+    hedged(route(MethodFilter::GET, "/products", Role::Product)),
     route(MethodFilter::GET, "/products/search", Role::Product),
-    route(MethodFilter::GET, "/products/{id}", Role::Product),
+    hedged(route(MethodFilter::GET, "/products/{id}", Role::Product)),
     with_token(route(MethodFilter::PUT, "/products/{id}", Role::Product)),
-    route(MethodFilter::GET, "/stock/{product_id}", Role::Inventory),
+    hedged(route(
+        MethodFilter::GET,
+        "/stock/{product_id}",
+        Role::Inventory,
+    )),
     with_token(route(
         MethodFilter::PUT,
         "/stock/{product_id}",
         Role::Inventory,
     )),
-    with_token(route(MethodFilter::GET, "/cart", Role::Cart)),
+    hedged(with_token(route(MethodFilter::GET, "/cart", Role::Cart))),
     with_token(route(
         MethodFilter::PUT,
         "/cart/items/{product_id}",
@@ -74,14 +90,18 @@ pub const TABLE: &[Route] = &[
         "/cart/items/{product_id}",
         Role::Cart,
     )),
-    with_token(route(MethodFilter::GET, "/orders", Role::Order)),
+    hedged(with_token(route(MethodFilter::GET, "/orders", Role::Order))),
     Route {
         knows_keys: true,
         // The order waits for the bank, and a dead replica's order for another one to take it up.
         per_try: Duration::from_secs(4),
         ..with_token(route(MethodFilter::POST, "/orders", Role::Order))
     },
-    with_token(route(MethodFilter::GET, "/orders/{id}", Role::Order)),
+    hedged(with_token(route(
+        MethodFilter::GET,
+        "/orders/{id}",
+        Role::Order,
+    ))),
     with_token(route(MethodFilter::GET, "/payments/{id}", Role::Payment)),
     with_token(route(
         MethodFilter::GET,

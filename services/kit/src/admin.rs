@@ -59,6 +59,9 @@ async fn guard(State(s): State<AdminState>, request: Request, next: Next) -> Res
 }
 
 async fn metrics(State(s): State<AdminState>) -> Response {
+    if let Some(store) = &s.store {
+        store.show_pools();
+    }
     (
         [(header::CONTENT_TYPE, MEDIA_TYPE)],
         s.kit.metrics().render(),

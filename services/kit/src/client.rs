@@ -5,7 +5,9 @@
 //! and tells breaker and balancer how it went, also when it is cancelled in the middle.
 
 mod attempt;
+mod hedged;
 mod peer;
+mod room;
 
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ use shop_resilience::{Deadline, Outcome, RetryPolicy, RetryReason, Tried};
 use crate::Kit;
 use crate::context::Context;
 use crate::telemetry::names;
-use attempt::Failed;
+use attempt::{Failed, Try};
 pub(crate) use attempt::{Http, http};
 pub(crate) use peer::Peers;
 
@@ -39,6 +41,7 @@ pub struct Call {
     headers: HeaderMap,
     body: Bytes,
     repeatable: bool,
+    hedged: bool,
     per_try: Duration,
 }
 
@@ -52,6 +55,7 @@ impl Call {
             path: path.into(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
+            hedged: false,
             per_try: PER_TRY,
         }
     }
@@ -105,6 +109,14 @@ impl Call {
     #[must_use]
     pub fn repeatable(mut self) -> Self {
         self.repeatable = true;
+        self
+    }
+
+    /// When the answer is long in coming, a second replica is asked as well, and the first good answer taken. For reads
+    /// that somebody waits for and that cost the callee little; anything but a GET is made as if this had not been said.
+    #[must_use]
+    pub fn hedged(mut self) -> Self {
+        self.hedged = self.method == Method::GET;
         self
     }
 
@@ -176,6 +188,9 @@ pub enum CallError {
     /// The breakers of all its replicas are open.
     #[error("{0} has failed too often lately and is left alone for a while")]
     Open(Role),
+    /// As many calls to it are under way as this service can spare. It was not asked.
+    #[error("too many calls to {0} are under way already")]
+    Bulkhead(Role),
     /// This service was not told where to find it.
     #[error("no address of {0} is known; set DOORBUSTER_PEERS")]
     NoAddress(Role),
@@ -204,6 +219,14 @@ impl Kit {
         let endpoints = self.peers().of(peer).ok_or(CallError::NoAddress(peer))?;
         let switches = self.config().resilience;
         let retries = RetryPolicy::default();
+        // One place for the whole call: its tries and the waits between them all hold what its own caller waits for.
+        let _inside = if switches.bulkheads {
+            let limit = self.limiter().limit();
+            let inside = endpoints.room().enter(context.priority, limit);
+            Some(inside.ok_or(CallError::Bulkhead(peer))?)
+        } else {
+            None
+        };
         endpoints.record_request(self.now());
         let mut tried: Vec<usize> = Vec::new();
         loop {
@@ -217,10 +240,16 @@ impl Kit {
             let turn = endpoints
                 .pick(now, &tried, switches.breakers)
                 .ok_or(CallError::Open(peer))?;
-            let index = turn.index();
-            let number = tried.len() as u32 + 1;
-            let result = attempt::send(self, peer, turn, &call, context, number).await;
-            tried.push(index);
+            let is_first = tried.is_empty();
+            tried.push(turn.index());
+            let result = if is_first && call.hedged && switches.hedging {
+                let hedged = hedged::send(self, peer, endpoints, turn, &call, context).await;
+                tried.extend(hedged.second);
+                hedged.result
+            } else {
+                let which = Try::number(tried.len() as u32);
+                attempt::send(self, peer, turn, &call, context, which).await
+            };
             let outcome = match &result {
                 Ok((_, outcome)) | Err(Failed { outcome, .. }) => *outcome,
             };
@@ -233,7 +262,7 @@ impl Kit {
             );
             let again = switches.retries.then(|| {
                 endpoints.may_retry(&retries, |draw| Tried {
-                    attempt: number,
+                    attempt: tried.len() as u32,
                     outcome,
                     repeatable: call.repeatable || never_sent,
                     deadline: context.deadline,

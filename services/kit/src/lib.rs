@@ -15,6 +15,7 @@ pub mod auth;
 pub mod client;
 pub mod clock;
 pub mod config;
+mod connections;
 pub mod context;
 pub mod events;
 pub mod faults;

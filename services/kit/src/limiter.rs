@@ -36,12 +36,23 @@ impl SharedLimiter {
         })
     }
 
+    /// How many requests may be worked on at present.
+    pub fn limit(&self) -> u32 {
+        let limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.limit()
+    }
+
     fn release(&self, permit: Permit, since: Moment, served: Served) {
         let now = self.clock.now();
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         limiter.release(permit, now, now.since(since), served);
     }
 }
+
+/// On a response: the request waited in vain for something of this service's own, such as a database connection. The
+/// limit learns from it that there is too much at once, which latency alone shows late.
+#[derive(Debug, Clone, Copy)]
+pub struct Overloaded;
 
 /// A request that was taken in. Dropped before its end (it was cancelled), it gives its place back untold.
 pub struct Seat {
@@ -51,9 +62,8 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// The request is over; only a served one tells how long work takes.
-    pub fn leave(mut self, served: bool) {
-        let how = if served { Served::Ok } else { Served::Untold };
+    /// The request is over.
+    pub fn leave(mut self, how: Served) {
         if let Some(permit) = self.permit.take() {
             self.shared.release(permit, self.since, how);
         }

@@ -13,6 +13,7 @@ use shop_contract::headers::{NOT_AT_FAULT, SHED};
 use shop_contract::{Problem, problem};
 
 use crate::client::CallError;
+use crate::limiter::Overloaded;
 use crate::store::StoreError;
 use crate::telemetry::tracing::current_trace_id;
 
@@ -28,6 +29,8 @@ pub struct ApiError {
     shed: bool,
     /// This service is well; something it needs is not.
     not_at_fault: bool,
+    /// The limit on requests is to learn of it.
+    overloaded: bool,
 }
 
 impl ApiError {
@@ -39,6 +42,7 @@ impl ApiError {
             retry_after_s: None,
             shed: false,
             not_at_fault: false,
+            overloaded: false,
         }
     }
 
@@ -110,6 +114,27 @@ impl ApiError {
         )
         .detail(reason);
         error.shed = true;
+        error
+    }
+
+    /// 503: it was taken in, and waited in vain for something of this service's own.
+    pub fn overloaded(reason: &str) -> Self {
+        let mut error = Self::shed(reason);
+        error.overloaded = true;
+        error
+    }
+
+    /// 503: so many requests wait for something that is needed that no further one may. Neither this service nor the one
+    /// it did not ask is at fault, and another try would only wait as well.
+    pub fn busy(detail: impl Into<String>) -> Self {
+        let mut error = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "dependency-busy",
+            "Too many requests wait for something that is needed",
+        )
+        .detail(detail);
+        error.shed = true;
+        error.not_at_fault = true;
         error
     }
 
@@ -188,7 +213,11 @@ where
 
 impl From<StoreError> for ApiError {
     fn from(e: StoreError) -> Self {
-        ApiError::internal(e)
+        if e.is_overload() {
+            ApiError::overloaded("no database connection became free in time")
+        } else {
+            ApiError::internal(e)
+        }
     }
 }
 
@@ -198,6 +227,8 @@ impl From<CallError> for ApiError {
             CallError::Deadline => ApiError::deadline(),
             // What the callee refused to protect itself stays marked as such on its way up.
             CallError::Shed(peer) => ApiError::shed(&format!("{peer} is overloaded")),
+            // Counted, and not logged: they come by the hundred.
+            busy @ CallError::Bulkhead(_) => ApiError::busy(busy.to_string()),
             other => {
                 tracing::warn!(error = %other, "a call failed");
                 ApiError::unavailable("dependency-unavailable", other.to_string())
@@ -231,6 +262,9 @@ impl IntoResponse for ApiError {
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.overloaded {
+            response.extensions_mut().insert(Overloaded);
         }
         response
     }

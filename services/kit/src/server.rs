@@ -13,18 +13,21 @@ use axum::response::{IntoResponse, Response};
 use metrics::{counter, gauge, histogram};
 use shop_contract::Role;
 use shop_contract::headers::REQUEST_ID;
-use shop_resilience::{Deadline, Priority, ShedReason};
+use shop_resilience::{Deadline, Priority, Served, ShedReason};
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::Kit;
 use crate::context::Context;
+use crate::limiter::Overloaded;
 use crate::problem::ApiError;
 use crate::telemetry::tracing::current_trace_id;
 use crate::telemetry::{names, propagation};
 
 /// The largest body a service reads. A checkout has some fifty bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Why a request was refused that found no database connection, beside the reasons of the limit.
+const DATABASE: &str = "database";
 /// A request that takes longer is logged, whatever its outcome.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -32,10 +35,10 @@ const SLOW: Duration = Duration::from_secs(1);
 pub fn stack(kit: &Kit, routes: Router) -> Router {
     let with = || kit.clone();
     // Known beforehand, so that a rate over the first refusal is not lost.
-    for reason in ShedReason::ALL {
-        kit.metrics()
-            .record(|| counter!(names::SHED, "reason" => reason.as_str()).increment(0));
+    for reason in ShedReason::ALL.map(ShedReason::as_str) {
+        count_shed(kit, reason, 0);
     }
+    count_shed(kit, DATABASE, 0);
     routes
         .fallback(|| async { ApiError::not_found("path") })
         .method_not_allowed_fallback(|| async {
@@ -224,15 +227,27 @@ async fn limit(State(kit): State<Kit>, request: Request, next: Next) -> Response
     match kit.limiter().enter(priority) {
         Ok(seat) => {
             let response = next.run(request).await;
-            seat.leave(response.status().is_success());
+            // Only a served request tells how long work takes.
+            seat.leave(if response.extensions().get::<Overloaded>().is_some() {
+                count_shed(&kit, DATABASE, 1);
+                Served::Overloaded
+            } else if response.status().is_success() {
+                Served::Ok
+            } else {
+                Served::Untold
+            });
             response
         }
         Err(refusal) => {
-            kit.metrics()
-                .record(|| counter!(names::SHED, "reason" => refusal.as_str()).increment(1));
+            count_shed(&kit, refusal.as_str(), 1);
             ApiError::shed(refusal.as_str()).into_response()
         }
     }
+}
+
+fn count_shed(kit: &Kit, reason: &'static str, requests: u64) {
+    kit.metrics()
+        .record(|| counter!(names::SHED, "reason" => reason).increment(requests));
 }
 
 async fn suffer_faults(State(kit): State<Kit>, request: Request, next: Next) -> Response {

@@ -6,13 +6,12 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Kit;
 use crate::admin::{self, Audit};
+use crate::connections::{self, HEAD};
 use crate::net;
 use crate::store::{Store, StoreError};
 
@@ -84,8 +83,13 @@ pub async fn run(
     let operators = listen("admin address", "admin", config.admin)?;
     let admin = admin::router(kit.clone(), service.store.clone(), service.audit);
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve(shop, service.routes, shutdown.clone()));
-    tasks.spawn(serve(operators, admin, shutdown.clone()));
+    tasks.spawn(connections::serve(
+        shop,
+        service.routes,
+        HEAD,
+        shutdown.clone(),
+    ));
+    tasks.spawn(connections::serve(operators, admin, HEAD, shutdown.clone()));
     for worker in service.workers {
         tasks.spawn(worker);
     }
@@ -102,21 +106,4 @@ pub async fn run(
         store.close().await;
     }
     Ok(())
-}
-
-async fn serve(listener: TcpListener, routes: Router, shutdown: CancellationToken) {
-    let listener = listener.tap_io(|stream| {
-        // Answers are small and must not wait for company.
-        if let Err(e) = stream.set_nodelay(true) {
-            tracing::debug!(error = %e, "TCP_NODELAY was refused");
-        }
-    });
-    // The gateway limits by the caller's address; to the others it costs nothing worth a switch.
-    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, routes)
-        .with_graceful_shutdown(async move { shutdown.cancelled().await })
-        .await;
-    if let Err(e) = served {
-        tracing::error!(error = %e, "a listener failed");
-    }
 }

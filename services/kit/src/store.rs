@@ -8,6 +8,7 @@
 //! are not held up. Two processes that share the file (two replicas on one host) do meet in it: `BEGIN IMMEDIATE`
 //! takes the lock at once and waits its turn, where an upgrade in mid-transaction could only fail.
 
+mod pool;
 mod server;
 
 use std::future::Future;
@@ -18,19 +19,25 @@ use metrics::histogram;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use sqlx::AnyConnection;
+use sqlx::Transaction;
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::Migrator;
-use sqlx::{AnyPool, Transaction};
 use tracing::Instrument;
 
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
+pub use pool::Pool;
 pub use server::{DatabaseServer, ServerError};
 
 /// Read connections of a service. Each SQLite connection is a thread, so there are few.
 const READERS: u32 = 3;
 /// How many values one statement that inserts many rows should bind; see [`value_rows`].
 pub const VALUES_AT_ONCE: usize = 400;
+/// How long a request waits for a connection. Less than the two seconds that a caller usually gives a try, for a refusal
+/// that comes later is heard by nobody, and the limit on requests learns nothing from it.
+const ACQUIRE: Duration = Duration::from_millis(1500);
+/// How often that wait is repeated for a pool's first connection: a database may still be starting.
+const FIRST_TRIES: u32 = 4;
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -63,11 +70,24 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+impl StoreError {
+    /// Whether there was too much to do at once, and no fault: no connection became free in time, or SQLite's one writer
+    /// was somebody else for all of it.
+    pub fn is_overload(&self) -> bool {
+        const SQLITE_BUSY: &str = "5";
+        match self {
+            Self::Sql(sqlx::Error::PoolTimedOut) => true,
+            Self::Sql(sqlx::Error::Database(e)) => e.code().is_some_and(|c| c == SQLITE_BUSY),
+            _ => false,
+        }
+    }
+}
+
 /// The pools of one service's database.
 #[derive(Clone)]
 pub struct Store {
-    write: AnyPool,
-    read: AnyPool,
+    write: Pool,
+    read: Pool,
     begin: &'static str,
     system: &'static str,
     metrics: Metrics,
@@ -90,10 +110,10 @@ impl Store {
             source,
         };
         let sqlite = url.starts_with("sqlite:");
-        let pool = |most: u32| {
-            AnyPoolOptions::new()
+        let pool = |most: u32, name| -> Result<Pool, StoreError> {
+            let options = AnyPoolOptions::new()
                 .max_connections(most)
-                .acquire_timeout(Duration::from_secs(5))
+                .acquire_timeout(ACQUIRE)
                 .after_connect(move |connection, _| {
                     Box::pin(async move {
                         if sqlite {
@@ -101,25 +121,24 @@ impl Store {
                         }
                         Ok(())
                     })
-                })
+                });
+            let pool = options.connect_lazy(url).map_err(failed)?;
+            Ok(Pool::new(pool, name, metrics.clone()))
         };
-        let store = if sqlite {
-            Self {
-                write: pool(1).connect(url).await.map_err(failed)?,
-                read: pool(READERS).connect_lazy(url).map_err(failed)?,
-                begin: "BEGIN IMMEDIATE",
-                system: "sqlite",
-                metrics,
-            }
+        let (write, read, begin, system) = if sqlite {
+            let (write, read) = (pool(1, "write")?, pool(READERS, "read")?);
+            (write, read, "BEGIN IMMEDIATE", "sqlite")
         } else {
-            let shared = pool(8).connect(url).await.map_err(failed)?;
-            Self {
-                write: shared.clone(),
-                read: shared,
-                begin: "BEGIN",
-                system: "postgresql",
-                metrics,
-            }
+            let shared = pool(8, "shared")?;
+            (shared.clone(), shared, "BEGIN", "postgresql")
+        };
+        first_connection(&write).await.map_err(failed)?;
+        let store = Self {
+            write,
+            read,
+            begin,
+            system,
+            metrics: metrics.clone(),
         };
         let failed = |source| StoreError::Migrate { url: shown, source };
         if sqlite {
@@ -131,7 +150,7 @@ impl Store {
             migrated.map_err(failed)?;
             turn.commit().await?;
         } else {
-            migrations.run(&store.write).await.map_err(failed)?;
+            migrations.run(&store.write.inner).await.map_err(failed)?;
         }
         Ok(store)
     }
@@ -141,16 +160,16 @@ impl Store {
     /// # Errors
     /// No connection, or no turn in time.
     pub async fn begin(&self) -> Result<Transaction<'static, sqlx::Any>, StoreError> {
-        Ok(self.write.begin_with(self.begin).await?)
+        Ok(self.write.begin(self.begin).await?)
     }
 
     /// For statements that only read.
-    pub fn reader(&self) -> &AnyPool {
+    pub fn reader(&self) -> &Pool {
         &self.read
     }
 
     /// For a single statement that writes.
-    pub fn writer(&self) -> &AnyPool {
+    pub fn writer(&self) -> &Pool {
         &self.write
     }
 
@@ -202,8 +221,14 @@ impl Store {
 
     /// Closes the pools; transactions that are under way finish first.
     pub async fn close(&self) {
-        self.read.close().await;
-        self.write.close().await;
+        self.read.inner.close().await;
+        self.write.inner.close().await;
+    }
+
+    /// Sets the figures that are read off the pools: to be called before they are shown.
+    pub(crate) fn show_pools(&self) {
+        self.read.show();
+        self.write.show();
     }
 }
 
@@ -234,6 +259,17 @@ pub fn value_rows(rows: usize, columns: usize) -> String {
 /// The URL of a SQLite file.
 pub fn sqlite_url(file: &Path) -> String {
     format!("sqlite://{}?mode=rwc", file.display())
+}
+
+/// Opens the first connection, for which there is more time than for a request's.
+async fn first_connection(pool: &Pool) -> sqlx::Result<()> {
+    for _ in 1..FIRST_TRIES {
+        match pool.inner.acquire().await {
+            Err(sqlx::Error::PoolTimedOut) => {}
+            opened => return opened.map(drop),
+        }
+    }
+    pool.inner.acquire().await.map(drop)
 }
 
 async fn settle_sqlite(connection: &mut AnyConnection) -> sqlx::Result<()> {

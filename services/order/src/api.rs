@@ -108,7 +108,7 @@ async fn draft(
     key: &str,
     card: String,
 ) -> Result<OrderState, ApiError> {
-    let call = Call::get("/cart", "/cart").on_behalf_of(context);
+    let call = Call::get("/cart", "/cart").on_behalf_of(context).hedged();
     let answer = app.driver.kit().call(Role::Cart, call, context).await?;
     let cart: Cart = answer.ok(Role::Cart)?;
     if cart.items.is_empty() {

@@ -127,6 +127,20 @@ impl Balancer {
         }
     }
 
+    /// A request was given up after so long because another endpoint was quicker. How it would have ended nobody knows,
+    /// but it took at least that long; were that left out, an endpoint that hangs would never look slow to a caller
+    /// that hedges. Besides [`Self::abandoned`], which it does not stand for.
+    pub fn outlasted(&mut self, endpoint: usize, now: Moment, at_least: Duration) {
+        let decay = self.config.decay;
+        if let Some(e) = self.endpoints.get_mut(endpoint) {
+            let kept = weight(now.since(e.updated), decay);
+            e.latency_s = at_least.as_secs_f64().max(e.latency_s * kept);
+            e.successes *= kept;
+            e.failures *= kept;
+            e.updated = e.updated.max(now);
+        }
+    }
+
     /// Forgets an endpoint's failures. To be called when its breaker closes: the probe's success says more about the
     /// present than the failures that opened it.
     pub fn forgive(&mut self, endpoint: usize) {

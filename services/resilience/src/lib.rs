@@ -1,4 +1,5 @@
-//! What keeps a shop standing when a part of it does not: deadlines, retries, breakers, balancing, shedding.
+//! What keeps a shop standing when a part of it does not: deadlines, retries, hedges, breakers, bulkheads, balancing,
+//! shedding.
 //!
 //! Everything here decides and nothing here acts. There is no clock, no socket, no task, no lock and no source of
 //! randomness: time comes in as a [`Moment`], a random draw as a plain `f64` from 0 up to 1. So a test needs no
@@ -13,12 +14,13 @@
 //!    work that nobody would wait for.
 //! 2. Is there room? [`Limiter::try_acquire`] takes it in by [`Priority`], browsing refused before buying.
 //!    The limit adapts to how much slower requests have become than they usually are.
-//! 3. Whom to ask next? The service calls another one. Endpoints whose [`Breaker`] is shut to them are left out,
+//! 3. Whom to ask next? The service calls another one, if its [`Bulkhead`] still has a place. Endpoints whose [`Breaker`] is shut to them are left out,
 //!    then [`Balancer::pick`] takes the cheaper of two at random.
 //!
 //! The answer comes back as an [`Outcome`]. It goes to the breaker, to the balancer, and, when it was not good, to
 //! [`RetryPolicy::may_retry`]. That one asks for a reason to believe in a second try, and a token of the
-//! [`RetryBudget`], before it says how long to wait.
+//! [`RetryBudget`], before it says how long to wait. When an answer to a read is long in coming, [`Hedge::patience`]
+//! says from when on a second replica may be asked as well, and [`may_hedge`] pays for it from the same budget.
 //!
 //! ```
 //! use std::time::Duration;
@@ -59,7 +61,9 @@
 mod balance;
 mod breaker;
 mod budget;
+mod bulkhead;
 mod deadline;
+mod hedge;
 mod limit;
 mod moment;
 mod outcome;
@@ -69,7 +73,9 @@ mod window;
 pub use balance::{BalanceConfig, Balancer};
 pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Pass};
 pub use budget::{RetryBudget, RetryBudgetConfig};
+pub use bulkhead::{Bulkhead, BulkheadConfig, Place};
 pub use deadline::Deadline;
+pub use hedge::{Hedge, HedgeConfig, NoHedge, may_hedge};
 pub use limit::{LimitConfig, Limiter, Permit, Priority, Served, Shed, ShedReason};
 pub use moment::Moment;
 pub use outcome::{Outcome, RetryReason};

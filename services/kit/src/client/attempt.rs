@@ -19,11 +19,15 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::peer::{Turn, port};
 use super::{Answer, Call, CallError};
 use crate::Kit;
+use crate::connections::HEAD;
 use crate::context::Context;
 use crate::telemetry::{names, propagation};
 
 /// How long a connection may take to come about. On one machine or in one cluster it takes a millisecond or never.
 const CONNECT: Duration = Duration::from_millis(500);
+/// How long an idle connection is kept. Less than a service keeps it ([`HEAD`]), or a request would now and then meet a
+/// connection in the very moment in which it is closed; such a one is a failure, and without a key it is not repeated.
+const IDLE: Duration = HEAD.saturating_sub(Duration::from_secs(5));
 /// The largest answer that is read.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// Without deadlines an attempt still ends some time.
@@ -40,7 +44,7 @@ pub(crate) fn http() -> Http {
     connector.set_nodelay(true);
     connector.set_connect_timeout(Some(CONNECT));
     Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(64)
         .build(connector)
 }
@@ -49,6 +53,33 @@ pub(crate) fn http() -> Http {
 pub(super) struct Failed {
     pub(super) outcome: Outcome,
     pub(super) error: CallError,
+}
+
+/// How an attempt ended.
+pub(super) type Answered = Result<(Answer, Outcome), Failed>;
+
+/// Which of a call's attempts it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Try {
+    number: u32,
+    hedge: bool,
+}
+
+impl Try {
+    pub(super) const FIRST: Self = Self::number(1);
+    /// Sent beside the first one, which is still under way.
+    pub(super) const HEDGE: Self = Self {
+        number: 2,
+        hedge: true,
+    };
+
+    /// One after the other, from 1.
+    pub(super) const fn number(number: u32) -> Self {
+        Self {
+            number,
+            hedge: false,
+        }
+    }
 }
 
 impl Failed {
@@ -69,8 +100,8 @@ pub(super) async fn send(
     turn: Turn,
     call: &Call,
     context: &Context,
-    number: u32,
-) -> Result<(Answer, Outcome), Failed> {
+    which: Try,
+) -> Answered {
     let span = tracing::info_span!(
         "call",
         otel.name = format!("{} {}", call.method, call.template),
@@ -79,7 +110,8 @@ pub(super) async fn send(
         url.template = call.template,
         server.address = peer.name(),
         server.port = port(turn.address()),
-        http.request.resend_count = (number > 1).then_some(number - 1),
+        http.request.resend_count = (which.number > 1).then_some(which.number - 1),
+        shop.hedge = which.hedge.then_some(true),
         http.response.status_code = tracing::field::Empty,
         error.type = tracing::field::Empty,
         otel.status_code = tracing::field::Empty,
@@ -151,7 +183,7 @@ pub(super) async fn send(
 }
 
 /// Whether a result says anything about the replica that was asked, for breaker and balancer to act on.
-fn speaks_of_the_callee(result: &Result<(Answer, Outcome), Failed>, in_a_hurry: bool) -> bool {
+fn speaks_of_the_callee(result: &Answered, in_a_hurry: bool) -> bool {
     match result {
         Ok((answer, _)) => {
             let too_late = in_a_hurry && answer.status == StatusCode::GATEWAY_TIMEOUT;
@@ -203,7 +235,7 @@ async fn exchange(
     kit: &Kit,
     request: Result<Request<Full<Bytes>>, http::Error>,
     peer: Role,
-) -> Result<(Answer, Outcome), Failed> {
+) -> Answered {
     let request = request.map_err(|e| Failed {
         outcome: Outcome::Rejected,
         error: CallError::Body(e.to_string()),

@@ -1,6 +1,6 @@
 //! The replicas of each role that may be called, with what is known of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,10 +9,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use shop_contract::Role;
 use shop_resilience::{
-    Admission, BalanceConfig, Balancer, Breaker, BreakerConfig, BreakerState, Moment, NoRetry,
-    Outcome, Pass, RetryBudget, RetryBudgetConfig, RetryPolicy, Tried,
+    Admission, BalanceConfig, Balancer, Breaker, BreakerConfig, BreakerState, Deadline, Hedge,
+    HedgeConfig, Moment, NoRetry, Outcome, Pass, RetryBudget, RetryBudgetConfig, RetryPolicy,
+    Tried, may_hedge,
 };
 
+use super::room::Room;
 use crate::config::ServiceConfig;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
@@ -42,6 +44,7 @@ pub(crate) struct Peer {
     role: Role,
     addresses: Vec<String>,
     known: Mutex<Known>,
+    room: Arc<Room>,
     metrics: Metrics,
 }
 
@@ -49,6 +52,8 @@ struct Known {
     breakers: Vec<Breaker>,
     balancer: Balancer,
     budget: RetryBudget,
+    /// By route template, of which there are only so many.
+    hedges: HashMap<&'static str, Hedge>,
     draws: ChaCha8Rng,
 }
 
@@ -61,12 +66,14 @@ impl Peer {
                 .collect(),
             balancer: Balancer::new(BalanceConfig::default(), addresses.len()),
             budget: RetryBudget::new(RetryBudgetConfig::default()),
+            hedges: HashMap::new(),
             draws: ChaCha8Rng::seed_from_u64(seed),
         };
         let peer = Self {
             role,
             addresses: addresses.to_vec(),
             known: Mutex::new(known),
+            room: Arc::new(Room::new(role, metrics.clone())),
             metrics: metrics.clone(),
         };
         for index in 0..addresses.len() {
@@ -74,12 +81,21 @@ impl Peer {
         }
         peer.metrics.record(|| {
             counter!(names::RETRIES, "server_address" => role.name()).increment(0);
+            for outcome in ["won", "lost"] {
+                counter!(names::HEDGES, "server_address" => role.name(), "outcome" => outcome)
+                    .increment(0);
+            }
         });
         peer
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where calls to it are bounded.
+    pub(super) fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
     /// Counts a call, on which the retry budget grows.
@@ -107,7 +123,7 @@ impl Peer {
     ) -> Option<Turn> {
         let mut known = self.known();
         let all = 0..self.addresses.len();
-        let (index, pass) = if breakers {
+        let (index, pass, probe) = if breakers {
             let open: Vec<usize> = all
                 .filter(|&i| known.breakers[i].is_available(now))
                 .collect();
@@ -120,25 +136,79 @@ impl Peer {
                 None => known.choose(now, &open, tried)?,
             };
             match known.breakers[index].admit(now) {
-                Admission::Yes(pass) => (index, Some(pass)),
+                Admission::Yes(pass) => (index, Some(pass), false),
                 Admission::Probe(pass) => {
                     self.show_breaker(index, known.breakers[index].state());
-                    (index, Some(pass))
+                    (index, Some(pass), true)
                 }
                 Admission::No { .. } => return None,
             }
         } else {
             let all: Vec<usize> = all.collect();
-            (known.choose(now, &all, tried)?, None)
+            (known.choose(now, &all, tried)?, None, false)
         };
+        Some(self.turn(&mut known, index, pass, probe))
+    }
+
+    /// Chooses a replica for a second try beside the first, other than `first` where that is possible, and pays for it.
+    /// It is never a probe: what is cancelled as soon as the other one answers cannot judge a replica.
+    pub(super) fn hedge(
+        self: &Arc<Self>,
+        now: Moment,
+        first: usize,
+        breakers: bool,
+        deadline: Option<Deadline>,
+    ) -> Option<Turn> {
+        let mut known = self.known();
+        let closed = |i: &usize| known.breakers[*i].state() == BreakerState::Closed;
+        let allowed: Vec<usize> = (0..self.addresses.len())
+            .filter(|i| !breakers || closed(i))
+            .collect();
+        let index = known.choose(now, &allowed, &[first])?;
+        may_hedge(now, deadline, &mut known.budget).ok()?;
+        let pass = match known.breakers[index].admit(now) {
+            Admission::Yes(pass) if breakers => Some(pass),
+            // A closed breaker admits, and one that is switched off is not told.
+            _ => None,
+        };
+        Some(self.turn(&mut known, index, pass, false))
+    }
+
+    fn turn(
+        self: &Arc<Self>,
+        known: &mut Known,
+        index: usize,
+        pass: Option<Pass>,
+        probe: bool,
+    ) -> Turn {
         known.balancer.started(index);
-        drop(known);
-        Some(Turn {
+        Turn {
             peer: Arc::clone(self),
             index,
             pass,
+            probe,
             told: false,
-        })
+        }
+    }
+
+    /// How long a read of this kind is waited for before it is worth asking again.
+    pub(super) fn patience(&self, now: Moment, template: &'static str) -> Option<Duration> {
+        self.known().hedges.get_mut(template)?.patience(now)
+    }
+
+    /// The first try of a read took so long.
+    pub(super) fn observe(&self, now: Moment, template: &'static str, took: Duration) {
+        let mut known = self.known();
+        let hedge = known
+            .hedges
+            .entry(template)
+            .or_insert_with(|| Hedge::new(HedgeConfig::default()));
+        hedge.observe(now, took);
+    }
+
+    /// A try at a replica was given up after so long, for another one had answered.
+    pub(super) fn outlasted(&self, index: usize, now: Moment, at_least: Duration) {
+        self.known().balancer.outlasted(index, now, at_least);
     }
 
     fn show_breaker(&self, index: usize, state: BreakerState) {
@@ -168,6 +238,7 @@ pub(crate) struct Turn {
     peer: Arc<Peer>,
     index: usize,
     pass: Option<Pass>,
+    probe: bool,
     told: bool,
 }
 
@@ -175,6 +246,11 @@ impl Turn {
     /// Which replica.
     pub(crate) fn index(&self) -> usize {
         self.index
+    }
+
+    /// Whether its breaker waits for this attempt's result.
+    pub(super) fn is_probe(&self) -> bool {
+        self.probe
     }
 
     /// Its `host:port`.
@@ -212,5 +288,66 @@ impl Drop for Turn {
                 known.breakers[self.index].release(pass);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shop_resilience::RetryReason;
+
+    use super::*;
+
+    fn two_replicas() -> Arc<Peer> {
+        let addresses = ["h:1".to_owned(), "h:2".to_owned()];
+        let metrics = Metrics::new("cart", "cart-0");
+        Arc::new(Peer::new(Role::Product, &addresses, 7, &metrics))
+    }
+
+    /// Lets a replica fail until its breaker opens.
+    fn fail(peer: &Arc<Peer>, index: usize, now: Moment) {
+        let other = 1 - index;
+        while peer.known().breakers[index].state() == BreakerState::Closed {
+            let turn = peer.pick(now, &[other], true).unwrap();
+            assert_eq!(turn.index(), index);
+            let failed = Outcome::Retryable {
+                reason: RetryReason::Reset,
+                retry_after: None,
+            };
+            turn.finish(now, Duration::from_millis(1), failed);
+        }
+    }
+
+    #[test]
+    fn a_hedge_goes_to_another_replica_and_never_into_an_open_breaker() {
+        let peer = two_replicas();
+        let now = Moment::after_origin(Duration::from_secs(60));
+        for first in [0, 1] {
+            let turn = peer.hedge(now, first, true, None).unwrap();
+            assert_eq!(turn.index(), 1 - first);
+        }
+        fail(&peer, 1, now);
+        assert_eq!(peer.hedge(now, 0, true, None).unwrap().index(), 0);
+        // Its time is over, but it waits for a probe, which a hedge must not be.
+        let later = now + Duration::from_secs(2);
+        assert_eq!(peer.hedge(later, 0, true, None).unwrap().index(), 0);
+        assert_eq!(peer.hedge(later, 0, false, None).unwrap().index(), 1);
+        fail(&peer, 0, now);
+        assert!(peer.hedge(now, 0, true, None).is_none());
+    }
+
+    #[test]
+    fn a_hedge_that_is_cancelled_changes_nothing_and_costs_a_token() {
+        let peer = two_replicas();
+        let now = Moment::after_origin(Duration::from_secs(60));
+        let mut sent = 0;
+        while let Some(turn) = peer.hedge(now, 0, true, None) {
+            assert_eq!(peer.known().balancer.in_flight(1), 1);
+            drop(turn);
+            sent += 1;
+        }
+        assert_eq!(sent, 100, "the floor of the retries' budget");
+        let known = peer.known();
+        assert_eq!(known.balancer.in_flight(1), 0);
+        assert_eq!(known.breakers[1].state(), BreakerState::Closed);
     }
 }

@@ -11,6 +11,16 @@ pub const HTTP_SERVER_ACTIVE: &str = "http_server_active_requests";
 pub const HTTP_CLIENT_DURATION: &str = "http_client_request_duration_seconds";
 /// Duration of database operations.
 pub const DB_DURATION: &str = "db_client_operation_duration_seconds";
+/// Open connections of a database pool. `db_client_connection_state`: `used` or `idle`.
+pub const DB_POOL_COUNT: &str = "db_client_connection_count";
+/// The most connections that a database pool opens.
+pub const DB_POOL_MAX: &str = "db_client_connection_max";
+/// How long a connection of a database pool was waited for.
+pub const DB_POOL_WAIT: &str = "db_client_connection_wait_time_seconds";
+/// Waits for a connection of a database pool that were in vain.
+pub const DB_POOL_TIMEOUTS: &str = "db_client_connection_timeouts_total";
+/// The label that tells pools apart: `write`, `read`, or `shared` by both.
+pub const DB_POOL_NAME: &str = "db_client_connection_pool_name";
 /// Events handed to a subscriber.
 pub const MESSAGING_SENT: &str = "messaging_client_sent_messages_total";
 /// Events received.
@@ -25,7 +35,14 @@ pub const REVENUE: &str = "shop_revenue_minor_total";
 pub const BREAKER_STATE: &str = "shop_circuit_breaker_state";
 /// Attempts beyond the first.
 pub const RETRIES: &str = "shop_client_retries_total";
-/// Requests refused to protect the service.
+/// Reads that were asked for a second time. `outcome`: `won` where the second answer was taken, else `lost`.
+pub const HEDGES: &str = "shop_client_hedges_total";
+/// Calls under way to a peer.
+pub const BULKHEAD_IN_USE: &str = "shop_bulkhead_in_use";
+/// Calls to a peer that were not made because too many were under way.
+pub const BULKHEAD_REJECTED: &str = "shop_bulkhead_rejected_total";
+/// Requests refused to protect the service. `reason`: `full` and `reserved` by the limit, `database` where no
+/// connection became free, `rate_limited` at the gateway.
 pub const SHED: &str = "shop_requests_shed_total";
 /// Events waiting in the outbox.
 pub const OUTBOX_PENDING: &str = "shop_outbox_pending";
@@ -50,6 +67,10 @@ pub const HELP: &[(&str, &str)] = &[
     (HTTP_SERVER_ACTIVE, "Requests being served"),
     (HTTP_CLIENT_DURATION, "Duration of each outbound attempt"),
     (DB_DURATION, "Duration of database operations"),
+    (DB_POOL_COUNT, "Open connections of a database pool"),
+    (DB_POOL_MAX, "Most connections of a database pool"),
+    (DB_POOL_WAIT, "Wait for a connection of a database pool"),
+    (DB_POOL_TIMEOUTS, "Waits for a connection that were in vain"),
     (MESSAGING_SENT, "Events handed to a subscriber"),
     (MESSAGING_CONSUMED, "Events received"),
     (MESSAGING_PROCESS, "Duration of handling one event"),
@@ -60,6 +81,15 @@ pub const HELP: &[(&str, &str)] = &[
         "Breaker towards a peer's replica: 0 closed, 1 half-open, 2 open",
     ),
     (RETRIES, "Attempts beyond the first"),
+    (
+        HEDGES,
+        "Reads that were asked for a second time, by who was quicker",
+    ),
+    (BULKHEAD_IN_USE, "Calls under way to a peer"),
+    (
+        BULKHEAD_REJECTED,
+        "Calls not made because too many were under way",
+    ),
     (SHED, "Requests refused to protect the service"),
     (OUTBOX_PENDING, "Events waiting in the outbox"),
     (QUEUE_DEPTH, "What waits in a queue"),
@@ -86,7 +116,7 @@ const DB_BUCKETS: &[f64] = &[
 
 /// The buckets of a histogram, in seconds.
 pub fn buckets(name: &str) -> &'static [f64] {
-    if name == DB_DURATION {
+    if matches!(name, DB_DURATION | DB_POOL_WAIT) {
         DB_BUCKETS
     } else {
         HTTP_BUCKETS

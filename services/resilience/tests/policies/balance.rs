@@ -243,3 +243,27 @@ fn a_cancelled_request_frees_its_place_and_says_nothing() {
     balancer.abandoned(0);
     assert_eq!(balancer.in_flight(0), 0);
 }
+
+#[test]
+fn a_replica_whose_answers_are_never_waited_for_still_becomes_dear() {
+    // A caller that hedges gives the replica that hangs up each time, and takes the answer of the other one.
+    let mut balancer = Balancer::new(BalanceConfig::default(), 2);
+    let mut draws = Draws(11);
+    let mut to_hung = 0;
+    for n in 0..1000 {
+        let now = at_ms(n * 10);
+        let first = balancer
+            .pick(now, (draws.draw(), draws.draw()), &[0, 1], &[])
+            .unwrap();
+        balancer.started(first);
+        if first == 0 {
+            to_hung += 1;
+            balancer.abandoned(0);
+            balancer.outlasted(0, now + ms(30), ms(30));
+        } else {
+            balancer.finished(1, now + ms(4), ms(4), true);
+        }
+    }
+    assert!(to_hung < 20, "{to_hung}");
+    assert_eq!(balancer.in_flight(0), 0);
+}

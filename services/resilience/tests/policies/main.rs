@@ -5,7 +5,9 @@
 mod balance;
 mod breaker;
 mod budget;
+mod bulkhead;
 mod deadline;
+mod hedge;
 mod limit;
 mod retry;
 mod virtual_time;

@@ -1,0 +1,131 @@
+//! The first try of a read, and a second one beside it when the first is long in coming.
+//!
+//! The first good answer wins; the other try is dropped, which ends its connection and tells its breaker nothing. Only
+//! a call's first try is hedged: those after it are load that the peer had not asked for already.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::counter;
+use shop_contract::Role;
+use shop_resilience::{Moment, Outcome};
+
+use super::Call;
+use super::attempt::{self, Answered, Try};
+use super::peer::{Peer, Turn};
+use crate::Kit;
+use crate::context::Context;
+use crate::telemetry::names;
+
+/// What came of it, and which replica was asked besides the first.
+pub(super) struct Hedged {
+    pub(super) result: Answered,
+    pub(super) second: Option<usize>,
+}
+
+pub(super) async fn send(
+    kit: &Kit,
+    peer: Role,
+    endpoints: &Arc<Peer>,
+    turn: Turn,
+    call: &Call,
+    context: &Context,
+) -> Hedged {
+    let reads = Reads {
+        kit,
+        endpoints,
+        template: call.template,
+        began: kit.now(),
+        replica: turn.index(),
+    };
+    // A replica is judged by its probe, so the probe has to run to its end.
+    let patience = match turn.is_probe() {
+        true => None,
+        false => endpoints.patience(reads.began, call.template),
+    };
+    let mut first = pin!(attempt::send(kit, peer, turn, call, context, Try::FIRST));
+    let early = match patience {
+        Some(patience) => tokio::time::timeout(patience, &mut first).await.ok(),
+        None => Some(first.as_mut().await),
+    };
+    if let Some(result) = early {
+        reads.answered(&result);
+        return Hedged {
+            result,
+            second: None,
+        };
+    }
+    let breakers = kit.config().resilience.breakers;
+    let Some(turn) = endpoints.hedge(kit.now(), reads.replica, breakers, context.deadline) else {
+        let result = first.await;
+        reads.answered(&result);
+        return Hedged {
+            result,
+            second: None,
+        };
+    };
+    let second = Some(turn.index());
+    let mut hedge = pin!(attempt::send(kit, peer, turn, call, context, Try::HEDGE));
+    let (won, result) = tokio::select! {
+        one = &mut first => {
+            reads.answered(&one);
+            if is_good(&one) {
+                (false, one)
+            } else {
+                let two = hedge.await;
+                if is_good(&two) { (true, two) } else { (false, one) }
+            }
+        }
+        two = &mut hedge => {
+            if is_good(&two) {
+                reads.given_up();
+                (true, two)
+            } else {
+                let one = first.await;
+                reads.answered(&one);
+                (false, one)
+            }
+        }
+    };
+    let outcome = if won { "won" } else { "lost" };
+    kit.metrics().record(|| {
+        counter!(names::HEDGES, "server_address" => peer.name(), "outcome" => outcome).increment(1);
+    });
+    Hedged { result, second }
+}
+
+/// Whether it settles the call: an answer, also one that says no to what was asked.
+fn is_good(result: &Answered) -> bool {
+    matches!(result, Ok((_, Outcome::Success | Outcome::Rejected)))
+}
+
+/// What the first try of a read teaches about reads of its kind.
+struct Reads<'a> {
+    kit: &'a Kit,
+    endpoints: &'a Arc<Peer>,
+    template: &'static str,
+    began: Moment,
+    replica: usize,
+}
+
+impl Reads<'_> {
+    /// How quickly it fails says nothing about how long an answer takes.
+    fn answered(&self, result: &Answered) {
+        if is_good(result) {
+            let now = self.kit.now();
+            self.endpoints.observe(now, self.template, self.so_far(now));
+        }
+    }
+
+    fn given_up(&self) {
+        let now = self.kit.now();
+        let so_far = self.so_far(now);
+        self.endpoints.observe(now, self.template, so_far);
+        self.endpoints.outlasted(self.replica, now, so_far);
+    }
+
+    fn so_far(&self, now: Moment) -> Duration {
+        now.since(self.began)
+    }
+}

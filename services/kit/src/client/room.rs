@@ -1,0 +1,69 @@
+//! A peer's bulkhead, with its lock and its figures.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use metrics::{counter, gauge};
+use shop_contract::Role;
+use shop_resilience::{Bulkhead, BulkheadConfig, Place, Priority};
+
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::names;
+
+/// The calls under way to one role.
+pub(super) struct Room {
+    role: Role,
+    bulkhead: Mutex<Bulkhead>,
+    metrics: Metrics,
+}
+
+impl Room {
+    pub(super) fn new(role: Role, metrics: Metrics) -> Self {
+        metrics.record(|| {
+            counter!(names::BULKHEAD_REJECTED, "server_address" => role.name()).increment(0);
+            gauge!(names::BULKHEAD_IN_USE, "server_address" => role.name()).set(0.0);
+        });
+        Self {
+            role,
+            bulkhead: Mutex::new(Bulkhead::new(BulkheadConfig::default())),
+            metrics,
+        }
+    }
+
+    /// Takes a place for one call, where the service itself may work on `limit` requests at present.
+    pub(super) fn enter(self: &Arc<Self>, priority: Priority, limit: u32) -> Option<Inside> {
+        let place = self.bulkhead().enter(priority, limit);
+        self.metrics.record(|| match &place {
+            Some(_) => {
+                gauge!(names::BULKHEAD_IN_USE, "server_address" => self.role.name()).increment(1.0)
+            }
+            None => counter!(names::BULKHEAD_REJECTED, "server_address" => self.role.name())
+                .increment(1),
+        });
+        Some(Inside {
+            room: Arc::clone(self),
+            place: Some(place?),
+        })
+    }
+
+    fn bulkhead(&self) -> MutexGuard<'_, Bulkhead> {
+        self.bulkhead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call under way; it leaves however it ends.
+pub(super) struct Inside {
+    room: Arc<Room>,
+    place: Option<Place>,
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.room.bulkhead().leave(place);
+            self.room.metrics.record(|| {
+                gauge!(names::BULKHEAD_IN_USE, "server_address" => self.room.role.name())
+                    .decrement(1.0);
+            });
+        }
+    }
+}

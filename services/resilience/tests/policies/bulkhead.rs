@@ -1,0 +1,94 @@
+//! Bulkheads: the bound holds whatever happens, every place comes back, and what matters more finds room.
+
+use proptest::prelude::*;
+use shop_resilience::{Bulkhead, BulkheadConfig, Priority};
+
+#[derive(Debug, Clone)]
+enum Act {
+    Enter(Priority),
+    /// One of the calls under way ends.
+    Leave(prop::sample::Index),
+    /// The caller's own limit changes.
+    Limit(u32),
+}
+
+fn priority() -> impl Strategy<Value = Priority> {
+    prop::sample::select(&Priority::ALL[..])
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => priority().prop_map(Act::Enter),
+        2 => any::<prop::sample::Index>().prop_map(Act::Leave),
+        1 => (1..200u32).prop_map(Act::Limit),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_bound_is_never_exceeded_and_every_place_comes_back(acts in prop::collection::vec(act(), 1..300)) {
+        let config = BulkheadConfig::default();
+        let mut bulkhead = Bulkhead::new(config);
+        let mut under_way = Vec::new();
+        let mut limit = 64;
+        for act in acts {
+            match act {
+                Act::Limit(to) => limit = to,
+                Act::Leave(which) => {
+                    if !under_way.is_empty() {
+                        bulkhead.leave(under_way.swap_remove(which.index(under_way.len())));
+                    }
+                }
+                Act::Enter(priority) => {
+                    let room = bulkhead.room(priority, limit);
+                    let before = under_way.len() as u32;
+                    if let Some(place) = bulkhead.enter(priority, limit) {
+                        under_way.push(place);
+                        prop_assert!(before < room);
+                        let share = (f64::from(limit) * config.share).ceil() as u32;
+                        let most = share.max(config.least_critical);
+                        prop_assert!(under_way.len() as u32 <= most, "{} of {most}", under_way.len());
+                    } else {
+                        prop_assert!(before >= room, "refused at {before} of {room}");
+                    }
+                }
+            }
+            prop_assert_eq!(bulkhead.in_use(), under_way.len() as u32);
+        }
+        for place in under_way.drain(..) {
+            bulkhead.leave(place);
+        }
+        prop_assert_eq!(bulkhead.in_use(), 0);
+    }
+
+    #[test]
+    fn what_matters_more_never_has_less_room(limit in 1..2000u32) {
+        let bulkhead = Bulkhead::new(BulkheadConfig::default());
+        let [critical, buying, browsing] = Priority::ALL.map(|p| bulkhead.room(p, limit));
+        prop_assert!(1 <= browsing && browsing <= buying && buying <= critical);
+    }
+}
+
+#[test]
+fn reads_of_those_who_look_around_leave_room_for_those_who_pay() {
+    let mut bulkhead = Bulkhead::new(BulkheadConfig::default());
+    // Kept for good: a dependency that hangs gives nothing back.
+    let mut hanging = Vec::new();
+    let mut fill = |priority| {
+        let before = hanging.len();
+        while let Some(place) = bulkhead.enter(priority, 64) {
+            hanging.push(place);
+        }
+        hanging.len() - before
+    };
+    assert_eq!(fill(Priority::Browsing), 25);
+    assert_eq!(fill(Priority::Buying), 6);
+    assert_eq!(fill(Priority::Critical), 1);
+}
+
+#[test]
+fn recovery_goes_on_where_the_limit_has_sunk_to_its_least() {
+    let bulkhead = Bulkhead::new(BulkheadConfig::default());
+    assert_eq!(bulkhead.room(Priority::Critical, 4), 8);
+    assert_eq!(bulkhead.room(Priority::Browsing, 4), 1);
+}
