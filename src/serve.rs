@@ -43,7 +43,8 @@ pub(crate) struct ServeArgs {
     /// Where the others are: `order=10.0.0.1:80,10.0.0.2:80;user=10.0.0.3:80`
     #[arg(long, env = "DOORBUSTER_PEERS", default_value = "")]
     peers: String,
-    /// How events reach their subscribers: `http`, or a NATS server with JetStream such as nats://127.0.0.1:4222
+    /// How events reach their subscribers: `http`, or a NATS server with JetStream such as nats://127.0.0.1:4222, with
+    /// a path where several shops share it
     #[arg(
         long,
         env = "DOORBUSTER_EVENTS",

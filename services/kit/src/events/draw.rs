@@ -113,7 +113,9 @@ impl<S: Subscriber> Drawer<S> {
         while !shutdown.is_cancelled() {
             let room = MOST_UNDER_WAY.saturating_sub(under_way.len());
             if room == 0 {
-                under_way.join_next().await.map(told);
+                if let Some(done) = under_way.join_next().await {
+                    told(done);
+                }
                 continue;
             }
             if measured.is_none_or(|at| at.elapsed() > MEASURE_EVERY) {

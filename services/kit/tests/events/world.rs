@@ -61,7 +61,7 @@ impl Subscriber for Notes {
         let one_less = |n: u32| n.checked_sub(1);
         if self
             .failing
-            .try_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
             .is_ok()
         {
             return Err(StoreError::Corrupt("as the test wants it".to_owned()));
