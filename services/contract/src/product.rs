@@ -1,6 +1,7 @@
 //! The catalogue.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::Money;
 
@@ -11,42 +12,52 @@ pub const CATEGORIES: [&str; 12] = [
 ];
 
 /// A product, as lists and pages show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Product {
     /// The product.
+    #[schema(min_length = 1, example = "p-00001")]
     pub id: String,
     /// What it is called.
+    #[schema(example = "Steel Kettle")]
     pub title: String,
     /// What it is.
+    #[schema(example = "A kettle of steel.")]
     pub description: String,
     /// One of [`CATEGORIES`].
+    #[schema(schema_with = crate::openapi::category)]
     pub category: String,
     /// What one costs.
     pub price: Money,
     /// How many were sold; what `sort=best` sorts by.
+    #[schema(minimum = 0, example = 12)]
     pub sold: i64,
     /// When it came into the catalogue, milliseconds since 1970; what `sort=new` sorts by.
+    #[schema(example = 1790000000000_i64)]
     pub added_at_ms: i64,
 }
 
 /// `GET /products` and `GET /products/search`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProductPage {
     /// The products of this page.
+    #[schema(max_items = 100)]
     pub items: Vec<Product>,
     /// To be passed as `cursor` for the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "bmV3OjE3OTAwMDAwMDAwMDA6cC0wMDAwMQ")]
     pub next: Option<String>,
 }
 
 /// `PUT /products/{id}` (role admin): what is to change.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct ProductChange {
-    /// A new title.
+    /// A new title: 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$", example = "Steel Kettle")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// A new price in minor units, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1000000000, example = 1999)]
     pub price_minor: Option<i64>,
 }
 
