@@ -28,7 +28,12 @@ pub struct NewCharge {
     #[schema(pattern = "^tok_[A-Za-z0-9_]{1,60}$", example = "tok_good")]
     pub card: String,
     /// What the merchant calls it: 1 to 128 characters.
-    #[schema(min_length = 1, max_length = 128, pattern = "^[^\\x00]*$", example = "payment 7")]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[^\\x00]*$",
+        example = "payment 7"
+    )]
     pub reference: String,
 }
 

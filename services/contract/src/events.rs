@@ -13,7 +13,10 @@ use crate::order::OrderItem;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Envelope {
     /// Unique; the same event delivered again has the same id.
-    #[schema(pattern = "^[^\\x00]*$", example = "0197a1b2-0000-7000-8000-000000000005")]
+    #[schema(
+        pattern = "^[^\\x00]*$",
+        example = "0197a1b2-0000-7000-8000-000000000005"
+    )]
     pub id: String,
     /// The service it comes from.
     pub source: String,

@@ -19,7 +19,10 @@ pub struct Stock {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewReservation {
     /// Chosen by the caller: the order's id. The same id is the same reservation, however often it is asked for.
-    #[schema(pattern = "^[^\\x00]*$", example = "0197a1b2-0000-7000-8000-000000000001")]
+    #[schema(
+        pattern = "^[^\\x00]*$",
+        example = "0197a1b2-0000-7000-8000-000000000001"
+    )]
     pub id: String,
     /// What to hold.
     #[schema(min_items = 1, max_items = 100)]

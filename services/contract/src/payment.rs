@@ -10,7 +10,11 @@ use crate::Money;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewPayment {
     /// What is paid for.
-    #[schema(min_length = 1, pattern = "^[^\\x00]*$", example = "0197a1b2-0000-7000-8000-000000000001")]
+    #[schema(
+        min_length = 1,
+        pattern = "^[^\\x00]*$",
+        example = "0197a1b2-0000-7000-8000-000000000001"
+    )]
     pub order_id: String,
     /// Who pays.
     #[schema(min_length = 1, pattern = "^[^\\x00]*$", example = "u-000001")]

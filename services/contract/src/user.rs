@@ -23,7 +23,12 @@ pub struct NewUser {
     )]
     pub name: String,
     /// 8 to 256 characters, and not [`SEEDED_PASSWORD`].
-    #[schema(min_length = 8, max_length = 256, pattern = "^[^\\x00]*$", example = "difference engine")]
+    #[schema(
+        min_length = 8,
+        max_length = 256,
+        pattern = "^[^\\x00]*$",
+        example = "difference engine"
+    )]
     pub password: String,
 }
 
@@ -85,7 +90,10 @@ pub struct PublicKey {
     #[schema(pattern = "^Ed25519$", example = "Ed25519")]
     pub crv: String,
     /// The key: 32 bytes in base64url.
-    #[schema(pattern = "^[A-Za-z0-9_-]{43}$", example = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")]
+    #[schema(
+        pattern = "^[A-Za-z0-9_-]{43}$",
+        example = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+    )]
     pub x: String,
     /// Its name, which is in the head of each token that it signed.
     #[schema(example = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")]

@@ -1,13 +1,15 @@
 //! The inventory's paths.
 
-use axum::extract::{FromRef, Path, State};
+use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use shop_contract::Role;
 use shop_contract::inventory::{NewReservation, Reservation, Stock};
+use shop_contract::openapi::inventory as paths;
 use shop_kit::Kit;
 use shop_kit::auth::Service;
-use shop_kit::problem::{ApiError, Body};
+use shop_kit::openapi::Routes;
+use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::server;
 
 use crate::reservation::Refusal;
@@ -31,19 +33,16 @@ pub fn router(kit: &Kit, inventory: Inventory) -> Router {
         kit: kit.clone(),
         inventory,
     };
-    let routes = Router::new()
-        .route("/stock/{product_id}", get(stock))
-        .route("/reservations", post(reserve))
-        .route("/reservations/{id}/commit", post(commit))
-        .route("/reservations/{id}", delete(release))
+    let routes = Routes::of(Role::Inventory)
+        .on(&paths::STOCK, stock)
+        .on(&paths::RESERVE, reserve)
+        .on(&paths::COMMIT, commit)
+        .on(&paths::RELEASE, release)
         .with_state(app);
     server::stack(kit, routes)
 }
 
-async fn stock(
-    State(app): State<App>,
-    Path(product_id): Path<String>,
-) -> Result<Json<Stock>, ApiError> {
+async fn stock(State(app): State<App>, Path(product_id): Path) -> Result<Json<Stock>, ApiError> {
     let stock = app.inventory.stock(&product_id).await?;
     stock
         .map(Json)
@@ -68,7 +67,7 @@ async fn reserve(
 async fn commit(
     State(app): State<App>,
     _: Service,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<Json<Reservation>, ApiError> {
     Ok(Json(app.inventory.commit(&id).await?))
 }
@@ -76,7 +75,7 @@ async fn commit(
 async fn release(
     State(app): State<App>,
     _: Service,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<Json<Reservation>, ApiError> {
     Ok(Json(app.inventory.release(&id).await?))
 }

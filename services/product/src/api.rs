@@ -1,15 +1,17 @@
 //! The product service's paths.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRef, Path, Query, State};
+use axum::extract::{FromRef, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
+use shop_contract::Role;
 use shop_contract::events::{Envelope, Event};
+use shop_contract::openapi::product as paths;
 use shop_contract::product::{Product, ProductChange, ProductPage};
 use shop_kit::auth::{Admin, Service};
-use shop_kit::problem::{ApiError, Body};
+use shop_kit::openapi::Routes;
+use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::{Kit, events, server};
 
 use crate::listing::Listing;
@@ -34,11 +36,12 @@ pub fn router(kit: &Kit, catalogue: Catalogue) -> Router {
         kit: kit.clone(),
         catalogue,
     };
-    let routes = Router::new()
-        .route("/products", get(list))
-        .route("/products/search", get(search))
-        .route("/products/{id}", get(one).put(change))
-        .route("/events", post(event))
+    let routes = Routes::of(Role::Product)
+        .on(&paths::LIST, list)
+        .on(&paths::SEARCH, search)
+        .on(&paths::ONE, one)
+        .on(&paths::CHANGE, change)
+        .on(&paths::EVENT, event)
         .with_state(app);
     server::stack(kit, routes)
 }
@@ -76,14 +79,14 @@ async fn search(
     Ok(Json(ProductPage { items, next: None }))
 }
 
-async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Product>, ApiError> {
+async fn one(State(app): State<App>, Path(id): Path) -> Result<Json<Product>, ApiError> {
     found(app.catalogue.by_id(&id).await?)
 }
 
 async fn change(
     State(app): State<App>,
     _: Admin,
-    Path(id): Path<String>,
+    Path(id): Path,
     Body(change): Body<ProductChange>,
 ) -> Result<Json<Product>, ApiError> {
     let change = catalogue::check(change).map_err(|e| ApiError::invalid(e.to_string()))?;

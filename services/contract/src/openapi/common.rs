@@ -43,7 +43,11 @@ pub(super) fn refusals(operation: &Operation, seat: Seat) -> BTreeMap<u16, Refus
         add(400, "bad-request", when);
     }
     if shows_token {
-        add(401, "unauthorized", "There is no token, or none that is good");
+        add(
+            401,
+            "unauthorized",
+            "There is no token, or none that is good",
+        );
     }
     if operation.asks == Asks::Admin {
         add(403, "forbidden", "The token is not an administrator's");
@@ -66,7 +70,11 @@ pub(super) fn refusals(operation: &Operation, seat: Seat) -> BTreeMap<u16, Refus
         let when = "This caller asks too often; `Retry-After` says when it may again";
         add(429, "rate-limited", when);
     }
-    add(500, "internal", "Something went wrong here; the log knows what");
+    add(
+        500,
+        "internal",
+        "Something went wrong here; the log knows what",
+    );
     let when = "There is more work than can be done. Do not repeat the request";
     add(503, "overloaded", when);
     if at_door || operation.calls || shows_token {
@@ -77,7 +85,11 @@ pub(super) fn refusals(operation: &Operation, seat: Seat) -> BTreeMap<u16, Refus
         let when = "The keys to check tokens with cannot be had just now";
         add(503, "keys-unavailable", when);
     }
-    add(504, "deadline-exceeded", "The time for this request is over");
+    add(
+        504,
+        "deadline-exceeded",
+        "The time for this request is over",
+    );
     all
 }
 
@@ -88,7 +100,10 @@ pub(super) fn refusal(status: u16, refusals: &Refusals, seat: Seat) -> Value {
     slugs.sort_unstable();
     slugs.dedup();
     let kinds: Vec<String> = slugs.iter().map(|s| format!("{PREFIX}{s}")).collect();
-    let told: Vec<String> = all.iter().map(|(s, when)| format!("`{s}`: {when}")).collect();
+    let told: Vec<String> = all
+        .iter()
+        .map(|(s, when)| format!("`{s}`: {when}"))
+        .collect();
     let mut response = json!({
         "description": told.join(". "),
         "content": {MEDIA_TYPE: {"schema": {"allOf": [
@@ -196,7 +211,10 @@ pub(super) fn info(seat: Seat, version: &str) -> Value {
             "The shop".to_owned(),
             "The public API of the shop, as the gateway serves it.".to_owned(),
         ),
-        Seat::Service(role) => (format!("The {role} service"), purpose(role).to_owned() + "."),
+        Seat::Service(role) => (
+            format!("The {role} service"),
+            purpose(role).to_owned() + ".",
+        ),
     };
     json!({
         "title": title,

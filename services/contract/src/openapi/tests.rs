@@ -39,7 +39,10 @@ const ALL: [&Operation; 29] = [
 #[test]
 fn a_path_has_the_parameters_of_its_template() {
     for operation in ALL {
-        let in_path = operation.parameters.iter().filter(|p| p.place == Place::Path);
+        let in_path = operation
+            .parameters
+            .iter()
+            .filter(|p| p.place == Place::Path);
         let described: BTreeSet<_> = in_path.map(|p| format!("{{{}}}", p.name)).collect();
         let segments = operation.path.split('/').filter(|s| s.starts_with('{'));
         let named: BTreeSet<_> = segments.map(str::to_owned).collect();

@@ -49,7 +49,11 @@ pub const LOGIN: Operation = Operation {
 /// A shopper looks at the account.
 pub const ACCOUNT: Operation = Operation {
     asks: Asks::Token,
-    parameters: &[Parameter::path("id", "The account, the caller's own.", text)],
+    parameters: &[Parameter::path(
+        "id",
+        "The account, the caller's own.",
+        text,
+    )],
     ..Operation::new(
         SERVICE,
         Method::Get,
