@@ -13,7 +13,7 @@ use shop_contract::Role;
 use shop_contract::audit::AuditLine;
 use shop_inventory::store::Inventory;
 use shop_kit::Kit;
-use shop_testkit::{Ask, ask_get, ask_post, config};
+use shop_testkit::{Ask, ask_get, ask_post, check_document, config};
 use tempfile::TempDir;
 
 struct Shop {
@@ -186,4 +186,9 @@ async fn what_cannot_be_read_or_is_not_there_is_said_so() {
     );
     let (status, _) = shop.settle(Method::POST, "/reservations/none/commit").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_document_says_what_the_router_does() {
+    check_document(&shop().await.api, "inventory").await;
 }

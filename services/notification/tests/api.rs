@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shop_contract::Role;
 use shop_kit::Kit;
-use shop_testkit::{Identity, ask_get, ask_post, config};
+use shop_testkit::{Identity, ask_get, ask_post, check_document, config};
 use tempfile::TempDir;
 
 struct Shop {
@@ -116,4 +116,9 @@ async fn a_direct_message_is_sent_once_per_key_and_by_services_alone() {
     assert_eq!(send().as_service().send(&shop.api).await.0, StatusCode::OK);
     assert_eq!(send().send(&shop.api).await.0, StatusCode::NOT_FOUND);
     assert_eq!(shop.messages("u-1").await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_document_says_what_the_router_does() {
+    check_document(&shop().await.api, "notification").await;
 }

@@ -7,6 +7,7 @@
 )]
 
 mod database;
+mod document;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +26,8 @@ use shop_contract::headers::{IDEMPOTENCY_KEY, SERVICE_KEY};
 use shop_contract::user::{Claims, ISSUER};
 use shop_kit::config::{Events, ServiceConfig, ShopConfig, Switches};
 use tower::ServiceExt;
+
+pub use document::check_document;
 
 /// The services' key in tests.
 pub const KEY: &str = "key-of-the-tests";

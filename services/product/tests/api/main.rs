@@ -6,6 +6,7 @@
 )]
 
 mod changes;
+mod document;
 mod lists;
 mod opening;
 mod searches;

@@ -18,7 +18,7 @@ pub(crate) const PRODUCTS: u64 = 250;
 
 /// The service under test.
 pub(crate) struct Shop {
-    api: Router,
+    pub(crate) api: Router,
     identity: Identity,
     _folder: Option<TempDir>,
 }
