@@ -252,7 +252,9 @@ pub(crate) fn problem_kind() -> Object {
 
 /// Money that is more than none.
 pub(crate) fn some_money() -> Schema {
-    let minor = ObjectBuilder::new().minimum(Some(1));
+    let minor = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1));
     AllOfBuilder::new()
         .item(Ref::from_schema_name("Money"))
         .item(ObjectBuilder::new().property("minor", minor))
