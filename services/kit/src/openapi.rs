@@ -54,7 +54,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 /// A router that serves a document, to whoever asks. It is written out once, here.
 pub fn serving(document: &Value) -> Router {
     let text = Bytes::from(document.to_string());
-    let handler = || async { ([(CONTENT_TYPE, "application/json")], text) };
+    let handler = move || async move { ([(CONTENT_TYPE, "application/json")], text) };
     Router::new().route(PATH, get(handler))
 }
 

@@ -308,12 +308,7 @@ mod tests {
         for json in [r#""\u0000""#, r#"{"a\u0000":1}"#, r#""\\\u0000""#] {
             assert!(spells_nul(json.as_bytes()), "{json}");
         }
-        for json in [
-            r#""\\u0000""#,
-            r#""\u00001""#.replace("0000", "0001").as_str(),
-            "u0000",
-            "\\",
-        ] {
+        for json in [r#""\\u0000""#, r#""\u0001""#, "u0000", "\\"] {
             assert!(!spells_nul(json.as_bytes()), "{json}");
         }
     }
