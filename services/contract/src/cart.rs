@@ -12,6 +12,7 @@ pub const MAX_QUANTITY: u32 = 20;
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct SetQuantity {
     /// 1 to [`MAX_QUANTITY`].
+    #[serde(deserialize_with = "crate::whole::small")]
     #[schema(minimum = 1, maximum = 20, example = 2)]
     pub quantity: u32,
 }

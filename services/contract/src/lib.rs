@@ -20,6 +20,7 @@ pub mod problem;
 pub mod product;
 pub mod role;
 pub mod user;
+mod whole;
 
 pub use money::Money;
 pub use problem::Problem;

@@ -110,5 +110,5 @@ fn sort() -> Value {
 }
 
 fn words() -> Value {
-    json!({"type": "string", "pattern": "^[A-Za-z0-9]+( [A-Za-z0-9]+){0,7}$", "example": "steel kettle"})
+    json!({"type": "string", "minLength": 1, "example": "steel kettle"})
 }
