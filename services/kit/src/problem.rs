@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shop_contract::headers::{NOT_AT_FAULT, SHED};
 use shop_contract::{Problem, problem};
@@ -191,7 +192,7 @@ pub struct Body<T>(pub T);
 impl<S, T> FromRequest<S> for Body<T>
 where
     S: Send + Sync,
-    T: DeserializeOwned,
+    T: DeserializeOwned + Serialize,
 {
     type Rejection = ApiError;
 
@@ -215,13 +216,22 @@ where
             }
             Err(e) => return Err(ApiError::bad_request(e.body_text())),
         };
+        // Serde would take the members of an object from a list as well, in their order.
+        if bytes.trim_ascii_start().first().is_some_and(|b| *b == b'[') {
+            return Err(ApiError::bad_request("the body must be an object"));
+        }
+        let body = match axum::Json::<T>::from_bytes(&bytes) {
+            Ok(axum::Json(body)) => body,
+            Err(e) => return Err(ApiError::bad_request(e.body_text())),
+        };
+        // Hardly ever more than one look: what is not read may hold anything, so it takes a second one to be sure.
         if spells_nul(&bytes) {
-            return Err(ApiError::bad_request("text cannot have U+0000 in it"));
+            let read = serde_json::to_vec(&body).map_err(ApiError::internal)?;
+            if spells_nul(&read) {
+                return Err(ApiError::bad_request("text cannot have U+0000 in it"));
+            }
         }
-        match axum::Json::from_bytes(&bytes) {
-            Ok(axum::Json(body)) => Ok(Self(body)),
-            Err(e) => Err(ApiError::bad_request(e.body_text())),
-        }
+        Ok(Self(body))
     }
 }
 
