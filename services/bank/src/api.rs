@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{get, post};
 use axum::{Json, Router};
+use shop_contract::Role;
 use shop_contract::bank::{Charge, ChargeStatus, NewCharge};
+use shop_contract::openapi::bank as paths;
 use shop_kit::Kit;
 use shop_kit::auth::idempotency_key;
-use shop_kit::problem::{ApiError, Body};
+use shop_kit::openapi::Routes;
+use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::server;
 
 use crate::BankManners;
@@ -33,10 +35,10 @@ pub fn router(kit: &Kit, charges: Charges, manners: BankManners) -> Router {
         manners,
         charges,
     };
-    let routes = Router::new()
-        .route("/charges", post(charge))
-        .route("/charges/{id}", get(one))
-        .route("/charges/{id}/refund", post(refund))
+    let routes = Routes::of(Role::Bank)
+        .on(&paths::CHARGE, charge)
+        .on(&paths::ONE, one)
+        .on(&paths::REFUND, refund)
         .with_state(app);
     server::stack(kit, routes)
 }
@@ -75,11 +77,11 @@ async fn charge(
     Ok((status, Json(charge)))
 }
 
-async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Charge>, ApiError> {
+async fn one(State(app): State<App>, Path(id): Path) -> Result<Json<Charge>, ApiError> {
     Ok(Json(app.charges.by_id(&id).await?))
 }
 
-async fn refund(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Charge>, ApiError> {
+async fn refund(State(app): State<App>, Path(id): Path) -> Result<Json<Charge>, ApiError> {
     let refunded = app.charges.refund(&id).await;
     app.take_time(&id).await;
     Ok(Json(refunded?))

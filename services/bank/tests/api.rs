@@ -21,7 +21,7 @@ use shop_contract::bank::{CARD_DECLINED, CARD_GOOD, ChargeStatus};
 use shop_kit::Kit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::net::Lease;
-use shop_testkit::{Ask, ask_get, ask_post, config, slug};
+use shop_testkit::{Ask, ask_get, ask_post, check_document, config, slug};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -306,4 +306,9 @@ async fn say(address: SocketAddr, text: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer
+}
+
+#[tokio::test]
+async fn the_document_says_what_the_router_does() {
+    check_document(&Bank::open().await.router, "bank").await;
 }

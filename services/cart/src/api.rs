@@ -1,18 +1,19 @@
 //! The cart service's paths.
 
-use axum::extract::{FromRef, Path, State};
+use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use shop_contract::Role;
 use shop_contract::cart::{Cart, CartItem, SetQuantity};
 use shop_contract::events::Envelope;
+use shop_contract::openapi::cart as paths;
 use shop_contract::product::Product;
 use shop_kit::auth::{Caller, Service};
 use shop_kit::client::Call;
 use shop_kit::context::Context;
 use shop_kit::events::Subscriber;
-use shop_kit::problem::{ApiError, Body};
+use shop_kit::openapi::Routes;
+use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::{Kit, events, server};
 
 use crate::cart::{self, Refusal};
@@ -36,10 +37,11 @@ pub fn router(kit: &Kit, carts: Carts) -> Router {
         kit: kit.clone(),
         carts,
     };
-    let routes = Router::new()
-        .route("/cart", get(one))
-        .route("/cart/items/{product_id}", put(set).delete(remove))
-        .route("/events", post(event))
+    let routes = Routes::of(Role::Cart)
+        .on(&paths::ONE, one)
+        .on(&paths::SET, set)
+        .on(&paths::REMOVE, remove)
+        .on(&paths::EVENT, event)
         .with_state(app);
     server::stack(kit, routes)
 }
@@ -52,7 +54,7 @@ async fn set(
     State(app): State<App>,
     Caller(caller): Caller,
     context: Context,
-    Path(product_id): Path<String>,
+    Path(product_id): Path,
     Body(SetQuantity { quantity }): Body<SetQuantity>,
 ) -> Result<Json<Cart>, ApiError> {
     cart::check(quantity)?;
@@ -69,8 +71,11 @@ async fn set(
 async fn remove(
     State(app): State<App>,
     Caller(caller): Caller,
-    Path(product_id): Path<String>,
+    Path(product_id): Path,
 ) -> Result<Json<Cart>, ApiError> {
+    if !cart::is_product_id(&product_id) {
+        return Err(ApiError::not_found("product"));
+    }
     Ok(Json(app.carts.remove(&caller.sub, &product_id).await?))
 }
 

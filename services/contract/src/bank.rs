@@ -1,6 +1,7 @@
 //! The bank's interface. An outside party: it knows nothing of orders.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::Money;
 
@@ -18,22 +19,32 @@ pub fn is_card_token(text: &str) -> bool {
 }
 
 /// `POST /charges`, header `Idempotency-Key`: 201, or 200 for a key that was used; 402 `card-declined`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewCharge {
     /// How much.
+    #[schema(schema_with = crate::openapi::some_money)]
     pub amount: Money,
     /// Which card.
+    #[schema(pattern = "^tok_[A-Za-z0-9_]{1,60}$", example = "tok_good")]
     pub card: String,
-    /// What the merchant calls it.
+    /// What the merchant calls it: 1 to 128 characters.
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[^\\x00]*$",
+        example = "payment 7"
+    )]
     pub reference: String,
 }
 
 /// `GET /charges/{id}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Charge {
     /// The charge.
+    #[schema(min_length = 1, example = "0197a1b2-0000-7000-8000-000000000003")]
     pub id: String,
     /// What the merchant called it.
+    #[schema(example = "payment 7")]
     pub reference: String,
     /// Where it stands.
     pub status: ChargeStatus,
@@ -42,7 +53,7 @@ pub struct Charge {
 }
 
 /// The life of a charge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChargeStatus {
     /// Money taken.

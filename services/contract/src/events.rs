@@ -4,14 +4,19 @@
 //! no promised order: consumers deduplicate by [`Envelope::id`].
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::Money;
 use crate::order::OrderItem;
 
 /// An event and its envelope, after CloudEvents 1.0 (`id`, `source`, `type`, `subject`, `time`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Envelope {
     /// Unique; the same event delivered again has the same id.
+    #[schema(
+        pattern = "^[^\\x00]*$",
+        example = "0197a1b2-0000-7000-8000-000000000005"
+    )]
     pub id: String,
     /// The service it comes from.
     pub source: String,
@@ -28,7 +33,7 @@ pub struct Envelope {
 }
 
 /// What can happen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", content = "data")]
 pub enum Event {
     /// An order reached its good end.
@@ -67,7 +72,7 @@ pub const ORDERS: &str = "shop.orders";
 pub const STOCK: &str = "shop.stock";
 
 /// An order reached its good end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderConfirmed {
     /// The order.
     pub order_id: String,
@@ -84,7 +89,7 @@ pub struct OrderConfirmed {
 }
 
 /// An order was undone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderCancelled {
     /// The order.
     pub order_id: String,
@@ -99,14 +104,14 @@ pub struct OrderCancelled {
 
 /// What can be had of some products is another than before: each was just stocked, or has come into another
 /// [`Band`](crate::inventory::Band). Changes within a band are not told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StockChanged {
     /// Each of the products.
     pub levels: Vec<StockLevel>,
 }
 
 /// What can be had of a product.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StockLevel {
     /// The product.
     pub product_id: String,

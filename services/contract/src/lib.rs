@@ -2,7 +2,7 @@
 //!
 //! One file per service, named like it, with the bodies of its requests and answers; [`events`] for what travels
 //! between services without being asked for; [`audit`] and [`faults`] for the admin listeners; [`problem`] for
-//! every error. No behaviour lives here beyond reading and writing these shapes.
+//! every error; [`openapi`] for which path takes and gives what. No behaviour lives here beyond reading and writing these shapes.
 
 pub mod audit;
 pub mod bank;
@@ -13,12 +13,14 @@ pub mod headers;
 pub mod inventory;
 pub mod money;
 pub mod notification;
+pub mod openapi;
 pub mod order;
 pub mod payment;
 pub mod problem;
 pub mod product;
 pub mod role;
 pub mod user;
+mod whole;
 
 pub use money::Money;
 pub use problem::Problem;

@@ -3,16 +3,19 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The one currency this shop trades in. The wire format has room for more, the catalogue has not.
 pub const CURRENCY: &str = "EUR";
 
 /// An amount of money. Never a float: cents must add up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Money {
     /// Minor units, such as cents.
+    #[schema(example = 1999)]
     pub minor: i64,
     /// ISO 4217 code.
+    #[schema(pattern = "^[A-Z]{3}$", example = "EUR")]
     pub currency: String,
 }
 

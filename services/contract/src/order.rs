@@ -1,6 +1,7 @@
 //! Orders.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::Money;
 
@@ -13,16 +14,18 @@ use crate::Money;
 /// | 402 | problem `card-declined` | nothing was charged, the stock goes back |
 /// | 409 | problem `out-of-stock` | nothing was charged |
 /// | 422 | problem `empty-cart`, or `key-reused` for a key that stood for something else | nothing was done |
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Checkout {
     /// The bank's token for the shopper's card.
+    #[schema(pattern = "^tok_[A-Za-z0-9_]{1,60}$", example = "tok_good")]
     pub card: String,
 }
 
 /// An order as its buyer sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Order {
     /// The order.
+    #[schema(min_length = 1, example = "0197a1b2-0000-7000-8000-000000000001")]
     pub id: String,
     /// Where it stands.
     pub status: OrderStatus,
@@ -32,33 +35,43 @@ pub struct Order {
     pub total: Money,
     /// Why it was cancelled, where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "card-declined")]
     pub reason: Option<String>,
+    /// The payment, once the bank has taken it; see `GET /payments/{id}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "0197a1b2-0000-7000-8000-000000000002")]
+    pub payment_id: Option<String>,
     /// Milliseconds since 1970.
+    #[schema(example = 1790000000000_i64)]
     pub placed_at_ms: i64,
 }
 
 /// One line of an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderItem {
     /// The product.
+    #[schema(example = "p-00001")]
     pub product_id: String,
     /// Its title when it was bought.
+    #[schema(example = "Steel Kettle")]
     pub title: String,
     /// How many.
+    #[schema(minimum = 1, example = 2)]
     pub quantity: u32,
     /// What one cost.
     pub unit_price: Money,
 }
 
 /// `GET /orders?limit=`: newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderList {
     /// The orders.
+    #[schema(max_items = 100)]
     pub items: Vec<Order>,
 }
 
 /// Where an order stands, in the order in which it moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OrderStatus {
     /// Written down; nothing else has happened.

@@ -1,30 +1,71 @@
 //! Every error that crosses the wire: problem details (RFC 9457) with a stable `type`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-const PREFIX: &str = "urn:doorbuster:problem:";
+/// What every `type` begins with; the slug follows.
+pub const PREFIX: &str = "urn:doorbuster:problem:";
+
+/// Every slug there is on the shop's listeners, in the order of the alphabet. What the operators' listener adds is
+/// `not-ready` and `fault-exists`.
+pub const SLUGS: [&str; 28] = [
+    "bad-request",
+    "bank-unavailable",
+    "cancelled",
+    "card-declined",
+    "deadline-exceeded",
+    "dependency-busy",
+    "dependency-unavailable",
+    "email-taken",
+    "empty-cart",
+    "forbidden",
+    "internal",
+    "invalid",
+    "key-reused",
+    "keys-unavailable",
+    "method-not-allowed",
+    "not-captured",
+    "not-found",
+    "nothing-to-refund",
+    "out-of-stock",
+    "overloaded",
+    "rate-limited",
+    "reservation-committed",
+    "reservation-released",
+    "too-large",
+    "too-slow",
+    "unauthorized",
+    "unsupported-media-type",
+    "wrong-credentials",
+];
 
 /// An error as its caller sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// `urn:doorbuster:problem:` and a stable slug, such as `out-of-stock`.
     #[serde(rename = "type")]
+    #[schema(schema_with = crate::openapi::problem_kind)]
     pub kind: String,
     /// The kind in words; the same for every problem of the kind.
+    #[schema(example = "There is nothing here")]
     pub title: String,
     /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599, example = 404)]
     pub status: u16,
     /// This occurrence in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "no such product")]
     pub detail: Option<String>,
     /// The trace to look at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "0af7651916cd43dd8448eb211c80319c")]
     pub trace_id: Option<String>,
     /// The order concerned, where the problem concerns one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "0197a1b2-0000-7000-8000-000000000001")]
     pub order_id: Option<String>,
 }
 

@@ -25,6 +25,7 @@ use shop_kit::problem::ApiError;
 use shop_kit::telemetry::names;
 use shop_kit::{Kit, server};
 
+use crate::openapi;
 use crate::rate_limit::{Client, RateLimits};
 use crate::request_id::{self, REQUEST_ID};
 use crate::routes::{Route, TABLE};
@@ -51,7 +52,7 @@ where
     C: Clock + Send + Sync + 'static,
 {
     count_refusals(kit, 0);
-    let mut routes = Router::new();
+    let mut routes = openapi::routes();
     for route in TABLE {
         routes = routes.route(route.template, pass(kit, limits, route));
     }

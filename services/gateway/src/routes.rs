@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use axum::routing::MethodFilter;
 use shop_contract::Role;
+use shop_contract::openapi::operation::{Asks, Operation};
+use shop_contract::openapi::{cart, inventory, notification, order, payment, product, user};
+use shop_kit::openapi::filter;
 
 /// One public route.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
+    /// What the contract says of it; what follows from that is not said here again.
+    pub operation: &'static Operation,
     /// Its method.
     pub method: MethodFilter,
     /// Its template; the service behind has the same one.
@@ -28,23 +33,17 @@ pub struct Route {
     pub per_try: Duration,
 }
 
-const fn route(method: MethodFilter, template: &'static str, service: Role) -> Route {
+const fn route(operation: &'static Operation) -> Route {
     Route {
-        method,
-        template,
-        service,
-        needs_token: false,
+        operation,
+        method: filter(operation.method),
+        template: operation.path,
+        service: operation.service,
+        needs_token: matches!(operation.asks, Asks::Token | Asks::Admin),
         repeatable: false,
-        knows_keys: false,
         hedged: false,
+        knows_keys: operation.keyed,
         per_try: Duration::from_secs(2),
-    }
-}
-
-const fn with_token(route: Route) -> Route {
-    Route {
-        needs_token: true,
-        ..route
     }
 }
 
@@ -57,55 +56,30 @@ const fn hedged(route: Route) -> Route {
 
 /// Every public route. What is not here does not exist outside: reservations, charges, taking payments, events.
 pub const TABLE: &[Route] = &[
-    route(MethodFilter::POST, "/users", Role::User),
+    route(&user::REGISTER),
     Route {
         // A log-in changes nothing.
         repeatable: true,
-        ..route(MethodFilter::POST, "/users/login", Role::User)
+        ..route(&user::LOGIN)
     },
-    with_token(route(MethodFilter::GET, "/users/{id}", Role::User)),
-    route(MethodFilter::GET, "/.well-known/jwks.json", Role::User),
-    hedged(route(MethodFilter::GET, "/products", Role::Product)),
-    route(MethodFilter::GET, "/products/search", Role::Product),
-    hedged(route(MethodFilter::GET, "/products/{id}", Role::Product)),
-    with_token(route(MethodFilter::PUT, "/products/{id}", Role::Product)),
-    hedged(route(
-        MethodFilter::GET,
-        "/stock/{product_id}",
-        Role::Inventory,
-    )),
-    with_token(route(
-        MethodFilter::PUT,
-        "/stock/{product_id}",
-        Role::Inventory,
-    )),
-    hedged(with_token(route(MethodFilter::GET, "/cart", Role::Cart))),
-    with_token(route(
-        MethodFilter::PUT,
-        "/cart/items/{product_id}",
-        Role::Cart,
-    )),
-    with_token(route(
-        MethodFilter::DELETE,
-        "/cart/items/{product_id}",
-        Role::Cart,
-    )),
-    hedged(with_token(route(MethodFilter::GET, "/orders", Role::Order))),
+    route(&user::ACCOUNT),
+    route(&user::KEYS),
+    hedged(route(&product::LIST)),
+    route(&product::SEARCH),
+    hedged(route(&product::ONE)),
+    route(&product::CHANGE),
+    hedged(route(&inventory::STOCK)),
+    route(&inventory::RESTOCK),
+    hedged(route(&cart::ONE)),
+    route(&cart::SET),
+    route(&cart::REMOVE),
+    hedged(route(&order::LIST)),
     Route {
-        knows_keys: true,
         // The order waits for the bank, and a dead replica's order for another one to take it up.
         per_try: Duration::from_secs(4),
-        ..with_token(route(MethodFilter::POST, "/orders", Role::Order))
+        ..route(&order::CHECKOUT)
     },
-    hedged(with_token(route(
-        MethodFilter::GET,
-        "/orders/{id}",
-        Role::Order,
-    ))),
-    with_token(route(MethodFilter::GET, "/payments/{id}", Role::Payment)),
-    with_token(route(
-        MethodFilter::GET,
-        "/notifications",
-        Role::Notification,
-    )),
+    hedged(route(&order::SHOW)),
+    route(&payment::SHOW),
+    route(&notification::LIST),
 ];

@@ -1,13 +1,15 @@
 //! The inventory's paths.
 
-use axum::extract::{FromRef, Path, State};
+use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use shop_contract::Role;
 use shop_contract::inventory::{NewReservation, Reservation, Restock, Stock};
+use shop_contract::openapi::inventory as paths;
 use shop_kit::Kit;
 use shop_kit::auth::{Admin, Service};
-use shop_kit::problem::{ApiError, Body};
+use shop_kit::openapi::Routes;
+use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::server;
 
 use crate::reservation::Refusal;
@@ -32,19 +34,17 @@ pub fn router(kit: &Kit, inventory: Inventory) -> Router {
         kit: kit.clone(),
         inventory,
     };
-    let routes = Router::new()
-        .route("/stock/{product_id}", get(stock).put(restock))
-        .route("/reservations", post(reserve))
-        .route("/reservations/{id}/commit", post(commit))
-        .route("/reservations/{id}", delete(release))
+    let routes = Routes::of(Role::Inventory)
+        .on(&paths::STOCK, stock)
+        .on(&paths::RESTOCK, restock)
+        .on(&paths::RESERVE, reserve)
+        .on(&paths::COMMIT, commit)
+        .on(&paths::RELEASE, release)
         .with_state(app);
     server::stack(kit, routes)
 }
 
-async fn stock(
-    State(app): State<App>,
-    Path(product_id): Path<String>,
-) -> Result<Json<Stock>, ApiError> {
+async fn stock(State(app): State<App>, Path(product_id): Path) -> Result<Json<Stock>, ApiError> {
     let stock = app.inventory.stock(&product_id).await?;
     stock
         .map(Json)
@@ -54,7 +54,7 @@ async fn stock(
 async fn restock(
     State(app): State<App>,
     _: Admin,
-    Path(product_id): Path<String>,
+    Path(product_id): Path,
     Body(Restock { available }): Body<Restock>,
 ) -> Result<Json<Stock>, ApiError> {
     let available = check(available).map_err(|e| ApiError::invalid(e.to_string()))?;
@@ -82,7 +82,7 @@ async fn reserve(
 async fn commit(
     State(app): State<App>,
     _: Service,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<Json<Reservation>, ApiError> {
     Ok(Json(app.inventory.commit(&id).await?))
 }
@@ -90,7 +90,7 @@ async fn commit(
 async fn release(
     State(app): State<App>,
     _: Service,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<Json<Reservation>, ApiError> {
     Ok(Json(app.inventory.release(&id).await?))
 }

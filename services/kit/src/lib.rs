@@ -7,6 +7,7 @@
 //! * [`client`]: how one service calls another; the policies are `shop-resilience`'s.
 //! * [`store`], [`events`]: the service's own database, and how others learn what happened in it.
 //! * [`auth`]: who is calling. [`problem`]: what a caller is told when something is wrong.
+//! * [`openapi`]: routes and the document that describes them, from one place.
 //! * [`admin`], [`faults`]: the operators' listener.
 //! * [`service::run`]: all of it as one process.
 
@@ -21,6 +22,7 @@ pub mod events;
 pub mod faults;
 pub mod limiter;
 pub mod net;
+pub mod openapi;
 pub mod problem;
 pub mod server;
 pub mod service;

@@ -5,9 +5,12 @@
 
 use std::time::Duration;
 
-use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shop_contract::headers::{NOT_AT_FAULT, SHED};
 use shop_contract::{Problem, problem};
@@ -187,28 +190,98 @@ impl ApiError {
     }
 }
 
-/// A JSON body, as an argument of a handler: 400 with the reader's own words where it cannot be read.
+/// The one variable segment of a path, as an argument of a handler: 400 where it is no text, and 404 where it has
+/// U+0000 in it, for PostgreSQL cannot hold that, so nothing is called so.
+#[derive(Debug, Clone)]
+pub struct Path(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Path {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match axum::extract::Path::<String>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(text)) if text.contains('\0') => {
+                Err(ApiError::not_found("thing: its name has U+0000 in it"))
+            }
+            Ok(axum::extract::Path(text)) => Ok(Self(text)),
+            Err(e) => Err(ApiError::bad_request(e.body_text())),
+        }
+    }
+}
+
+/// A JSON body, as an argument of a handler: 415 for another media type, 413 for one that is too large, 400 with the
+/// reader's own words where it cannot be read, and where its text has U+0000 in it, which PostgreSQL cannot hold.
 #[derive(Debug, Clone, Copy)]
 pub struct Body<T>(pub T);
 
 impl<S, T> FromRequest<S> for Body<T>
 where
     S: Send + Sync,
-    T: DeserializeOwned,
+    T: DeserializeOwned + Serialize,
 {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match axum::Json::from_request(request, state).await {
-            Ok(axum::Json(body)) => Ok(Self(body)),
-            Err(e) if e.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
-                "The body is too large",
-            )),
-            Err(e) => Err(ApiError::bad_request(e.body_text())),
+        if !is_json(request.headers()) {
+            return Err(ApiError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "The body must be JSON",
+            )
+            .detail("send it with `Content-Type: application/json`"));
         }
+        let bytes = match Bytes::from_request(request, state).await {
+            Ok(bytes) => bytes,
+            Err(e) if e.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                return Err(ApiError::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "too-large",
+                    "The body is too large",
+                ));
+            }
+            Err(e) => return Err(ApiError::bad_request(e.body_text())),
+        };
+        // Serde would take the members of an object from a list as well, in their order.
+        if bytes.trim_ascii_start().first().is_some_and(|b| *b == b'[') {
+            return Err(ApiError::bad_request("the body must be an object"));
+        }
+        let body = match axum::Json::<T>::from_bytes(&bytes) {
+            Ok(axum::Json(body)) => body,
+            Err(e) => return Err(ApiError::bad_request(e.body_text())),
+        };
+        // Hardly ever more than one look: what is not read may hold anything, so it takes a second one to be sure.
+        if spells_nul(&bytes) {
+            let read = serde_json::to_vec(&body).map_err(ApiError::internal)?;
+            if spells_nul(&read) {
+                return Err(ApiError::bad_request("text cannot have U+0000 in it"));
+            }
+        }
+        Ok(Self(body))
     }
+}
+
+/// Whether a body is JSON by its own account: `application/json` or `application/…+json`, whatever the parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let given = headers.get(header::CONTENT_TYPE);
+    let Some(given) = given.and_then(|v| v.to_str().ok()) else {
+        return false;
+    };
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    let essence = essence.to_ascii_lowercase();
+    let kind = essence.strip_prefix("application/");
+    kind.is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
+}
+
+/// Whether a JSON text spells U+0000. Nothing but the escape can: as it is, the character is no JSON.
+fn spells_nul(json: &[u8]) -> bool {
+    let mut escaped = false;
+    for (at, byte) in json.iter().enumerate() {
+        if escaped && json[at..].starts_with(b"u0000") {
+            return true;
+        }
+        escaped = !escaped && *byte == b'\\';
+    }
+    false
 }
 
 impl From<StoreError> for ApiError {
@@ -267,5 +340,36 @@ impl IntoResponse for ApiError {
             response.extensions_mut().insert(Overloaded);
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nul_is_found_however_it_is_hidden_and_only_where_it_is() {
+        for json in [r#""\u0000""#, r#"{"a\u0000":1}"#, r#""\\\u0000""#] {
+            assert!(spells_nul(json.as_bytes()), "{json}");
+        }
+        for json in [r#""\\u0000""#, r#""\u0001""#, "u0000", "\\"] {
+            assert!(!spells_nul(json.as_bytes()), "{json}");
+        }
+    }
+
+    #[test]
+    fn json_is_told_by_its_media_type() {
+        let is = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, value.parse().unwrap());
+            is_json(&headers)
+        };
+        assert!(is("application/json"));
+        assert!(is("Application/JSON; charset=utf-8"));
+        assert!(is("application/merge-patch+json"));
+        for other in ["", "text/json", "application/jsonp", "text/plain"] {
+            assert!(!is(other), "{other}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
     }
 }

@@ -2,12 +2,14 @@
 
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
 use axum::{Json, Router};
+use shop_contract::Role;
 use shop_contract::events::Envelope;
 use shop_contract::notification::{NewNotification, NotificationList};
+use shop_contract::openapi::notification as paths;
 use shop_kit::auth::{Caller, Service};
 use shop_kit::events::Subscriber;
+use shop_kit::openapi::Routes;
 use shop_kit::problem::{ApiError, Body};
 use shop_kit::{Kit, events, server};
 
@@ -32,10 +34,10 @@ pub fn router(kit: &Kit, writer: Writer) -> Router {
         kit: kit.clone(),
         writer,
     };
-    let routes = Router::new()
-        .route("/notifications", get(list))
-        .route("/notifications/send", post(send))
-        .route("/events", post(take_event))
+    let routes = Routes::of(Role::Notification)
+        .on(&paths::LIST, list)
+        .on(&paths::SEND, send)
+        .on(&paths::EVENT, take_event)
         .with_state(app);
     server::stack(kit, routes)
 }

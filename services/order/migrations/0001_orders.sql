@@ -19,6 +19,7 @@ CREATE TABLE orders (
     key          TEXT NOT NULL,    -- the shopper's idempotency key
     status       TEXT NOT NULL,
     reason       TEXT,             -- why it was cancelled
+    payment_id   TEXT,             -- once it is paid
     items        TEXT NOT NULL,    -- JSON
     pieces       BIGINT NOT NULL,
     total_minor  BIGINT NOT NULL,

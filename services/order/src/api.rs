@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-use axum::extract::{FromRef, Path, Query, State};
+use axum::extract::{FromRef, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
 use shop_contract::Role;
 use shop_contract::bank::is_card_token;
 use shop_contract::cart::Cart;
+use shop_contract::openapi::order as paths;
 use shop_contract::order::{Checkout, Order, OrderList, OrderStatus};
 use shop_kit::auth::{Caller, idempotency_key};
 use shop_kit::client::Call;
 use shop_kit::clock::unix_ms;
 use shop_kit::context::Context;
-use shop_kit::problem::{ApiError, Body};
+use shop_kit::openapi::Routes;
+use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::telemetry::propagation;
 use shop_kit::{Kit, server};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -44,9 +45,10 @@ impl FromRef<App> for Kit {
 
 /// The API, with the server stack around it.
 pub fn router(kit: &Kit, driver: Driver) -> Router {
-    let routes = Router::new()
-        .route("/orders", get(list).post(checkout))
-        .route("/orders/{id}", get(show))
+    let routes = Routes::of(Role::Order)
+        .on(&paths::CHECKOUT, checkout)
+        .on(&paths::LIST, list)
+        .on(&paths::SHOW, show)
         .with_state(App { driver });
     server::stack(kit, routes)
 }
@@ -197,7 +199,7 @@ async fn list(
 async fn show(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<Json<Order>, ApiError> {
     let found = app.driver.orders().shown(&id).await?;
     let (order, owner) = found.ok_or_else(|| ApiError::not_found("order"))?;

@@ -174,6 +174,7 @@ impl OrderState {
             items: self.placed.items.clone(),
             total: self.placed.total.clone(),
             reason: self.reason.clone(),
+            payment_id: self.payment_id.clone(),
             placed_at_ms: self.placed.at_ms,
         }
     }

@@ -28,7 +28,7 @@ pub struct Orders {
     store: Store,
 }
 
-const SHOWN: &str = "id, status, reason, items, total_minor, currency, placed_at_ms";
+const SHOWN: &str = "id, status, reason, payment_id, items, total_minor, currency, placed_at_ms";
 
 impl Orders {
     /// Over an open database.
@@ -104,11 +104,13 @@ impl Orders {
         let work = async {
             let mut t = self.store.begin().await?;
             let done = sqlx::query(
-                "UPDATE orders SET status = $1, reason = $2, version = $3, final = $4, lease_until = $5
-                 WHERE id = $6 AND version = $7",
+                "UPDATE orders SET status = $1, reason = $2, payment_id = $3, version = $4, final = $5,
+                     lease_until = $6
+                 WHERE id = $7 AND version = $8",
             )
             .bind(after.status.name())
             .bind(&after.reason)
+            .bind(&after.payment_id)
             .bind(after.version)
             .bind(i64::from(after.status.is_final()))
             .bind(lease_until)
@@ -322,6 +324,7 @@ fn shown(row: &AnyRow) -> Result<Order, StoreError> {
             currency: row.try_get("currency")?,
         },
         reason: row.try_get("reason")?,
+        payment_id: row.try_get("payment_id")?,
         placed_at_ms: row.try_get("placed_at_ms")?,
     })
 }

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use axum::extract::{FromRef, Path, State};
+use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use shop_contract::Role;
 use shop_contract::bank::{Charge, NewCharge, is_card_token};
+use shop_contract::openapi::payment as paths;
 use shop_contract::payment::{NewPayment, Payment, PaymentStatus};
 use shop_kit::Kit;
 use shop_kit::auth::{Caller, Service, idempotency_key};
 use shop_kit::client::{Call, CallError};
 use shop_kit::context::Context;
-use shop_kit::problem::{ApiError, Body};
+use shop_kit::openapi::Routes;
+use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::server;
 
 use crate::payment::{BankSays, check};
@@ -40,10 +41,10 @@ pub fn router(kit: &Kit, payments: Payments) -> Router {
         kit: kit.clone(),
         payments,
     };
-    let routes = Router::new()
-        .route("/payments", post(pay))
-        .route("/payments/{id}", get(show))
-        .route("/payments/{id}/refund", post(refund))
+    let routes = Routes::of(Role::Payment)
+        .on(&paths::PAY, pay)
+        .on(&paths::REFUND, refund)
+        .on(&paths::SHOW, show)
         .with_state(app);
     server::stack(kit, routes)
 }
@@ -124,7 +125,7 @@ async fn refund(
     State(app): State<App>,
     _: Service,
     context: Context,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<Json<Payment>, ApiError> {
     let kept = app.payments.find(&id).await?;
     let kept = kept.ok_or_else(|| ApiError::not_found("payment"))?;
@@ -168,7 +169,7 @@ async fn refund(
 async fn show(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<Json<Payment>, ApiError> {
     let kept = app.payments.find(&id).await?;
     let kept = kept.ok_or_else(|| ApiError::not_found("payment"))?;

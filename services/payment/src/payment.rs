@@ -46,6 +46,10 @@ pub fn check(new: &NewPayment) -> Result<(), String> {
     if new.amount.minor <= 0 {
         return Err(format!("the amount must be positive, not {}", new.amount));
     }
+    let currency = new.amount.currency.as_bytes();
+    if currency.len() != 3 || !currency.iter().all(u8::is_ascii_uppercase) {
+        return Err("`amount.currency` must be an ISO 4217 code such as EUR".to_owned());
+    }
     if new.order_id.is_empty() || new.user_id.is_empty() || new.card.is_empty() {
         return Err("`order_id`, `user_id` and `card` are needed".to_owned());
     }

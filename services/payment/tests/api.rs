@@ -15,7 +15,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use shop_contract::Role;
 use shop_kit::Kit;
-use shop_testkit::{Ask, Identity, ask_get, ask_post, config, serve};
+use shop_testkit::{Ask, Identity, ask_get, ask_post, check_document, config, serve};
 use tempfile::TempDir;
 
 /// A bank that answers with a set status and counts what it was asked.
@@ -174,4 +174,9 @@ async fn a_payment_is_shown_to_its_owner_alone() {
         ask_get(&path).with_token(&forged).send(&shop.api).await.0,
         StatusCode::UNAUTHORIZED
     );
+}
+
+#[tokio::test]
+async fn the_document_says_what_the_router_does() {
+    check_document(&shop(201).await.api, "payment").await;
 }

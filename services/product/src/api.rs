@@ -1,21 +1,23 @@
 //! The product service's paths.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRef, Path, Query, State};
+use axum::extract::{FromRef, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use serde::Deserialize;
+use shop_contract::Role;
 use shop_contract::events::Envelope;
+use shop_contract::openapi::product as paths;
 use shop_contract::product::{Product, ProductChange};
 use shop_kit::auth::{Admin, Service};
 use shop_kit::clock::unix_ms;
 use shop_kit::context::Context;
 use shop_kit::events::Subscriber;
-use shop_kit::problem::{ApiError, Body};
+use shop_kit::openapi::Routes;
+use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::{Kit, events, server};
 
 use crate::listing::{self, Listing};
@@ -41,11 +43,12 @@ pub fn router(kit: &Kit, showcase: Showcase) -> Router {
         kit: kit.clone(),
         showcase,
     };
-    let routes = Router::new()
-        .route("/products", get(list))
-        .route("/products/search", get(search))
-        .route("/products/{id}", get(one).put(change))
-        .route("/events", post(event))
+    let routes = Routes::of(Role::Product)
+        .on(&paths::LIST, list)
+        .on(&paths::SEARCH, search)
+        .on(&paths::ONE, one)
+        .on(&paths::CHANGE, change)
+        .on(&paths::EVENT, event)
         .with_state(app);
     server::stack(kit, routes)
 }
@@ -100,7 +103,7 @@ enum WantedStock {
 async fn one(
     State(app): State<App>,
     context: Context,
-    Path(id): Path<String>,
+    Path(id): Path,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<Product>, ApiError> {
     let Query(PageQuery { stock }) = query.map_err(unreadable)?;
@@ -116,7 +119,7 @@ async fn one(
 async fn change(
     State(app): State<App>,
     _: Admin,
-    Path(id): Path<String>,
+    Path(id): Path,
     Body(change): Body<ProductChange>,
 ) -> Result<Json<Product>, ApiError> {
     let change = catalogue::check(change).map_err(|e| ApiError::invalid(e.to_string()))?;

@@ -24,9 +24,13 @@ pub enum Invalid {
 /// # Errors
 /// The first thing that cannot be.
 pub fn check(change: ProductChange) -> Result<ProductChange, Invalid> {
+    // As it was sent: what the document says of its length has to be true.
+    let long = |t: &String| t.chars().count() > MAX_TITLE;
+    if change.title.as_ref().is_some_and(long) {
+        return Err(Invalid::Title);
+    }
     let title = change.title.map(|t| t.trim().to_owned());
-    let bad = |t: &String| t.is_empty() || t.chars().count() > MAX_TITLE;
-    if title.as_ref().is_some_and(bad) {
+    if title.as_ref().is_some_and(String::is_empty) {
         return Err(Invalid::Title);
     }
     let bad = |p: i64| !(1..=MAX_PRICE_MINOR).contains(&p);

@@ -81,7 +81,9 @@ impl Place {
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
         let (name, place) = text.split_once(':')?;
         let (key, id) = place.split_once(':')?;
-        (name == sort.name()).then_some(Self {
+        // PostgreSQL cannot hold U+0000, so no product before it has that in its id.
+        let possible = name == sort.name() && !id.contains('\0');
+        possible.then_some(Self {
             key: key.parse().ok()?,
             id: id.to_owned(),
         })
@@ -166,7 +168,8 @@ mod tests {
     #[test]
     fn what_is_no_cursor_is_refused() {
         let lacking = URL_SAFE_NO_PAD.encode("new:x:p-00001");
-        for cursor in ["", "!", "bmV3", &lacking] {
+        let nul = URL_SAFE_NO_PAD.encode("new:1:p\0");
+        for cursor in ["", "!", "bmV3", &lacking, &nul] {
             let read = Listing::read(None, None, None, Some(cursor));
             assert_eq!(read, Err(Invalid::Cursor), "{cursor:?}");
         }

@@ -7,6 +7,7 @@
 )]
 
 mod database;
+mod document;
 mod nats;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use shop_contract::user::{Claims, ISSUER};
 use shop_kit::config::{BankConfig, Events, ServiceConfig, ShopConfig, Switches};
 use tower::ServiceExt;
 
+pub use document::check_document;
 pub use nats::nats;
 
 /// The services' key in tests.

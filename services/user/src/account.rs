@@ -8,7 +8,7 @@ const MAX_EMAIL: usize = 254;
 const MAX_NAME: usize = 100;
 /// The shortest password, in characters.
 const MIN_PASSWORD: usize = 8;
-/// The longest password, in bytes.
+/// The longest password, in characters.
 const MAX_PASSWORD: usize = 256;
 
 /// Why an account cannot be as asked for.
@@ -21,9 +21,7 @@ pub enum Invalid {
     #[error("`name` must have 1 to {MAX_NAME} characters")]
     Name,
     /// Too short or endless.
-    #[error(
-        "`password` must have at least {MIN_PASSWORD} characters and at most {MAX_PASSWORD} bytes"
-    )]
+    #[error("`password` must have {MIN_PASSWORD} to {MAX_PASSWORD} characters")]
     Password,
     /// The password of the made-up customers, which everybody knows.
     #[error("`password` is a published one; choose another")]
@@ -32,7 +30,7 @@ pub enum Invalid {
 
 /// The one way to write an address: the way it is stored and looked up.
 pub fn normal_email(email: &str) -> String {
-    email.trim().to_lowercase()
+    email.trim_matches(' ').to_lowercase()
 }
 
 /// Checks a registration and brings address and name into the form in which they are kept.
@@ -44,22 +42,24 @@ pub fn normal_email(email: &str) -> String {
 pub fn check(new: &NewUser) -> Result<(String, String), Invalid> {
     let email = normal_email(&new.email);
     let (local, domain) = email.split_once('@').ok_or(Invalid::Email)?;
-    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '@';
+    // Addresses in other letters need servers that all know SMTPUTF8, on the whole way.
+    let odd = |c: char| !c.is_ascii_graphic() || c == '@';
     if local.is_empty()
         || !domain.contains('.')
         || domain.starts_with('.')
         || domain.ends_with('.')
-        || email.len() > MAX_EMAIL
+        || new.email.len() > MAX_EMAIL
         || local.contains(odd)
         || domain.contains(odd)
     {
         return Err(Invalid::Email);
     }
     let name = new.name.trim();
-    if name.is_empty() || name.chars().count() > MAX_NAME || name.contains(char::is_control) {
+    let long = new.name.chars().count() > MAX_NAME;
+    if name.is_empty() || long || new.name.contains(char::is_control) {
         return Err(Invalid::Name);
     }
-    if new.password.chars().count() < MIN_PASSWORD || new.password.len() > MAX_PASSWORD {
+    if !(MIN_PASSWORD..=MAX_PASSWORD).contains(&new.password.chars().count()) {
         return Err(Invalid::Password);
     }
     if new.password == SEEDED_PASSWORD {
@@ -97,6 +97,8 @@ mod tests {
             "a b@x.org",
             "a@b@x.org",
             "a@.x",
+            "adä@example.org",
+            "ada@example.org\n",
         ] {
             let result = check(&new(email, "Ada", "difference"));
             assert_eq!(result, Err(Invalid::Email), "{email:?}");

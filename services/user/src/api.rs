@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use jsonwebtoken::jwk::JwkSet;
+use shop_contract::Role;
+use shop_contract::openapi::user as paths;
 use shop_contract::user::{CUSTOMER, Login, NewUser, Session, User};
 use shop_kit::Kit;
 use shop_kit::auth::{Caller, Verifier, bearer};
 use shop_kit::clock::unix_ms;
-use shop_kit::problem::{ApiError, Body};
+use shop_kit::openapi::Routes;
+use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::server;
 use uuid::Uuid;
 
@@ -32,11 +34,11 @@ pub fn router(kit: &Kit, users: Users) -> Router {
         users,
         verifier: Arc::default(),
     };
-    let routes = Router::new()
-        .route("/users", post(register))
-        .route("/users/login", post(login))
-        .route("/users/{id}", get(account))
-        .route("/.well-known/jwks.json", get(keys))
+    let routes = Routes::of(Role::User)
+        .on(&paths::REGISTER, register)
+        .on(&paths::LOGIN, login)
+        .on(&paths::ACCOUNT, account)
+        .on(&paths::KEYS, keys)
         .with_state(app);
     server::stack(kit, routes)
 }
@@ -83,7 +85,7 @@ async fn login(
 
 async fn account(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(id): Path,
     headers: HeaderMap,
 ) -> Result<Json<User>, ApiError> {
     app.caller(&headers).await?.owns(&id, "account")?;

@@ -15,7 +15,7 @@ use shop_contract::Role;
 use shop_contract::user::{SEEDED_ADMIN, SEEDED_PASSWORD, Session, User, seeded_email};
 use shop_kit::Kit;
 use shop_kit::auth::Verifier;
-use shop_testkit::{ask_get, ask_post, config, slug};
+use shop_testkit::{ask_get, ask_post, check_document, config, slug};
 use shop_user::Users;
 use shop_user::token::{Key, Signer};
 use tempfile::TempDir;
@@ -227,4 +227,10 @@ async fn a_body_that_cannot_be_read_is_a_problem_too() {
         (StatusCode::BAD_REQUEST, "bad-request")
     );
     assert_eq!(get(&shop, "/nowhere", None).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_document_says_what_the_router_does() {
+    let (api, _folder) = shop().await;
+    check_document(&api, "user").await;
 }

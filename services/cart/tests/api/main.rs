@@ -5,6 +5,7 @@
     reason = "test code throughout; the lint's own exception knows only #[test] functions"
 )]
 
+mod document;
 mod events;
 mod lines;
 mod shop;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
 use serde_json::json;
-use shop_testkit::{ask_get, ask_post};
+use shop_testkit::{ask_get, ask_post, check_document};
 
 use crate::shop::Shop;
 
@@ -127,4 +127,9 @@ async fn what_cannot_be_read_or_is_not_there_is_said_so() {
     );
     let (status, _) = shop.settle(Method::POST, "/reservations/none/commit").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_document_says_what_the_router_does() {
+    check_document(&Shop::open().await.api, "inventory").await;
 }

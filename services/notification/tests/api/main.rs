@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use shop_contract::Role;
 use shop_kit::Kit;
 use shop_notification::subscriber::Writer;
-use shop_testkit::{Identity, ask_get, ask_post, config};
+use shop_testkit::{Identity, ask_get, ask_post, check_document, config};
 use tempfile::TempDir;
 
 /// A customer with no other channel than e-mail.
@@ -167,4 +167,9 @@ async fn what_concerns_no_customer_is_taken_and_left() {
             .unwrap()
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn the_document_says_what_the_router_does() {
+    check_document(&shop().await.api, "notification").await;
 }

@@ -5,5 +5,6 @@
 )]
 
 mod checkout;
+mod document;
 mod recovery;
 mod world;

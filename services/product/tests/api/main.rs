@@ -7,6 +7,7 @@
 
 mod caches;
 mod changes;
+mod document;
 mod lists;
 mod opening;
 mod searches;

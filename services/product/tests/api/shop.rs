@@ -18,7 +18,7 @@ pub(crate) const PRODUCTS: u64 = 250;
 
 /// The service under test.
 pub(crate) struct Shop {
-    pub api: Router,
+    pub(crate) api: Router,
     kit: Kit,
     identity: Identity,
     _folder: Option<TempDir>,

@@ -1,0 +1,113 @@
+//! What holds for every operation, whoever serves it.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+const ALL: [&Operation; 29] = [
+    &bank::CHARGE,
+    &bank::ONE,
+    &bank::REFUND,
+    &cart::EVENT,
+    &cart::ONE,
+    &cart::REMOVE,
+    &cart::SET,
+    &inventory::COMMIT,
+    &inventory::RELEASE,
+    &inventory::RESERVE,
+    &inventory::STOCK,
+    &notification::EVENT,
+    &notification::LIST,
+    &notification::SEND,
+    &order::CHECKOUT,
+    &order::LIST,
+    &order::SHOW,
+    &payment::PAY,
+    &payment::REFUND,
+    &payment::SHOW,
+    &product::CHANGE,
+    &product::EVENT,
+    &product::LIST,
+    &product::ONE,
+    &product::SEARCH,
+    &user::ACCOUNT,
+    &user::KEYS,
+    &user::LOGIN,
+    &user::REGISTER,
+];
+
+#[test]
+fn a_path_has_the_parameters_of_its_template() {
+    for operation in ALL {
+        let in_path = operation
+            .parameters
+            .iter()
+            .filter(|p| p.place == Place::Path);
+        let described: BTreeSet<_> = in_path.map(|p| format!("{{{}}}", p.name)).collect();
+        let segments = operation.path.split('/').filter(|s| s.starts_with('{'));
+        let named: BTreeSet<_> = segments.map(str::to_owned).collect();
+        assert_eq!(described, named, "{}", operation.path);
+    }
+}
+
+#[test]
+fn every_refusal_is_of_a_known_kind() {
+    for operation in ALL {
+        for seat in [Seat::Door, Seat::Service(operation.service)] {
+            for refusals in common::refusals(operation, seat).values() {
+                for (slug, _) in refusals.own.iter().chain(&refusals.common) {
+                    assert!(problem::SLUGS.contains(slug), "{}: {slug}", operation.path);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    for operation in ALL {
+        for seat in [Seat::Door, Seat::Service(operation.service)] {
+            let document = document(seat, &[operation]);
+            for reference in references(&document) {
+                let pointer = reference.strip_prefix('#').unwrap_or(&reference);
+                let found = document.pointer(pointer);
+                assert!(found.is_some(), "{}: {reference}", operation.path);
+            }
+        }
+    }
+}
+
+fn references(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(name, member)| match member {
+                Value::String(text) if name == "$ref" => vec![text.clone()],
+                other => references(other),
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A service may say more of an operation than the door lets see, never something else.
+#[test]
+fn the_door_says_of_a_path_what_its_service_says() {
+    for operation in ALL {
+        let method = operation.method.name();
+        let said = |seat| document(seat, &[operation])["paths"][operation.path][method].clone();
+        let (mut inside, mut outside) = (said(Seat::Service(operation.service)), said(Seat::Door));
+        let statuses = |said: &mut Value| -> BTreeSet<String> {
+            let responses = said["responses"].take();
+            let responses = responses.as_object().cloned().unwrap_or_default();
+            responses.into_iter().map(|(status, _)| status).collect()
+        };
+        let (within, without) = (statuses(&mut inside), statuses(&mut outside));
+        assert!(within.is_subset(&without), "{}", operation.path);
+        let added: Vec<_> = without.difference(&within).map(String::as_str).collect();
+        let door = ["400", "408", "413", "429"];
+        assert!(added.iter().all(|a| door.contains(a)), "{added:?}");
+        assert_eq!(inside, outside, "{}", operation.path);
+    }
+}

@@ -1,0 +1,87 @@
+//! The public document.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use shop_contract::Role;
+use shop_gateway::routes::TABLE;
+use shop_gateway::{Limits, RateLimits};
+use shop_kit::Kit;
+use shop_testkit::{ask_get, check_document, config, serve};
+
+/// A gateway before services that refuse everything in words that every path has.
+async fn gateway() -> Router {
+    let refusing = Router::new()
+        .fallback(|| async { (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(json!({}))) });
+    let everyone = serve(refusing).await;
+    let peers: BTreeMap<Role, Vec<String>> = Role::ALL.map(|r| (r, vec![everyone.clone()])).into();
+    let kit = Kit::new(config(Role::Gateway, &std::env::temp_dir(), peers));
+    shop_gateway::router(&kit, &Arc::new(RateLimits::new(Limits::default())))
+}
+
+#[tokio::test]
+async fn the_document_says_what_the_router_does() {
+    check_document(&gateway().await, "shop").await;
+}
+
+#[tokio::test]
+async fn what_is_public_is_in_the_document_and_nothing_else() {
+    let (status, document) = ask_get("/openapi.json").send(&gateway().await).await;
+    assert_eq!(status, StatusCode::OK, "without a token");
+    let paths = document["paths"].as_object().unwrap().iter();
+    let described: BTreeSet<(String, String)> = paths
+        .flat_map(|(path, methods)| {
+            let methods = methods.as_object().unwrap().keys();
+            methods.map(|method| (path.clone(), method.clone()))
+        })
+        .collect();
+    let routes = TABLE.iter().map(|route| {
+        let method = route.operation.method.name();
+        (route.template.to_owned(), method.to_owned())
+    });
+    assert_eq!(described, routes.collect::<BTreeSet<_>>());
+}
+
+/// Both come from the contract; the copies that clients are made from must agree as well.
+#[test]
+fn the_copies_say_the_same_of_the_same_path() {
+    let copy = |name: &str| -> Value {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi");
+        let text = std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let shop = copy("shop");
+    for route in TABLE {
+        let (path, method) = (route.template, route.operation.method.name());
+        let service = copy(route.service.name());
+        let (outside, inside) = (
+            &shop["paths"][path][method],
+            &service["paths"][path][method],
+        );
+        for part in [
+            "operationId",
+            "summary",
+            "description",
+            "parameters",
+            "requestBody",
+            "security",
+        ] {
+            assert_eq!(outside[part], inside[part], "{method} {path}: {part}");
+        }
+        let answers = inside["responses"].as_object().unwrap();
+        assert!(!answers.is_empty(), "{method} {path}");
+        for status in answers.keys() {
+            assert!(
+                outside["responses"].get(status).is_some(),
+                "{method} {path}: {status}"
+            );
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What the service says of itself.
+
+use shop_testkit::check_document;
+
+use crate::shop::Shop;
+
+#[tokio::test]
+async fn the_document_says_what_the_router_does() {
+    check_document(&Shop::open().await.api, "product").await;
+}
