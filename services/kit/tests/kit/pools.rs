@@ -66,6 +66,8 @@ async fn a_pool_that_is_used_up_is_seen_and_means_too_much_at_once() {
             break page;
         }
         assert!(start.elapsed() < PATIENCE, "no connection went back");
+        // It goes back in a task, which needs its turn.
+        tokio::task::yield_now().await;
     };
     assert_eq!(
         figure(&before, "db_client_connection_timeouts_total", &[of_pool]),
