@@ -10,4 +10,5 @@ mod floors;
 mod harness;
 mod mistakes;
 mod runs;
+mod strangers;
 mod traces;

@@ -7,7 +7,7 @@
 //! later and apart, so that nothing waits for the server. Text messages and pushes stay as a provider would get them.
 //!
 //! Read `migrations/` first, then [`channel`], [`message`], [`template`] and [`retry`] for the rules, which are pure;
-//! [`store`] for the SQL, [`mail`] and [`sender`] for SMTP, [`api`] for the paths.
+//! [`store`] for the SQL, [`mail`] and [`mod@sender`] for SMTP, [`api`] for the paths.
 
 pub mod api;
 pub mod channel;
