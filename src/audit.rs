@@ -16,8 +16,9 @@ use holdings::{Holdings, check};
 
 pub(crate) use holdings::not_made;
 
-/// How long orders under way may take to come to their end when the crowd has left.
-const SETTLE: Duration = Duration::from_secs(15);
+/// How long orders under way may take to come to their end when the crowd has left. A message that died with its
+/// subscriber is brought again by NATS after 15 s.
+const SETTLE: Duration = Duration::from_secs(40);
 /// Between two looks whether they have.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long one service may take to tell what it holds.

@@ -227,7 +227,12 @@ async fn crowd(
             // The gateway's callers are the shoppers, and what they met is in the record.
             let gateways = supervisor.admins(Role::Gateway).len() as u64;
             fault.hits = shoppers_turned_away(&intervals, fault.started_s, fault.ended_s)
-                + shoppers_taken_over(&intervals, &fault.target, gateways);
+                + shoppers_taken_over(
+                    &intervals,
+                    (fault.started_s, fault.ended_s),
+                    &fault.target,
+                    gateways,
+                );
         }
         let found = recovery::measure(&intervals, fault.started_s, fault.ended_s);
         fault.detected_s = found.detected_s;
@@ -251,25 +256,37 @@ async fn crowd(
 
 /// The requests of shoppers that met no gateway, or lost it, in a window.
 fn shoppers_turned_away(intervals: &[Interval], from_s: f64, to_s: f64) -> u64 {
-    intervals
-        .iter()
-        // The second that ends after the window is the one in which it ended.
-        .filter(|i| i.t_s > from_s && i.t_s < to_s + 1.0)
+    within(intervals, from_s, to_s)
         .flat_map(|i| &i.all.errors)
         .filter(|(kind, _)| matches!(kind.as_str(), "connect" | "reset"))
         .map(|(_, count)| count)
         .sum()
 }
 
+/// The seconds of a window. The one that ends after it is the one in which it ended.
+fn within(intervals: &[Interval], from_s: f64, to_s: f64) -> impl Iterator<Item = &Interval> {
+    intervals
+        .iter()
+        .filter(move |i| i.t_s > from_s && i.t_s < to_s + 1.0)
+}
+
 /// The requests of shoppers that another gateway answered while this one of `gateways` was gone. Which of them would have
 /// come to this one nobody knows, but the kernel spreads connections evenly over those that listen, so its share is meant.
-fn shoppers_taken_over(intervals: &[Interval], gateway: &str, gateways: u64) -> u64 {
+fn shoppers_taken_over(
+    intervals: &[Interval],
+    (from_s, to_s): (f64, f64),
+    gateway: &str,
+    gateways: u64,
+) -> u64 {
     let gone = |i: &&Interval| {
         i.services
             .get(gateway)
             .is_some_and(|state| state != "ready")
     };
-    let answered: u64 = intervals.iter().filter(gone).map(|i| i.all.ok).sum();
+    let answered: u64 = within(intervals, from_s, to_s)
+        .filter(gone)
+        .map(|i| i.all.ok)
+        .sum();
     if gateways > 1 { answered / gateways } else { 0 }
 }
 

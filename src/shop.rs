@@ -26,7 +26,7 @@ pub(crate) struct Shop {
     supervisor: Supervisor,
     databases: Databases,
     /// Where the shop's events are on a NATS server.
-    events: Option<String>,
+    events: Option<Place>,
     targets: PathBuf,
 }
 
@@ -44,13 +44,13 @@ impl Shop {
     ) -> Result<Self> {
         let data = dir.path().join("data");
         let databases = Databases::make(&data, options.database.as_deref()).await?;
-        let events = options.events.as_deref().and_then(place_of_its_own);
+        let events = options.events.as_deref().and_then(Place::on);
         let opened = Supervisor::open(&Blueprint {
             shop: &scenario.shop,
             seed: scenario.seed,
             gateway: options.gateway(),
             databases: &databases,
-            events: events.as_deref(),
+            events: events.as_ref().map(|place| place.url.as_str()),
             smtp_url: options.smtp_url.as_deref(),
             logs: dir.logs(),
         });
@@ -79,10 +79,17 @@ impl Shop {
             shop.close(options.keep_data).await;
             return Err(e);
         }
-        dir.write_json("topology.json", &shop.supervisor.topology())?;
-        std::fs::write(&shop.targets, shop.scrape_targets().to_string())
-            .with_context(|| format!("{} cannot be written", shop.targets.display()))?;
+        if let Err(e) = shop.tell_where_it_is(dir) {
+            shop.close(options.keep_data).await;
+            return Err(e);
+        }
         Ok(shop)
+    }
+
+    fn tell_where_it_is(&self, dir: &RunDir) -> Result<()> {
+        dir.write_json("topology.json", &self.supervisor.topology())?;
+        std::fs::write(&self.targets, self.scrape_targets().to_string())
+            .with_context(|| format!("{} cannot be written", self.targets.display()))
     }
 
     /// The processes.
@@ -115,24 +122,53 @@ impl Shop {
             tracing::debug!(error = %e, "no list of targets was removed");
         }
         self.supervisor.stop().await;
-        if !keep_data {
-            self.databases.remove().await;
-            if let Some(events) = &self.events
-                && let Err(e) = shop_kit::events::forget(events).await
-            {
-                tracing::warn!(error = %e, "the shop's events are still on the NATS server");
-            }
+        if keep_data {
+            self.databases.tell_kept();
+            return;
+        }
+        self.databases.remove().await;
+        if let Some(place) = self.events.as_ref().filter(|place| place.ours)
+            && let Err(e) = shop_kit::events::forget(&place.url).await
+        {
+            tracing::warn!(error = %e, "the shop's events are still on the NATS server");
         }
     }
 }
 
-/// A shop's own place on a NATS server: two runs must not take in each other's events. An address that has a path has
-/// chosen its place. `http` is none at all.
-fn place_of_its_own(events: &str) -> Option<String> {
-    let (_, server) = events.split_once("://")?;
-    if server.trim_end_matches('/').contains('/') {
-        return Some(events.to_owned());
+/// A shop's place on a NATS server.
+struct Place {
+    url: String,
+    /// Made for this shop, and taken away with it.
+    ours: bool,
+}
+
+impl Place {
+    /// A place of its own, for two runs must not take in each other's events. An address that has a path has chosen its
+    /// place, which others may use as well. `http` is none at all.
+    fn on(events: &str) -> Option<Self> {
+        let (_, server) = events.split_once("://")?;
+        let chosen = server.trim_end_matches('/').contains('/');
+        let number = uuid::Uuid::now_v7().simple();
+        let url = if chosen {
+            events.to_owned()
+        } else {
+            format!("{}/run-{number}", events.trim_end_matches('/'))
+        };
+        Some(Self { url, ours: !chosen })
     }
-    let number = uuid::Uuid::now_v7().simple();
-    Some(format!("{}/run-{number}", events.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_place_that_nobody_chose_is_the_runs_own() {
+        let own = Place::on("nats://127.0.0.1:4222/").unwrap();
+        assert!(own.ours && own.url.starts_with("nats://127.0.0.1:4222/run-"));
+        assert_ne!(own.url, Place::on("nats://127.0.0.1:4222").unwrap().url);
+        let chosen = Place::on("nats://127.0.0.1:4222/blue").unwrap();
+        assert!(!chosen.ours && chosen.url == "nats://127.0.0.1:4222/blue");
+        assert!(Place::on("http").is_none());
+    }
 }

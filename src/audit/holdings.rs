@@ -38,6 +38,8 @@ pub(crate) struct Holdings {
     /// By kind and subject.
     notifications: BTreeMap<(String, String), u32>,
     outbox: i64,
+    /// Messages that wait for a mail server.
+    unsent: u64,
 }
 
 #[derive(Debug, Default)]
@@ -112,8 +114,10 @@ impl Holdings {
                     subject,
                     kind,
                     channel,
+                    status,
                     ..
                 } => {
+                    h.unsent += u64::from(status == "queued");
                     // Everyone gets an e-mail, and some a copy by other channels, which is no second message.
                     *h.notifications.entry((kind, subject)).or_default() +=
                         u32::from(channel == "email");
@@ -126,7 +130,7 @@ impl Holdings {
 
     /// Whether nothing is on its way any more.
     pub(crate) fn is_settled(&self) -> bool {
-        self.outbox == 0 && self.orders.values().all(|o| o.status.is_final())
+        self.outbox == 0 && self.unsent == 0 && self.orders.values().all(|o| o.status.is_final())
     }
 }
 

@@ -55,6 +55,13 @@ impl Databases {
         }
     }
 
+    /// Tells the log where those are that stay on a server. Files lie where everybody looks.
+    pub(crate) fn tell_kept(&self) {
+        if let Self::Server { prefix, .. } = self {
+            tracing::info!("the databases {prefix}_… stay on their server");
+        }
+    }
+
     /// Takes them away with all that is in them. What cannot be taken away is told in the log.
     pub(crate) async fn remove(&self) {
         match self {

@@ -93,9 +93,10 @@ impl Connection {
                 break;
             }
             let passed = &buffer[..read];
+            let known = seen.len();
             seen.extend_from_slice(passed);
             // Either end may be gone; then the next read finds out.
-            if !self.may_pass(way, &seen) || to.write_all(passed).await.is_err() {
+            if !self.may_pass(way, &seen, known) || to.write_all(passed).await.is_err() {
                 break;
             }
             let old = seen.len().saturating_sub(TAIL);
@@ -104,13 +105,18 @@ impl Connection {
         self.cut.cancel();
     }
 
-    /// Whether the bytes may go on; otherwise the connection is to be cut.
-    fn may_pass(&self, way: Way, seen: &[u8]) -> bool {
+    /// Whether the bytes may go on; otherwise the connection is to be cut. The first `known` of them have passed already.
+    fn may_pass(&self, way: Way, seen: &[u8], known: usize) -> bool {
         let (message, answer, method) = match way {
             Way::ToServer => ("HPUB ", "$JS.ACK", PUBLISH),
             Way::FromServer => ("HMSG ", "\"stream\":", DELIVER),
         };
-        let holds = |text: &str| seen.windows(text.len()).any(|w| w == text.as_bytes());
+        let holds = |text: &str| {
+            // Not what was there before: it may be the answer to an earlier message.
+            let new = &seen[known.saturating_sub(text.len() - 1)..];
+            new.windows(text.len()).any(|w| w == text.as_bytes())
+        };
+        let held = |text: &str| seen.windows(text.len()).any(|w| w == text.as_bytes());
         let mut waiting = self.waiting.lock().unwrap();
         if waiting.is_some() && holds(answer) {
             let falling = waiting.take();
@@ -122,7 +128,7 @@ impl Connection {
             }
             return false;
         }
-        if !(holds(message) && holds(ORDERS)) {
+        if !(held(message) && holds(ORDERS)) {
             return true;
         }
         let method = Method::from_bytes(method.as_bytes()).unwrap();

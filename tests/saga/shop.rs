@@ -56,8 +56,15 @@ pub(crate) struct Shop {
     places: BTreeMap<Name, Place>,
     http: Client<HttpConnector, Full<Bytes>>,
     ledger: Vec<LedgerEntry>,
+    /// Tokens of those who bought.
+    buyers: Vec<String>,
+    /// Of each product in a purchase: how many had been sold when the shop opened.
+    sold_at_first: BTreeMap<&'static str, i64>,
     _folder: TempDir,
 }
+
+/// What every customer buys.
+const BASKET: [(&str, i64); 2] = [("p-00001", 2), ("p-00002", 1)];
 
 /// The NATS server that events go through, where one is given.
 fn nats() -> Option<SocketAddr> {
@@ -160,7 +167,7 @@ impl Shop {
             };
             processes.start(name, start);
         }
-        let shop = Self {
+        let mut shop = Self {
             armed,
             processes,
             places,
@@ -168,10 +175,16 @@ impl Shop {
                 .pool_max_idle_per_host(0)
                 .build(HttpConnector::new()),
             ledger: Vec::new(),
+            buyers: Vec::new(),
+            sold_at_first: BTreeMap::new(),
             _folder: folder,
         };
         for name in names {
             shop.ready(name).await;
+        }
+        for (product, _) in BASKET {
+            let sold = shop.sold(product).await.unwrap();
+            shop.sold_at_first.insert(product, sold);
         }
         shop
     }
@@ -192,7 +205,7 @@ impl Shop {
             .insist(Method::POST, "/users/login", None, &login)
             .await;
         let token = session["token"].as_str().unwrap().to_owned();
-        for (product, quantity) in [("p-00001", 2), ("p-00002", 1)] {
+        for (product, quantity) in BASKET {
             let line = json!({"quantity": quantity});
             let path = format!("/cart/items/{product}");
             self.insist(Method::PUT, &path, Some((&token, "")), &line)
@@ -226,6 +239,9 @@ impl Shop {
                 }
             };
             let body = answer.map_or(Value::Null, |(_, body)| body);
+            if outcome == OrderOutcome::Promised {
+                self.buyers.push(token);
+            }
             self.ledger.push(LedgerEntry {
                 t_s: 0.0,
                 key,
@@ -266,10 +282,14 @@ impl Shop {
                         .ledger
                         .iter()
                         .filter(|e| e.outcome == OrderOutcome::Promised);
-                    if row.violations.is_empty() && row.orders_found == promised.count() as u64 {
+                    let untold = self.untold().await;
+                    if row.violations.is_empty()
+                        && row.orders_found == promised.count() as u64
+                        && untold.is_empty()
+                    {
                         return;
                     }
-                    format!("{:#?}", row.violations)
+                    format!("{:#?} {untold}", row.violations)
                 }
                 Some(held) => format!("still moving: {held:#?}"),
                 None => "not every service tells what it holds".to_owned(),
@@ -283,6 +303,38 @@ impl Shop {
     pub(crate) async fn close(self) {
         self.books_agree().await;
         self.processes.end();
+    }
+
+    /// What those who are told of orders have not done about them: a cart that is not empty, pieces that are not counted
+    /// as sold, or too many of them.
+    async fn untold(&self) -> String {
+        let mut text = String::new();
+        for (product, each) in BASKET {
+            let counted = self.sold(product).await;
+            let sold = self.sold_at_first[product] + each * self.buyers.len() as i64;
+            if counted != Some(sold) {
+                text += &format!("{product}: {counted:?} sold, {sold} were; ");
+            }
+        }
+        if let Some(last) = self.buyers.last() {
+            let who = Some((last.as_str(), ""));
+            let cart = self
+                .ask(self.gateway(), Method::GET, "/cart", who, &Value::Null)
+                .await;
+            let left = cart.as_ref().and_then(|(_, cart)| cart["items"].as_array());
+            if left.is_none_or(|items| !items.is_empty()) {
+                text += &format!("the cart after the purchase: {cart:?}");
+            }
+        }
+        text
+    }
+
+    async fn sold(&self, product: &str) -> Option<i64> {
+        let path = format!("/products/{product}?stock=view");
+        let (_, page) = self
+            .ask(self.gateway(), Method::GET, &path, None, &Value::Null)
+            .await?;
+        page["sold"].as_i64()
     }
 
     fn gateway(&self) -> SocketAddr {

@@ -180,7 +180,7 @@ async fn show(
 /// What the bank refused for want of room stays marked as such, for nobody is to come back at once.
 fn no_answer(e: CallError) -> ApiError {
     match e {
-        CallError::Shed(_) => e.into(),
+        CallError::Shed(_) | CallError::Bulkhead(_) => e.into(),
         other => bank_unavailable(other.to_string()),
     }
 }

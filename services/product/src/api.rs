@@ -148,6 +148,9 @@ impl From<Unread> for ApiError {
     fn from(e: Unread) -> Self {
         match e {
             Unread::NoProduct => ApiError::not_found("product"),
+            Unread::Store(e) if e.is_overload() => {
+                ApiError::overloaded("no connection to the database became free in time")
+            }
             Unread::Store(e) => ApiError::internal(e),
         }
     }

@@ -75,7 +75,7 @@ pub fn heard(called: Result<Answer, CallError>) -> Heard {
 fn why(error: &CallError) -> Reason {
     match error {
         CallError::Open(_) => Reason::BreakerOpen,
-        CallError::Shed(_) => Reason::Shed,
+        CallError::Shed(_) | CallError::Bulkhead(_) => Reason::Shed,
         CallError::Deadline | CallError::Transport(_, "timeout") => Reason::Timeout,
         CallError::Transport(..) | CallError::NoAddress(_) => Reason::Unreachable,
         _ => Reason::Failed,

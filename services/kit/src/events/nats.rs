@@ -177,7 +177,12 @@ impl Nats {
         envelope: &Envelope,
         traceparent: Option<&str>,
     ) -> Result<(), NatsError> {
-        let published = self.try_publish(envelope, traceparent).await;
+        // All of it together, the stream's making too: a claim is not for longer.
+        let published =
+            match tokio::time::timeout(ANSWER, self.try_publish(envelope, traceparent)).await {
+                Ok(published) => published,
+                Err(e) => Err(NatsError::refused("not published")(e.into())),
+            };
         if matches!(published, Err(NatsError::Refused(..))) {
             self.doubt();
         }
@@ -200,15 +205,9 @@ impl Nats {
             headers.insert(TRACEPARENT, traceparent);
         }
         let subject = self.subject(envelope.event.destination())?;
-        let receipt = async {
-            let sent = jetstream.publish_with_headers(subject, headers, payload.into());
-            sent.await?.await
-        };
-        // The client's own limit covers the wait for the receipt, not the wait for a place in its queue.
-        match tokio::time::timeout(ANSWER, receipt).await {
-            Ok(receipt) => receipt.map(drop).map_err(|e| refused(e.into())),
-            Err(e) => Err(refused(e.into())),
-        }
+        let sent = jetstream.publish_with_headers(subject, headers, payload.into());
+        let receipt = sent.await.map_err(|e| refused(e.into()))?;
+        receipt.await.map(drop).map_err(|e| refused(e.into()))
     }
 
     /// Sends out what the client still holds, acknowledgements above all.

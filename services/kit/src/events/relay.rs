@@ -12,7 +12,7 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 use shop_contract::Role;
 use shop_contract::events::Envelope;
-use shop_resilience::Deadline;
+use shop_resilience::{Deadline, Priority};
 use sqlx::Row;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
@@ -264,6 +264,8 @@ impl Relay {
     fn context(&self) -> Context {
         Context {
             deadline: Some(Deadline::after(self.kit.now(), PUSH)),
+            // Nobody waits for it: what is asked of the same peer on the way of a checkout goes before.
+            priority: Priority::Browsing,
             ..Context::background()
         }
     }
