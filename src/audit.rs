@@ -52,7 +52,7 @@ pub(crate) async fn settle_and_check(
                 }
                 let moving = || {
                     format!(
-                        "orders or events were still moving {SETTLE:?} after the crowd had left"
+                        "orders, events or mail were still moving {SETTLE:?} after the crowd had left"
                     )
                 };
                 let why = (!row.complete).then(moving);
