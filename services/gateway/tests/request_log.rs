@@ -63,7 +63,7 @@ async fn span_and_log_line_of_a_failed_request_tell_its_id() {
         .flatten_event(true)
         .with_writer(move || writer.clone())
         .finish();
-    let _here = tracing::subscriber::set_default(subscriber);
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     let mut request = Request::new(Body::empty());
     *request.uri_mut() = "/products".parse().unwrap();
     let id = "find-me".parse().unwrap();

@@ -6,5 +6,4 @@
 
 mod both;
 mod nats;
-mod trace;
 mod world;

@@ -1,4 +1,15 @@
-//! The trace of what caused an event goes on at its subscriber.
+//! The trace of what caused an event goes on at its subscriber, whichever way it takes.
+//!
+//! A binary of its own with one test: `tracing` caches for the whole process whether anybody listens to a span, and a
+//! test beside this one, which has no subscriber, could cache that nobody does.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+
+#[path = "events/world.rs"]
+#[allow(dead_code, reason = "shared with the tests of events")]
+mod world;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -9,7 +20,7 @@ use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use tracing::Instrument;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::world::{Way, World, until};
+use world::{Way, World, until};
 
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<SpanData>>>);
@@ -34,17 +45,25 @@ impl Kept {
     }
 }
 
-async fn the_subscribers_span_belongs_to_the_producers(way: Way) {
-    let Some(world) = World::open(way).await else {
-        return;
-    };
+#[tokio::test]
+async fn the_subscribers_span_belongs_to_the_producers_trace() {
     let kept = Kept::default();
     let provider = SdkTracerProvider::builder()
         .with_simple_exporter(kept.clone())
         .build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
-    // Of this thread alone, which is all that a test's runtime has.
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    let subscriber = tracing_subscriber::registry().with(layer);
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    for way in [Way::Http, Way::Nats] {
+        goes_on(way, &kept).await;
+    }
+}
+
+async fn goes_on(way: Way, kept: &Kept) {
+    let Some(world) = World::open(way).await else {
+        return;
+    };
+    kept.0.lock().unwrap().clear();
     let (relay, subscriber) = (world.relay(), world.subscriber());
     world
         .write(0..1)
@@ -71,14 +90,4 @@ async fn the_subscribers_span_belongs_to_the_producers(way: Way) {
         let mut found = found.filter(|a| a.key.as_str() == "messaging.system");
         assert_eq!(found.next().unwrap().value.as_str(), system);
     }
-}
-
-#[tokio::test]
-async fn over_http() {
-    the_subscribers_span_belongs_to_the_producers(Way::Http).await;
-}
-
-#[tokio::test]
-async fn over_nats() {
-    the_subscribers_span_belongs_to_the_producers(Way::Nats).await;
 }
