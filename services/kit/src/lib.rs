@@ -5,7 +5,8 @@
 //!
 //! * [`server::stack`]: what happens to each request before its handler runs. The best place to begin.
 //! * [`client`]: how one service calls another; the policies are `shop-resilience`'s.
-//! * [`store`], [`events`]: the service's own database, and how others learn what happened in it.
+//! * [`store`], [`queue`], [`events`]: the service's own database, work that lies in it, and how others learn what
+//!   happened in it.
 //! * [`auth`]: who is calling. [`problem`]: what a caller is told when something is wrong.
 //! * [`openapi`]: routes and the document that describes them, from one place.
 //! * [`admin`], [`faults`]: the operators' listener.
@@ -24,6 +25,7 @@ pub mod limiter;
 pub mod net;
 pub mod openapi;
 pub mod problem;
+pub mod queue;
 pub mod server;
 pub mod service;
 pub mod store;

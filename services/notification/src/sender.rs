@@ -10,9 +10,9 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 use shop_kit::Kit;
 use shop_kit::clock::unix_ms;
+use shop_kit::queue::{self, Queue, UnderWay};
 use shop_kit::store::StoreError;
 use shop_kit::telemetry::{names, propagation};
-use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -24,11 +24,6 @@ use crate::store::{Mail, Notifications};
 
 /// Mails that may be under way at once.
 const MOST_UNDER_WAY: usize = 8;
-/// Without a wake-up, how often the queue is looked at: for mails whose wait is over, and those of a replica that died.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// How long mails under way have to be taken once the service is to stop.
-const LAST: Duration = Duration::from_secs(1);
-
 /// Sends mails. Cloning shares.
 #[derive(Clone)]
 pub struct Sender {
@@ -56,50 +51,7 @@ impl Sender {
 
     /// Sends until told to stop.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut under_way = JoinSet::new();
-        while !shutdown.is_cancelled() {
-            if let Err(e) = self.begin_some(&mut under_way).await {
-                tracing::warn!(error = %e, "the mail queue cannot be read");
-            }
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                () = self.notifications.woken() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                // Its place is free.
-                Some(done) = under_way.join_next() => told(done),
-            }
-            while let Some(done) = under_way.try_join_next() {
-                told(done);
-            }
-        }
-        let end = async {
-            while let Some(done) = under_way.join_next().await {
-                told(done);
-            }
-        };
-        if tokio::time::timeout(LAST, end).await.is_err() {
-            tracing::info!("mails under way were left to be sent again");
-        }
-    }
-
-    async fn begin_some(
-        &self,
-        under_way: &mut JoinSet<Result<(), StoreError>>,
-    ) -> Result<(), StoreError> {
-        let queued = self.notifications.queued().await?;
-        self.kit
-            .metrics()
-            .record(|| gauge!(names::QUEUE_DEPTH, "queue" => "mail").set(queued as f64));
-        let room = MOST_UNDER_WAY.saturating_sub(under_way.len());
-        // Most looks find nothing; they must not take the writers' turn.
-        if queued == 0 || room == 0 {
-            return Ok(());
-        }
-        for mail in self.notifications.take_up(room as i64).await? {
-            let sender = self.clone();
-            under_way.spawn(async move { sender.send(mail).await });
-        }
-        Ok(())
+        queue::work(&self, &shutdown).await;
     }
 
     async fn send(&self, mail: Mail) -> Result<(), StoreError> {
@@ -154,12 +106,28 @@ impl Sender {
     }
 }
 
-fn told(done: Result<Result<(), StoreError>, JoinError>) {
-    match done {
-        Ok(Ok(())) => {}
-        Ok(Err(e)) => {
-            tracing::warn!(error = %e, "what became of a mail cannot be noted; it will be sent again");
+impl Queue for Sender {
+    const WHAT: &'static str = "mails";
+
+    async fn begin(&self, under_way: &mut UnderWay) -> Result<bool, StoreError> {
+        let queued = self.notifications.queued().await?;
+        self.kit
+            .metrics()
+            .record(|| gauge!(names::QUEUE_DEPTH, "queue" => "mail").set(queued as f64));
+        let room = MOST_UNDER_WAY.saturating_sub(under_way.len());
+        // Most looks find nothing; they must not take the writers' turn.
+        if queued == 0 || room == 0 {
+            return Ok(false);
         }
-        Err(e) => tracing::error!(error = %e, "the sending of a mail panicked"),
+        for mail in self.notifications.take_up(room as i64).await? {
+            let sender = self.clone();
+            under_way.spawn(async move { sender.send(mail).await });
+        }
+        // Another one has room when one of these has ended.
+        Ok(false)
+    }
+
+    async fn woken(&self) {
+        self.notifications.woken().await;
     }
 }

@@ -15,7 +15,6 @@ use shop_contract::events::Envelope;
 use shop_resilience::{Deadline, Priority};
 use sqlx::Row;
 use tokio::sync::Notify;
-use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -25,6 +24,7 @@ use crate::Kit;
 use crate::client::Call;
 use crate::clock::unix_ms;
 use crate::context::Context;
+use crate::queue::{self, Queue, UnderWay};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{names, propagation};
 
@@ -38,11 +38,6 @@ const LEASE_MS: i64 = 5_000;
 const PUSH: Duration = Duration::from_secs(3);
 /// Deliveries that may be under way at once.
 const MOST_UNDER_WAY: usize = 128;
-/// Without a wake-up, how often the outbox is looked at: for rows of a replica that died, and rows whose wait is over.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// How long deliveries under way have to finish once the service is to stop. Shorter than the service's own patience.
-const LAST: Duration = Duration::from_secs(1);
-
 /// Delivers what is in an outbox. Cloning shares it.
 #[derive(Clone)]
 pub struct Relay {
@@ -50,8 +45,6 @@ pub struct Relay {
     store: Store,
     woken: Arc<Notify>,
 }
-
-type Deliveries = JoinSet<Result<(), StoreError>>;
 
 /// Something to be handed over.
 struct Delivery {
@@ -79,67 +72,7 @@ impl Relay {
 
     /// Delivers until told to stop.
     pub async fn run(self, shutdown: CancellationToken) {
-        // Deliveries go on beside each other and are not waited for: a subscriber that hangs holds up its own rows
-        // alone, up to the number that may be under way.
-        let mut under_way = JoinSet::new();
-        while !shutdown.is_cancelled() {
-            let room = MOST_UNDER_WAY.saturating_sub(under_way.len()) as i64;
-            let claimed = match self.begin_batch(room.min(BATCH), &mut under_way).await {
-                Ok(claimed) => claimed,
-                Err(e) => {
-                    tracing::warn!(error = %e, "the outbox cannot be read");
-                    0
-                }
-            };
-            if claimed == BATCH {
-                continue;
-            }
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                () = self.woken.notified() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                Some(done) = under_way.join_next() => told(done),
-            }
-            while let Some(done) = under_way.try_join_next() {
-                told(done);
-            }
-        }
-        let end = async {
-            while let Some(done) = under_way.join_next().await {
-                told(done);
-            }
-        };
-        if tokio::time::timeout(LAST, end).await.is_err() {
-            tracing::info!("deliveries under way were left to be made again");
-        }
-    }
-
-    async fn begin_batch(&self, most: i64, under_way: &mut Deliveries) -> Result<i64, StoreError> {
-        // Most looks find nothing; they must not take the writers' turn.
-        let pending = super::pending(&self.store).await?;
-        self.kit
-            .metrics()
-            .record(|| gauge!(names::OUTBOX_PENDING).set(pending as f64));
-        if pending == 0 || most == 0 {
-            return Ok(0);
-        }
-        // While there is no server to publish to, rows rest unclaimed, and none has a wait to sit out afterwards.
-        if let Some(nats) = self.kit.nats()
-            && !nats.is_connected().await
-        {
-            return Ok(0);
-        }
-        let claimed = self.claim(most).await?;
-        let count = claimed.len() as i64;
-        let deliveries = match self.kit.nats() {
-            Some(_) => once_each(claimed),
-            None => claimed,
-        };
-        for delivery in deliveries {
-            let relay = self.clone();
-            under_way.spawn(async move { relay.deliver(delivery).await });
-        }
-        Ok(count)
+        queue::work(&self, &shutdown).await;
     }
 
     /// Claims rows for the time of a lease. The outer condition repeats the lease: under PostgreSQL's isolation two
@@ -271,6 +204,43 @@ impl Relay {
     }
 }
 
+impl Queue for Relay {
+    const WHAT: &'static str = "deliveries";
+
+    async fn begin(&self, under_way: &mut UnderWay) -> Result<bool, StoreError> {
+        let room = MOST_UNDER_WAY.saturating_sub(under_way.len()) as i64;
+        // Most looks find nothing; they must not take the writers' turn.
+        let pending = super::pending(&self.store).await?;
+        self.kit
+            .metrics()
+            .record(|| gauge!(names::OUTBOX_PENDING).set(pending as f64));
+        if pending == 0 || room == 0 {
+            return Ok(false);
+        }
+        // While there is no server to publish to, rows rest unclaimed, and none has a wait to sit out afterwards.
+        if let Some(nats) = self.kit.nats()
+            && !nats.is_connected().await
+        {
+            return Ok(false);
+        }
+        let claimed = self.claim(room.min(BATCH)).await?;
+        let more = claimed.len() as i64 == BATCH;
+        let deliveries = match self.kit.nats() {
+            Some(_) => once_each(claimed),
+            None => claimed,
+        };
+        for delivery in deliveries {
+            let relay = self.clone();
+            under_way.spawn(async move { relay.deliver(delivery).await });
+        }
+        Ok(more)
+    }
+
+    async fn woken(&self) {
+        self.woken.notified().await;
+    }
+}
+
 /// One delivery of each event for all its subscribers.
 fn once_each(rows: Vec<Delivery>) -> Vec<Delivery> {
     let mut seen = HashSet::new();
@@ -278,12 +248,4 @@ fn once_each(rows: Vec<Delivery>) -> Vec<Delivery> {
         .filter(|row| seen.insert(row.id.clone()))
         .map(|row| Delivery { to: None, ..row })
         .collect()
-}
-
-fn told(done: Result<Result<(), StoreError>, JoinError>) {
-    match done {
-        Ok(Ok(())) => {}
-        Ok(Err(e)) => tracing::warn!(error = %e, "an outbox row cannot be updated"),
-        Err(e) => tracing::error!(error = %e, "a delivery panicked"),
-    }
 }
