@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use loadgen::plan::Plan;
 use loadgen::{Options, Outcome};
 use results::expect::{self, Evidence};
-use results::record::{AuditRow, FaultRow, Interval, RunSummary, SCHEMA, Verdict};
+use results::record::{AuditRow, FaultRow, Interval, ResourceRow, RunSummary, SCHEMA, Verdict};
 use results::recovery;
 use results::run_dir::{PLAN, RunDir, read_intervals};
 use results::summary::{self, Style};
@@ -107,6 +107,7 @@ async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
     let Ran {
         outcome,
         faults,
+        resources,
         audit,
         doubts,
     } = match ran {
@@ -135,7 +136,7 @@ async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
         crashes: shop.supervisor().crashes(),
         expectations: Vec::new(),
         audit,
-        resources: shop.supervisor().resources(),
+        resources,
     };
     conclude(scenario, &mut summary, doubts);
     progress.now("closing the shop".to_owned());
@@ -155,6 +156,7 @@ async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
 struct Ran {
     outcome: Outcome,
     faults: Vec<FaultRow>,
+    resources: Vec<ResourceRow>,
     audit: AuditRow,
     /// Why the measurement cannot be trusted, in words.
     doubts: Vec<String>,
@@ -238,6 +240,8 @@ async fn crowd(
         fault.detected_s = found.detected_s;
         fault.recovered_s = found.recovered_s;
     }
+    // Now, for telling everything that it holds costs a service memory that the load did not ask for.
+    let resources = supervisor.resources();
     progress.now("the crowd has left; auditing".to_owned());
     let (audit, unaudited) = tokio::select! {
         biased;
@@ -249,6 +253,7 @@ async fn crowd(
     Ok(Ran {
         outcome,
         faults,
+        resources,
         audit,
         doubts,
     })
