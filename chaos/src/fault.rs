@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use shop_contract::faults::{FaultEffect, Only};
+
 /// One fault of a scenario.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
@@ -19,31 +21,53 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
-/// What a fault is aimed at. Written `bank` or `order/1`.
+/// What a fault is aimed at. Written `bank`, `order/1`, or `payment->bank` for a way from one to another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Target {
     /// A role of the shop.
     pub role: String,
     /// One replica, from 0; absent for all of them.
     pub replica: Option<u32>,
+    /// The role that it calls, where the fault lies on the way there.
+    pub to: Option<String>,
 }
 
 /// What a fault does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FaultKind {
-    /// Requests wait before they are served, for `delay` plus or minus up to `jitter`.
-    Latency {
-        /// Mean delay.
-        delay: Duration,
-        /// Half width of the uniform spread around it, at most the delay.
-        jitter: Duration,
-        /// The share of requests that it touches, above 0 and up to 1.
-        share: f64,
-    },
-    /// The process dies as by SIGKILL and is started again.
+    /// Something that a service does to itself when it is asked to: with requests, its database, its process.
+    InService(InService),
+    /// Something that is done to a process from outside.
+    Process(ProcessFault),
+}
+
+/// A fault that a service holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InService {
+    /// What it does, in the words of the admin endpoint.
+    pub effect: FaultEffect,
+    /// The share of requests or statements that it touches, above 0 and up to 1.
+    pub share: f64,
+    /// Which of them it may touch at all.
+    pub only: Only,
+}
+
+/// What is done to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessFault {
+    /// It dies as by SIGKILL and is started again.
     Kill {
         /// How long after its death it is started again.
         restart: Duration,
+    },
+    /// It is stopped in its tracks as by SIGSTOP, and goes on at the fault's end.
+    Pause,
+    /// It is told to end, ends in its own time, and is started again at once.
+    Restart,
+    /// It dies, is started again at once, and takes longer than usual to be ready.
+    SlowStart {
+        /// How much longer.
+        delay: Duration,
     },
 }
 
@@ -60,8 +84,12 @@ impl Fault {
     /// The planned window.
     pub fn window(&self) -> Window {
         let length = match self.kind {
-            FaultKind::Kill { restart } => restart,
-            FaultKind::Latency { .. } => self.lasts.unwrap_or_default(),
+            FaultKind::Process(ProcessFault::Kill { restart: length })
+            | FaultKind::Process(ProcessFault::SlowStart { delay: length }) => length,
+            FaultKind::Process(ProcessFault::Restart) => Duration::ZERO,
+            FaultKind::InService(_) | FaultKind::Process(ProcessFault::Pause) => {
+                self.lasts.unwrap_or_default()
+            }
         };
         Window {
             from: self.at,
@@ -70,20 +98,53 @@ impl Fault {
     }
 }
 
+impl Target {
+    /// All replicas of a role.
+    pub fn role(role: &str) -> Self {
+        Self {
+            role: role.to_owned(),
+            replica: None,
+            to: None,
+        }
+    }
+
+    /// One replica of a role.
+    pub fn replica(role: &str, replica: u32) -> Self {
+        Self {
+            replica: Some(replica),
+            ..Self::role(role)
+        }
+    }
+}
+
+impl InService {
+    /// An effect on everything.
+    pub fn on_all(effect: FaultEffect) -> Self {
+        Self {
+            effect,
+            share: 1.0,
+            only: Only::default(),
+        }
+    }
+}
+
 impl FaultKind {
     /// The kind's name, as in [`KINDS`](crate::KINDS).
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Latency { .. } => "latency",
-            Self::Kill { .. } => "kill",
+            Self::InService(fault) => fault.effect.kind(),
+            Self::Process(ProcessFault::Kill { .. }) => "kill",
+            Self::Process(ProcessFault::Pause) => "pause",
+            Self::Process(ProcessFault::Restart) => "restart",
+            Self::Process(ProcessFault::SlowStart { .. }) => "slow-start",
         }
     }
 
     /// Whether the replica is gone while the fault is in force, so that no other fault can reach it.
     pub fn takes_replica_down(&self) -> bool {
         match self {
-            Self::Latency { .. } => false,
-            Self::Kill { .. } => true,
+            Self::InService(_) => false,
+            Self::Process(_) => true,
         }
     }
 }
@@ -93,6 +154,10 @@ impl fmt::Display for Target {
         match self.replica {
             None => f.write_str(&self.role),
             Some(replica) => write!(f, "{}/{replica}", self.role),
+        }?;
+        match &self.to {
+            None => Ok(()),
+            Some(to) => write!(f, "->{to}"),
         }
     }
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use results::record::{FaultEvent, FaultRow};
-use shop_contract::faults::FaultEffect;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -20,7 +19,7 @@ use crate::fault::FaultKind;
 use crate::processes::{CallerHits, Processes};
 use crate::schedule::{Action, Planned, Schedule};
 use course::Course;
-use in_service::{Effect, InService};
+use in_service::InService;
 use injection::Injection;
 use process::Kill;
 
@@ -170,26 +169,16 @@ impl Injector {
         clock: Clock,
         over: &CancellationToken,
     ) -> Box<dyn Injection> {
-        match planned.fault.kind {
-            FaultKind::Latency {
-                delay,
-                jitter,
-                share,
-            } => Box::new(InService::new(
+        match &planned.fault.kind {
+            FaultKind::InService(fault) => Box::new(InService::new(
                 planned.clone(),
-                Effect {
-                    share,
-                    what: FaultEffect::Latency {
-                        delay_us: whole_us(delay),
-                        jitter_us: whole_us(jitter),
-                    },
-                },
+                fault.clone(),
                 self.processes.clone(),
                 self.admin.clone(),
                 clock,
                 over.clone(),
             )),
-            FaultKind::Kill { .. } => Box::new(Kill::new(
+            FaultKind::Process(_) => Box::new(Kill::new(
                 planned.fault.target.clone(),
                 self.processes.clone(),
                 self.hits.clone(),
@@ -267,8 +256,4 @@ fn blank(schedule: &Schedule) -> Board {
             (fault.name.clone(), now)
         })
         .collect()
-}
-
-fn whole_us(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -30,7 +30,7 @@ pub mod schedule;
 pub mod spec;
 
 pub use admin::AdminClient;
-pub use fault::{Fault, FaultKind, Target, Window};
+pub use fault::{Fault, FaultKind, InService, ProcessFault, Target, Window};
 pub use injector::{Board, FaultNow, Injector};
 pub use kinds::{Aim, COMMON_KEYS, KINDS, KindInfo};
 pub use processes::{BoxFuture, CallerHits, InjectError, Killed, Processes};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::fault::{Fault, FaultKind, Window};
+use crate::fault::{Fault, FaultKind, ProcessFault, Window};
 
 /// A fault with all that the seed decides about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,16 +47,20 @@ impl Planned {
     fn digest_line(&self) -> String {
         let Window { from, to } = self.window;
         let what = match &self.fault.kind {
-            FaultKind::Latency {
-                delay,
-                jitter,
-                share,
-            } => format!(
-                "delay_us={} jitter_us={} share={share}",
-                delay.as_micros(),
-                jitter.as_micros()
-            ),
-            FaultKind::Kill { restart } => format!("restart_us={}", restart.as_micros()),
+            FaultKind::InService(fault) => {
+                let json = |e: serde_json::Result<String>| e.unwrap_or_default();
+                format!(
+                    "share={} only={} effect={}",
+                    fault.share,
+                    json(serde_json::to_string(&fault.only)),
+                    json(serde_json::to_string(&fault.effect)),
+                )
+            }
+            FaultKind::Process(fault) => match fault {
+                ProcessFault::Kill { restart } => format!("restart_us={}", restart.as_micros()),
+                ProcessFault::SlowStart { delay } => format!("delay_us={}", delay.as_micros()),
+                ProcessFault::Pause | ProcessFault::Restart => "whole".to_owned(),
+            },
         };
         format!(
             "fault {} kind={} target={} from_us={} to_us={} seed={:016x} {what}",

@@ -14,8 +14,8 @@ use std::time::Duration;
 use syntax::units::{self, show_duration};
 use syntax::{Node, did_you_mean};
 
-use crate::fault::{Fault, Target};
-use crate::kinds::Aim;
+use crate::fault::{Fault, FaultKind, Target};
+use crate::kinds::{Aim, KindInfo};
 
 mod kind;
 mod together;
@@ -68,7 +68,7 @@ fn read_one<'d>(node: Node<'d>, shop: &Shop) -> Option<Draft<'d>> {
     map.finish();
 
     let target = match (target, target_node, info) {
-        (Some(t), Some(n), Some(info)) if info.aim == Aim::OneReplica => one_replica(t, n, shop),
+        (Some(t), Some(n), Some(info)) => aimed(t, n, info, shop),
         (t, ..) => t,
     };
     let in_time = match (at, &body) {
@@ -80,8 +80,8 @@ fn read_one<'d>(node: Node<'d>, shop: &Shop) -> Option<Draft<'d>> {
             name: name.clone(),
             at,
             lasts: body.lasts,
+            kind: on_its_way(body.kind, &target),
             target,
-            kind: body.kind,
         }),
         _ => None,
     };
@@ -142,21 +142,28 @@ fn ends_in_time(at: Duration, body: &kind::Body<'_>, shop: &Shop) -> bool {
     fits
 }
 
-/// `bank`, or `order/1`: a role of the shop and a replica that it has.
+/// `bank`, `order/1` or `payment->bank`: a role of the shop, a replica that it has, and a role that it calls.
 fn target(node: Node<'_>, shop: &Shop) -> Option<Target> {
     let text = node.text()?;
-    let (role, number) = match text.split_once('/') {
+    let (from, to) = match text.split_once("->") {
         None => (text.as_str(), None),
+        Some((from, to)) => (from.trim(), Some(to.trim())),
+    };
+    let (role, number) = match from.split_once('/') {
+        None => (from, None),
         Some((role, number)) => (role, Some(number)),
     };
-    let Some(&count) = shop.replicas.get(role) else {
-        let roles: Vec<&str> = shop.replicas.keys().map(String::as_str).collect();
-        node.mistake(format!(
-            "the shop has no `{role}`; {}",
-            did_you_mean(role, &roles)
-        ));
-        return None;
-    };
+    for role in [Some(role), to].into_iter().flatten() {
+        if !shop.replicas.contains_key(role) {
+            let roles: Vec<&str> = shop.replicas.keys().map(String::as_str).collect();
+            node.mistake(format!(
+                "the shop has no `{role}`; {}",
+                did_you_mean(role, &roles)
+            ));
+            return None;
+        }
+    }
+    let count = shop.replicas.get(role).copied().unwrap_or(0);
     let replica = match number.map(str::parse::<u32>) {
         None if count > 0 => None,
         Some(Ok(replica)) if replica < count => Some(replica),
@@ -167,14 +174,48 @@ fn target(node: Node<'_>, shop: &Shop) -> Option<Target> {
             return None;
         }
         _ => {
-            node.mistake(format!("there is no {text}; {}", have(role, count)));
+            node.mistake(format!("there is no {from}; {}", have(role, count)));
             return None;
         }
     };
     Some(Target {
         role: role.to_owned(),
         replica,
+        to: to.map(ToOwned::to_owned),
     })
+}
+
+/// Whether a kind can be aimed at what is written, and the one replica where it needs one.
+fn aimed(target: Target, node: Node<'_>, info: &KindInfo, shop: &Shop) -> Option<Target> {
+    let way = target.to.is_some();
+    let fits = match info.aim {
+        Aim::RoleReplicaOrWay => true,
+        Aim::Way => way,
+        Aim::RoleOrReplica | Aim::OneReplica => !way,
+        Aim::OneRole => !way && target.replica.is_none(),
+    };
+    if !fits {
+        node.mistake(format!(
+            "kind `{}` is aimed at {}, found `{target}`",
+            info.name, info.aim
+        ));
+        return None;
+    }
+    match info.aim {
+        Aim::OneReplica => one_replica(target, node, shop),
+        _ => Some(target),
+    }
+}
+
+/// A fault on a way lies in the calls of the role at its beginning.
+fn on_its_way(kind: FaultKind, target: &Target) -> FaultKind {
+    match (kind, &target.to) {
+        (FaultKind::InService(mut fault), Some(to)) => {
+            fault.only.calling = to.parse().ok();
+            FaultKind::InService(fault)
+        }
+        (kind, _) => kind,
+    }
 }
 
 /// Settles on one replica where a kind needs one.

@@ -77,6 +77,59 @@ pub fn share(node: Node<'_>) -> Option<f64> {
     parsed
 }
 
+/// A length of time that may lie before now: `2h`, `-90s`. Seconds.
+pub fn offset(node: Node<'_>) -> Option<f64> {
+    let text = node.text()?;
+    let (sign, length) = match text.strip_prefix('-') {
+        Some(length) => (-1.0, length.trim_start()),
+        None => (1.0, text.strip_prefix('+').unwrap_or(&text)),
+    };
+    let parsed = parse_duration(length).map(|d| sign * d.as_secs_f64());
+    if parsed.is_none() {
+        node.mistake(format!(
+            "expected a length of time such as 90s, or -90s for the other way, found `{text}`"
+        ));
+    }
+    parsed
+}
+
+/// An amount of memory in bytes: `512KB`, `200MB`, `1GB`, each a thousand of those before it.
+pub fn size(node: Node<'_>) -> Option<u64> {
+    let text = node.text()?;
+    let parsed = parse_size(&text);
+    if parsed.is_none() {
+        node.mistake(format!(
+            "expected an amount such as 512KB, 200MB or 1GB, found `{text}`"
+        ));
+    }
+    parsed
+}
+
+/// A speed in bytes a second: `2KB/s`, `1MB/s`.
+pub fn speed(node: Node<'_>) -> Option<u64> {
+    let text = node.text()?;
+    let parsed = text.strip_suffix("/s").and_then(parse_size);
+    if parsed.is_none() {
+        node.mistake(format!(
+            "expected a speed such as 2KB/s or 1MB/s, found `{text}`"
+        ));
+    }
+    parsed
+}
+
+/// [`size`] on plain text.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let (number, unit) = split_unit(text)?;
+    let bytes = match unit {
+        "B" => number,
+        "KB" | "kB" => number * 1e3,
+        "MB" => number * 1e6,
+        "GB" => number * 1e9,
+        _ => return None,
+    };
+    (bytes < 1e15).then_some(bytes as u64)
+}
+
 /// [`duration`] on plain text.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = split_unit(text)?;
@@ -137,6 +190,10 @@ mod tests {
     #[test]
     fn units_are_read_and_bare_numbers_refused() {
         assert_eq!(parse_duration("300ms"), Some(Duration::from_millis(300)));
+        assert_eq!(parse_size("200MB"), Some(200_000_000));
+        assert_eq!(parse_size("1.5KB"), Some(1500));
+        assert_eq!(parse_size("200"), None);
+        assert_eq!(parse_size("200MiB"), None);
         assert_eq!(parse_duration("1.5s"), Some(Duration::from_millis(1500)));
         assert_eq!(parse_duration("2m"), Some(Duration::from_secs(120)));
         assert_eq!(parse_duration("3"), None);

@@ -8,28 +8,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::StatusCode;
-use shop_contract::faults::{FaultEffect, FaultOrder, FaultState, FaultStates, MAX_TTL_MS};
+use shop_contract::faults::{FaultOrder, FaultState, FaultStates, MAX_TTL_MS};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Clock;
 use super::injection::{Injection, Sighting};
 use crate::admin::AdminClient;
-use crate::fault::Target;
+use crate::fault::{self, Target};
 use crate::processes::{BoxFuture, InjectError, Processes};
 use crate::schedule::Planned;
-
-/// What a fault does in a service, in the words of the admin endpoint.
-#[derive(Debug, Clone)]
-pub(super) struct Effect {
-    pub(super) share: f64,
-    pub(super) what: FaultEffect,
-}
 
 /// One fault at every replica that it is aimed at.
 pub(super) struct InService {
     planned: Arc<Planned>,
-    effect: Effect,
+    fault: fault::InService,
     processes: Arc<dyn Processes>,
     admin: AdminClient,
     clock: Clock,
@@ -66,7 +59,7 @@ type Answers<T> = Vec<(u32, Result<T, InjectError>)>;
 impl InService {
     pub(super) fn new(
         planned: Arc<Planned>,
-        effect: Effect,
+        fault: fault::InService,
         processes: Arc<dyn Processes>,
         admin: AdminClient,
         clock: Clock,
@@ -74,7 +67,7 @@ impl InService {
     ) -> Self {
         Self {
             planned,
-            effect,
+            fault,
             processes,
             admin,
             clock,
@@ -286,15 +279,16 @@ impl InService {
             name: self.planned.fault.name.clone(),
             // A fraction of a millisecond is still some time to live.
             ttl_ms: remaining_ms.clamp(1, MAX_TTL_MS),
-            share: self.effect.share,
+            share: self.fault.share,
             seed: self.planned.seed_at(replica),
-            effect: self.effect.what.clone(),
+            only: self.fault.only.clone(),
+            effect: self.fault.effect.clone(),
         })
     }
 
     /// The replicas that it is aimed at, as many as there are by now.
     fn targets(&self) -> Vec<u32> {
-        let Target { role, replica } = &self.planned.fault.target;
+        let Target { role, replica, .. } = &self.planned.fault.target;
         match replica {
             Some(replica) => vec![*replica],
             None => (0..self.processes.replicas(role)).collect(),

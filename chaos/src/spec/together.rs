@@ -81,5 +81,6 @@ fn only_replica(fault: &Fault, shop: &Shop) -> Option<Target> {
     Some(Target {
         role: target.role.clone(),
         replica: Some(replica),
+        to: None,
     })
 }

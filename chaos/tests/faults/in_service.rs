@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use chaos::Schedule;
 use results::record::FaultEventKind::{Asked, Ended, InForce, Refused};
-use shop_contract::faults::FaultEffect;
+use shop_contract::faults::{Distribution, FaultEffect};
 
 use crate::shop::{FakeShop, Run, SEED, slow};
 use crate::target::AdminStub;
@@ -33,7 +33,8 @@ async fn a_fault_is_given_for_its_window_counted_at_the_target_and_cleared_on_sh
         order.effect,
         FaultEffect::Latency {
             delay_us,
-            jitter_us
+            jitter_us,
+            distribution: Distribution::Uniform,
         }
     );
     assert_eq!(

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chaos::{Action, Fault, FaultKind, Schedule, Target};
+use chaos::{Action, Fault, FaultKind, InService, ProcessFault, Schedule, Target};
 use proptest::prelude::*;
+use shop_contract::faults::{Distribution, FaultEffect};
 
 fn millis(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
     range.prop_map(Duration::from_millis)
@@ -23,17 +24,20 @@ fn faults() -> impl Strategy<Value = Vec<Fault>> {
                     at: Duration::from_millis(at * 100),
                     lasts: (!kill).then_some(length),
                     target: Target {
-                        role: "order".to_owned(),
                         replica: kill.then_some(0),
+                        ..Target::role("order")
                     },
                     kind: if kill {
-                        FaultKind::Kill { restart: length }
+                        FaultKind::Process(ProcessFault::Kill { restart: length })
                     } else {
-                        FaultKind::Latency {
-                            delay: Duration::from_millis(3),
-                            jitter: Duration::from_micros(7),
+                        FaultKind::InService(InService {
                             share: 0.1,
-                        }
+                            ..InService::on_all(FaultEffect::Latency {
+                                delay_us: 3_000,
+                                jitter_us: 7,
+                                distribution: Distribution::Uniform,
+                            })
+                        })
                     },
                 }
             })
@@ -132,37 +136,36 @@ proptest! {
 /// between releases. Neither must the seeds in them.
 #[test]
 fn the_lines_for_the_plans_digest_are_stable() {
-    let target = |role: &str, replica| Target {
-        role: role.to_owned(),
-        replica,
-    };
     let faults = [
         Fault {
             name: "order-down".to_owned(),
             at: Duration::from_secs(30),
             lasts: None,
-            target: target("order", Some(1)),
-            kind: FaultKind::Kill {
+            target: Target::replica("order", 1),
+            kind: FaultKind::Process(ProcessFault::Kill {
                 restart: Duration::from_secs(3),
-            },
+            }),
         },
         Fault {
             name: "bank-slow".to_owned(),
             at: Duration::from_secs(12),
             lasts: Some(Duration::from_secs(8)),
-            target: target("bank", None),
-            kind: FaultKind::Latency {
-                delay: Duration::from_millis(300),
-                jitter: Duration::from_millis(100),
+            target: Target::role("bank"),
+            kind: FaultKind::InService(InService {
                 share: 0.1,
-            },
+                ..InService::on_all(FaultEffect::Latency {
+                    delay_us: 300_000,
+                    jitter_us: 100_000,
+                    distribution: Distribution::Uniform,
+                })
+            }),
         },
     ];
     assert_eq!(
         Schedule::new(faults, 7).digest_lines(),
         [
             "fault bank-slow kind=latency target=bank from_us=12000000 to_us=20000000 seed=d4d828af44f7ea3b \
-             delay_us=300000 jitter_us=100000 share=0.1",
+             share=0.1 only={} effect={\"kind\":\"latency\",\"delay_us\":300000,\"jitter_us\":100000,\"distribution\":\"uniform\"}",
             "fault order-down kind=kill target=order/1 from_us=30000000 to_us=33000000 seed=0556eafbddae503d \
              restart_us=3000000",
         ]

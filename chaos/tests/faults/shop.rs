@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chaos::{
-    AdminClient, Board, BoxFuture, CallerHits, Fault, FaultKind, InjectError, Injector, Killed,
-    Processes, Schedule, Target,
+    AdminClient, Board, BoxFuture, CallerHits, Fault, FaultKind, InService, InjectError, Injector,
+    Killed, ProcessFault, Processes, Schedule, Target,
 };
 use results::record::{FaultEvent, FaultEventKind, FaultRow};
+use shop_contract::faults::{Distribution, FaultEffect};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -130,15 +131,15 @@ pub(crate) fn slow(role: &str, lasts: Duration) -> Fault {
         name: format!("{role}-slow"),
         at: Duration::ZERO,
         lasts: Some(lasts),
-        target: Target {
-            role: role.to_owned(),
-            replica: None,
-        },
-        kind: FaultKind::Latency {
-            delay: Duration::from_millis(300),
-            jitter: Duration::from_millis(100),
+        target: Target::role(role),
+        kind: FaultKind::InService(InService {
             share: 0.5,
-        },
+            ..InService::on_all(FaultEffect::Latency {
+                delay_us: 300_000,
+                jitter_us: 100_000,
+                distribution: Distribution::Uniform,
+            })
+        }),
     }
 }
 
@@ -148,13 +149,10 @@ pub(crate) fn kill(replica: u32, at: u64, restart: u64) -> Fault {
         name: format!("order-{replica}-down"),
         at: Duration::from_secs(at),
         lasts: None,
-        target: Target {
-            role: "order".to_owned(),
-            replica: Some(replica),
-        },
-        kind: FaultKind::Kill {
+        target: Target::replica("order", replica),
+        kind: FaultKind::Process(ProcessFault::Kill {
             restart: Duration::from_secs(restart),
-        },
+        }),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use chaos::spec::{Shop, read};
-use chaos::{COMMON_KEYS, Fault, FaultKind, KINDS, Target};
+use chaos::{COMMON_KEYS, Fault, FaultKind, InService, KINDS, ProcessFault, Target};
+use shop_contract::Role;
+use shop_contract::faults::{Distribution, FaultEffect};
 use syntax::Document;
 
 fn shop() -> Shop {
@@ -11,6 +13,15 @@ fn shop() -> Shop {
     Shop {
         replicas: replicas.map(|(role, n)| (role.to_owned(), n)).into(),
         duration: Duration::from_secs(50),
+    }
+}
+
+/// Every role, two replicas of each.
+fn whole_shop() -> Shop {
+    let replicas = Role::ALL.map(|role| (role.name().to_owned(), 2));
+    Shop {
+        replicas: replicas.into(),
+        ..shop()
     }
 }
 
@@ -54,27 +65,24 @@ fn the_faults_of_the_demo_are_read() {
             name: "bank-slow".to_owned(),
             at: Duration::from_secs(12),
             lasts: Some(Duration::from_secs(8)),
-            target: Target {
-                role: "bank".to_owned(),
-                replica: None,
-            },
-            kind: FaultKind::Latency {
-                delay: Duration::from_millis(300),
-                jitter: Duration::from_millis(100),
+            target: Target::role("bank"),
+            kind: FaultKind::InService(InService {
                 share: 0.25,
-            },
+                ..InService::on_all(FaultEffect::Latency {
+                    delay_us: 300_000,
+                    jitter_us: 100_000,
+                    distribution: Distribution::Uniform,
+                })
+            }),
         },
         Fault {
             name: "order-down".to_owned(),
             at: Duration::from_secs(30),
             lasts: None,
-            target: Target {
-                role: "order".to_owned(),
-                replica: Some(1),
-            },
-            kind: FaultKind::Kill {
+            target: Target::replica("order", 1),
+            kind: FaultKind::Process(ProcessFault::Kill {
                 restart: Duration::from_secs(3),
-            },
+            }),
         },
     ];
     assert_eq!(faults(text).unwrap(), expected);
@@ -83,7 +91,10 @@ fn the_faults_of_the_demo_are_read() {
 #[test]
 fn every_example_of_the_help_text_can_be_read_and_uses_only_the_keys_of_its_row() {
     for info in KINDS {
-        let read = faults(&format!("- {}\n", info.example)).unwrap();
+        let text = format!("- {}\n", info.example);
+        let document = Document::parse("example", &text).unwrap();
+        let read = read(document.root(), &whole_shop()).unwrap();
+        assert!(document.finish().is_ok(), "{}", info.example);
         assert_eq!(read[0].kind.name(), info.name);
         let document = Document::parse("example", info.example).unwrap();
         let map = document.root().map().unwrap();
@@ -101,10 +112,15 @@ fn every_example_of_the_help_text_can_be_read_and_uses_only_the_keys_of_its_row(
 fn jitter_share_and_the_only_replica_go_without_saying() {
     let text = slow("a", 1, 2, "bank") + &kill("b", 4, 1, "bank");
     let read = faults(&text).unwrap();
-    let FaultKind::Latency { jitter, share, .. } = read[0].kind else {
+    let expected = FaultEffect::Latency {
+        delay_us: 1_000,
+        jitter_us: 0,
+        distribution: Distribution::Uniform,
+    };
+    let FaultKind::InService(fault) = &read[0].kind else {
         panic!("{read:?}");
     };
-    assert_eq!((jitter, share), (Duration::ZERO, 1.0));
+    assert_eq!(*fault, InService::on_all(expected));
     assert_eq!(read[0].target.to_string(), "bank");
     assert_eq!(read[1].target.to_string(), "bank/0");
 }
@@ -133,19 +149,19 @@ fn every_mistake_is_named_at_its_place_in_one_go() {
             "3:11: there is a fault `two` already, on line 2; give each its own name",
             "3:20: the fault starts at 1m, but the load is over after 50s",
             "3:33: say which replica; order has 2 replicas, counted from 0: order/0 and order/1",
-            "3:65: `delay` belongs to kind `latency`; kind `kill` takes restart",
-            "3:77: `for` belongs to kind `latency`; kind `kill` takes restart",
-            "4:3: `for` is missing: say how long the latency lasts, such as `for: 8s`",
+            "3:65: `delay` belongs to kinds such as `latency` and `slow-database`; kind `kill` takes restart",
+            "3:77: `for` belongs to kinds such as `latency` and `error`; kind `kill` takes restart",
+            "4:3: `for` is missing: say how long the fault lasts, such as `for: 8s`",
             "4:33: expected a role or one of its replicas, such as order or order/0, found `order/x`",
             "4:79: a jitter of 400ms is larger than the delay of 300ms, and no request can wait less than nothing",
             "4:93: a share of 0% touches no request; leave the fault out instead",
             "5:72: a delay must be more than 0s",
-            "5:76: unknown key `colour`; expected one of: at, delay, for, jitter, kind, name, share, target",
+            "5:76: unknown key `colour`; expected one of: at, caller, delay, distribution, for, jitter, kind, name, route, share, shopper, shoppers, target",
             "6:3: `name` is missing",
             "6:49: the fault ends at 51s, but the load is over after 50s; 1s is the most that fits",
             "7:31: a target takes no fault for longer than 60m",
             "7:43: there is no cart/3; cart has 3 replicas, counted from 0: cart/0 to cart/2",
-            "7:78: `restart` belongs to kind `kill`; kind `latency` takes for, delay, jitter, share",
+            "7:78: `restart` belongs to kind `kill`; kind `latency` takes for, delay, jitter, distribution, share, route, caller, shopper, shoppers",
             "8:3: `at` is missing",
             "8:3: `kind` is missing",
             "8:3: `target` is missing",

@@ -59,7 +59,11 @@ impl Fault {
         let FaultEffect::Latency {
             delay_us,
             jitter_us,
-        } = self.order.effect;
+            ..
+        } = self.order.effect
+        else {
+            return None;
+        };
         let us = delay_us as f64 + jitter_us as f64 * (2.0 * spread - 1.0);
         Some(Duration::from_micros(us.max(0.0) as u64))
     }
@@ -224,13 +228,16 @@ fn check(order: &FaultOrder) -> Result<(), FaultRefused> {
         FaultEffect::Latency {
             delay_us,
             jitter_us,
+            ..
         } if jitter_us > delay_us => invalid("`jitter_us` must be at most `delay_us`"),
-        FaultEffect::Latency { .. } => Ok(()),
+        _ => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use shop_contract::faults::{Distribution, Only};
+
     use super::*;
 
     fn latency(share: f64, delay_ms: u64, jitter_ms: u64) -> FaultOrder {
@@ -239,9 +246,11 @@ mod tests {
             ttl_ms: 1000,
             share,
             seed: 7,
+            only: Only::default(),
             effect: FaultEffect::Latency {
                 delay_us: delay_ms * 1000,
                 jitter_us: jitter_ms * 1000,
+                distribution: Distribution::Uniform,
             },
         }
     }
