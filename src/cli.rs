@@ -38,9 +38,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Open the shop, send the crowd, inject the faults, audit, judge, record; then close everything
-    #[command(
-        after_help = "Example: doorbuster run scenarios/demo.yaml --seed 3 --json > result.json"
-    )]
+    #[command(after_help = "\
+Examples:
+  doorbuster run scenarios/demo.yaml --seed 3 --json > result.json
+  doorbuster run scenarios/demo.yaml --without breakers
+  doorbuster run scenarios/demo.yaml --ablate=breakers,retries")]
     Run {
         /// The scenario file
         #[arg(default_value = DEMO_PATH)]
@@ -101,6 +103,14 @@ pub(crate) struct RunOptions {
     /// A mail server such as smtp://127.0.0.1:1025, which the shop's e-mail is sent to, instead of kept
     #[arg(long, env = "DOORBUSTER_SMTP_URL", hide_env_values = true)]
     pub smtp_url: Option<String>,
+    /// Resilience patterns to do without, separated by commas: retries, breakers, shedding, deadlines, hedging,
+    /// bulkheads, budgets, balancing, caches, fallbacks
+    #[arg(long, value_name = "PATTERNS")]
+    pub without: Option<String>,
+    /// Run again without each pattern in turn and show what each is worth: those given, else those that the scenario
+    /// relies on, else all
+    #[arg(long, value_name = "PATTERNS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub ablate: Option<String>,
 }
 
 impl RunOptions {

@@ -1,5 +1,6 @@
 //! The `doorbuster` command: parses, sets up, dispatches. What it does is in the modules it names.
 
+mod ablate;
 mod audit;
 mod cli;
 mod http;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use chaos::{AdminClient, Injector, Schedule};
 use jiff::Timestamp;
 use loadgen::plan::Plan;
@@ -17,8 +17,10 @@ use results::recovery;
 use results::run_dir::{PLAN, RunDir, read_intervals};
 use results::summary::{self, Style};
 use shop_contract::Role;
+use shop_kit::config::Switches;
 use tokio_util::sync::CancellationToken;
 
+use crate::ablate::ablate;
 use crate::audit;
 use crate::cli::RunOptions;
 use crate::progress::Progress;
@@ -40,11 +42,49 @@ const PLAN_LINES: usize = 1000;
 /// # Errors
 /// Mistakes in the scenario, a folder that cannot be written, a port that is taken, a service that does not start.
 pub(crate) fn run(path: &Path, options: &RunOptions) -> Result<u8> {
-    let scenario = Scenario::read(path, options.seed)?;
+    let without = switches(options.without.as_deref(), "--without")?;
+    let scenario = Scenario::read(path, options.seed)?.without(&without);
+    let ablated = match &options.ablate {
+        Some(patterns) => Some(switches(Some(patterns), "--ablate")?),
+        None => None,
+    };
     let runtime = runtime()?;
-    let code = runtime.block_on(conduct(&scenario, options));
+    let code = runtime.block_on(async {
+        let stop = stop_on_signal();
+        match ablated {
+            Some(patterns) => ablate(&scenario, &patterns, options, &stop).await,
+            None => once(&scenario, options, &stop).await,
+        }
+    });
     runtime.shutdown_timeout(Duration::from_millis(100));
     code
+}
+
+/// The patterns in a list such as `retries,breakers`.
+fn switches(list: Option<&str>, flag: &str) -> Result<Vec<&'static str>> {
+    let names = list.unwrap_or_default().split(',').map(str::trim);
+    let known = |name: &str| Switches::NAMES.into_iter().find(|known| *known == name);
+    names
+        .filter(|name| !name.is_empty())
+        .map(|name| {
+            known(name).ok_or_else(|| {
+                anyhow!(
+                    "`{name}` in {flag}: {}",
+                    syntax::did_you_mean(name, &Switches::NAMES)
+                )
+            })
+        })
+        .collect()
+}
+
+/// One run with its summary.
+async fn once(scenario: &Scenario, options: &RunOptions, stop: &CancellationToken) -> Result<u8> {
+    let (summary, dir) = conduct(scenario, &scenario.name, options, stop).await?;
+    if let Err(e) = show(&summary, &dir, options) {
+        // Whoever closed the pipe has seen enough; the verdict stands.
+        tracing::warn!(error = %e, "the summary could not be shown");
+    }
+    Ok(expect::exit_code(summary.verdict, summary.interrupted))
 }
 
 /// The harness's own runtime. The load has threads of its own.
@@ -72,12 +112,20 @@ pub(crate) fn log_to(dir: &RunDir) {
     }
 }
 
-async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
+/// From opening the shop to closing it; gives what `run.json` holds, and where. `name` is the folder's.
+///
+/// # Errors
+/// A folder that cannot be written, a port that is taken, a service that does not start.
+pub(crate) async fn conduct(
+    scenario: &Scenario,
+    name: &str,
+    options: &RunOptions,
+    stop: &CancellationToken,
+) -> Result<(RunSummary, RunDir)> {
     let started_at = Timestamp::now();
-    let dir = RunDir::create(&options.out, &scenario.name, started_at)?;
+    let dir = RunDir::create(&options.out, name, started_at)?;
     log_to(&dir);
     let progress = Arc::new(Progress::new(options.quiet));
-    let stop = stop_on_signal();
     dir.write_text("scenario.yaml", &scenario.text)?;
     let schedule = Schedule::new(scenario.faults.clone(), scenario.seed);
     let plan = Plan::new(
@@ -94,7 +142,7 @@ async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
     drop(sessions);
     let planned = plan.digest(&schedule.digest_lines());
 
-    let shop = Shop::open(scenario, options, &dir, &progress, &stop)
+    let shop = Shop::open(scenario, options, &dir, &progress, stop)
         .await
         .inspect_err(|_| progress.done())?;
     progress.say(&format!(
@@ -103,7 +151,7 @@ async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
         planned.sessions,
         syntax::units::show_duration(scenario.load.total())
     ));
-    let ran = crowd(&dir, &shop, &plan, schedule, &progress, &stop).await;
+    let ran = crowd(&dir, &shop, &plan, schedule, &progress, stop).await;
     let Ran {
         outcome,
         faults,
@@ -145,11 +193,7 @@ async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
     let keep = options.keep_data || !summary.audit.violations.is_empty();
     shop.close(keep).await;
     progress.done();
-    if let Err(e) = show(&summary, &dir, options) {
-        // Whoever closed the pipe has seen enough; the verdict stands.
-        tracing::warn!(error = %e, "the summary could not be shown");
-    }
-    Ok(expect::exit_code(summary.verdict, summary.interrupted))
+    Ok((summary, dir))
 }
 
 /// What a crowd and its faults came to.
@@ -315,19 +359,16 @@ fn conclude(scenario: &Scenario, summary: &mut RunSummary, doubts: Vec<String>) 
 }
 
 fn show(summary: &RunSummary, dir: &RunDir, options: &RunOptions) -> Result<()> {
-    use std::io::{IsTerminal, Write};
+    use std::io::Write;
     let mut out = std::io::stdout().lock();
-    let colour =
-        |terminal: bool| terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let width = terminal_width();
     let shown = dir.path().display().to_string();
     if options.json {
         serde_json::to_writer_pretty(&mut out, summary)?;
         writeln!(out)?;
         if !options.quiet {
             let style = Style {
-                colour: colour(std::io::stderr().is_terminal()),
-                width,
+                colour: in_colour(&std::io::stderr()),
+                width: terminal_width(),
             };
             writeln!(
                 std::io::stderr(),
@@ -336,13 +377,21 @@ fn show(summary: &RunSummary, dir: &RunDir, options: &RunOptions) -> Result<()> 
             )?;
         }
     } else {
-        let style = Style {
-            colour: colour(out.is_terminal()),
-            width,
-        };
-        writeln!(out, "{}", summary::render(summary, &shown, style))?;
+        writeln!(out, "{}", summary::render(summary, &shown, stdout_style()))?;
     }
     Ok(())
+}
+
+/// How standard output is to be written to.
+pub(crate) fn stdout_style() -> Style {
+    Style {
+        colour: in_colour(&std::io::stdout()),
+        width: terminal_width(),
+    }
+}
+
+fn in_colour(out: &impl std::io::IsTerminal) -> bool {
+    out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
 /// The width of the terminal; a hundred where there is none.

@@ -24,7 +24,7 @@ pub(crate) const DEMO_PATH: &str = "scenarios/demo.yaml";
 const MAX_REPLICAS: u64 = 16;
 
 /// A scenario that was read without mistakes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Scenario {
     /// Its name.
     pub name: String,
@@ -38,6 +38,8 @@ pub(crate) struct Scenario {
     pub load: Load,
     /// What goes wrong.
     pub faults: Vec<Fault>,
+    /// Patterns without which it is meant to fail.
+    pub relies_on: Vec<&'static str>,
     /// What is expected.
     pub expect: Vec<Expectation>,
     /// The file as it was read, with the seed that is used.
@@ -135,9 +137,23 @@ impl Scenario {
             shop: parts.shop,
             load: parts.load,
             faults: parts.faults,
+            relies_on: parts.relies_on,
             expect: parts.expect,
-            text: with_seed(text, parts.seed_line, seed_used),
+            text: with_line(text, "seed", &seed_used.to_string()),
         })
+    }
+
+    /// The same without some more patterns.
+    pub(crate) fn without(&self, patterns: &[&'static str]) -> Self {
+        let mut other = self.clone();
+        for pattern in patterns {
+            other.shop.resilience.insert(pattern, false);
+        }
+        if !patterns.is_empty() {
+            let off = other.shop.switched_off().join(", ");
+            other.text = with_line(&other.text, "without", &format!("[{off}]"));
+        }
+        other
     }
 }
 
@@ -182,10 +198,10 @@ struct Parts {
     name: String,
     about: Option<String>,
     seed: Option<u64>,
-    seed_line: Option<usize>,
     shop: ShopSpec,
     load: Load,
     faults: Vec<Fault>,
+    relies_on: Vec<&'static str>,
     expect: Vec<Expectation>,
 }
 
@@ -193,11 +209,15 @@ fn read_parts(mut map: Map<'_>) -> Option<Parts> {
     let name = map.required("name", name);
     let about = map.optional("about", Node::text);
     let seed = map.optional("seed", units::integer);
-    let seed_line = map.get("seed").map(Node::line);
-    let shop = match map.get("shop") {
+    let mut shop = match map.get("shop") {
         Some(node) => read_shop(node),
         None => Some(ShopSpec::default()),
     };
+    let without = map.optional("without", patterns).unwrap_or_default();
+    let relies_on = map.optional("relies_on", patterns).unwrap_or_default();
+    if let Some(shop) = &mut shop {
+        shop.resilience.extend(without.iter().map(|p| (*p, false)));
+    }
     let load = map.required("load", Load::read);
     // Also where the shop or the load has mistakes, faults and expectations are read as far as can be, so that
     // theirs are named in the same go.
@@ -223,10 +243,10 @@ fn read_parts(mut map: Map<'_>) -> Option<Parts> {
         name: name?,
         about,
         seed,
-        seed_line,
         shop: shop?,
         load: load?,
         faults: faults?,
+        relies_on,
         expect: expect?,
     })
 }
@@ -241,6 +261,12 @@ fn name(node: Node<'_>) -> Option<String> {
         return None;
     }
     Some(text)
+}
+
+/// A list of resilience patterns.
+fn patterns(node: Node<'_>) -> Option<Vec<&'static str>> {
+    let items = node.list()?.into_iter();
+    items.map(|item| item.one_of(&Switches::NAMES)).collect()
 }
 
 fn read_shop(node: Node<'_>) -> Option<ShopSpec> {
@@ -315,22 +341,20 @@ fn read_expectations(node: Node<'_>, load: Option<&Load>) -> Option<Vec<Expectat
     read.into_iter().collect()
 }
 
-/// The text with the seed that is used, so that the record's copy repeats the run.
-fn with_seed(text: &str, seed_line: Option<usize>, seed: u64) -> String {
-    let line = format!("seed: {seed}");
-    match seed_line {
-        Some(number) => {
-            let mut lines: Vec<&str> = text.lines().collect();
-            let Some(old) = lines.get_mut(number - 1) else {
-                return text.to_owned();
-            };
-            // A seed within braces on one line with others is left alone unless it is that line's only key.
-            if old.trim_start().starts_with("seed:") {
-                *old = &line;
-            }
-            lines.join("\n") + "\n"
-        }
-        None => format!("{line}\n{text}"),
+/// The text with another value of a top-level key, so that the record's copy repeats the run. A key that is not there
+/// comes first. A text that is all in braces is left as it is.
+fn with_line(text: &str, key: &str, value: &str) -> String {
+    let line = format!("{key}: {value}");
+    let start = format!("{key}:");
+    // Deeper ones are indented.
+    let is_old = |l: &&str| l.starts_with(&start);
+    if text.lines().any(|l| is_old(&l)) {
+        let lines = text.lines().map(|l| if is_old(&l) { &line } else { l });
+        lines.collect::<Vec<_>>().join("\n") + "\n"
+    } else if text.trim_start().starts_with('{') {
+        text.to_owned()
+    } else {
+        format!("{line}\n{text}")
     }
 }
 
@@ -359,6 +383,16 @@ mod tests {
             Scenario::parse(DEMO_PATH, &seeded.text, None).unwrap().seed,
             5
         );
+    }
+
+    #[test]
+    fn the_records_copy_does_without_what_the_run_did_without() {
+        let demo = Scenario::parse(DEMO_PATH, DEMO, None).unwrap();
+        let bare = demo.without(&["caches"]).without(&["breakers"]);
+        assert_eq!(bare.shop.switched_off(), ["breakers", "caches"]);
+        let again = Scenario::parse(DEMO_PATH, &bare.text, None).unwrap();
+        assert_eq!(again.shop, bare.shop);
+        assert_eq!(demo.without(&[]).text, demo.text);
     }
 
     #[test]

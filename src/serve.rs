@@ -55,7 +55,8 @@ pub(crate) struct ServeArgs {
     /// Where e-mail goes, such as smtp://127.0.0.1:1025; without it messages are kept and not sent
     #[arg(long, env = "DOORBUSTER_SMTP_URL", hide_env_values = true)]
     smtp_url: Option<String>,
-    /// Patterns to switch off, separated by commas: retries, breakers, shedding, deadlines, hedging, bulkheads
+    /// Patterns to switch off, separated by commas: retries, breakers, shedding, deadlines, hedging, bulkheads,
+    /// budgets, balancing, caches, fallbacks
     #[arg(long, env = "DOORBUSTER_WITHOUT", default_value = "")]
     without: String,
     /// Seed of catalogue and customers

@@ -13,6 +13,7 @@
 //!
 //! Only [`run_dir`] and [`hlog`] touch files. Everything else is a pure function of the record, without a clock.
 
+pub mod ablation;
 pub mod expect;
 mod figures;
 pub mod hlog;

@@ -3,6 +3,7 @@
 //! Both are texts made from the record alone. Whether to use colour, and how wide the terminal is, the caller
 //! knows; nothing here asks the environment. Colour adds to what the text says and never carries it alone.
 
+pub mod ablation;
 mod expectations;
 mod groups;
 mod steps;

@@ -77,17 +77,29 @@ pub struct Switches {
     pub hedging: bool,
     /// A dependency gets no more of the requests under way than its share.
     pub bulkheads: bool,
+    /// Retries are bounded in sum, and not only for each call.
+    pub budgets: bool,
+    /// Of two replicas the cheaper one is asked, and not any.
+    pub balancing: bool,
+    /// What was read a moment ago is not read again.
+    pub caches: bool,
+    /// What cannot be had in time is left out of an answer.
+    pub fallbacks: bool,
 }
 
 impl Switches {
     /// What scenarios and flags call them.
-    pub const NAMES: [&str; 6] = [
+    pub const NAMES: [&str; 10] = [
         "retries",
         "breakers",
         "shedding",
         "deadlines",
         "hedging",
         "bulkheads",
+        "budgets",
+        "balancing",
+        "caches",
+        "fallbacks",
     ];
 
     /// The switch of one of [`Self::NAMES`].
@@ -99,6 +111,10 @@ impl Switches {
             "deadlines" => Some(&mut self.deadlines),
             "hedging" => Some(&mut self.hedging),
             "bulkheads" => Some(&mut self.bulkheads),
+            "budgets" => Some(&mut self.budgets),
+            "balancing" => Some(&mut self.balancing),
+            "caches" => Some(&mut self.caches),
+            "fallbacks" => Some(&mut self.fallbacks),
             _ => None,
         }
     }
@@ -113,6 +129,10 @@ impl Default for Switches {
             deadlines: true,
             hedging: true,
             bulkheads: true,
+            budgets: true,
+            balancing: true,
+            caches: true,
+            fallbacks: true,
         }
     }
 }

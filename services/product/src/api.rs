@@ -110,7 +110,7 @@ async fn one(
     // First of all whether there is one at all: nobody else is bothered with what does not exist.
     let mut product = Product::clone(&*app.showcase.product(&id).await?);
     if let WantedStock::Live = stock {
-        let heard = live::ask(&app.kit, &product.id, &context).await;
+        let heard = live::ask(&app.kit, &product.id, &context).await?;
         product.availability = availability::shown(heard, unix_ms(), product.availability);
     }
     Ok(Json(product))

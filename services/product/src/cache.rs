@@ -32,6 +32,8 @@ pub struct Cached<K, V> {
     name: &'static str,
     entries: Cache<(u64, K), V>,
     generation: AtomicU64,
+    /// Off, everything is read for everyone each time, to see what that is worth.
+    on: bool,
     metrics: Metrics,
 }
 
@@ -41,7 +43,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// An empty cache; `weigh` says what an entry adds to the weight.
-    pub fn new(bounds: Bounds, metrics: Metrics, weigh: fn(&V) -> u32) -> Self {
+    pub fn new(bounds: Bounds, on: bool, metrics: Metrics, weigh: fn(&V) -> u32) -> Self {
         let cached = Self {
             name: bounds.name,
             entries: Cache::builder()
@@ -50,6 +52,7 @@ where
                 .time_to_live(bounds.time_to_live)
                 .build(),
             generation: AtomicU64::new(0),
+            on,
             metrics,
         };
         // Known beforehand, so that a ratio over the first requests is not lost.
@@ -69,6 +72,10 @@ where
     where
         E: Clone + Send + Sync + 'static,
     {
+        if !self.on {
+            self.count("miss", 1);
+            return load.await;
+        }
         let found = self.entries.entry(self.current(key));
         let found = found.or_try_insert_with(load).await;
         match found {
@@ -137,7 +144,7 @@ mod tests {
             time_to_live,
         };
         (
-            Arc::new(Cached::new(bounds, metrics.clone(), |_| 1)),
+            Arc::new(Cached::new(bounds, true, metrics.clone(), |_| 1)),
             metrics,
         )
     }
@@ -246,7 +253,7 @@ mod tests {
             weight: 100,
             time_to_live: LONG,
         };
-        let cache = Cached::new(bounds, metrics.clone(), |_| 10);
+        let cache = Cached::new(bounds, true, metrics.clone(), |_| 10);
         for key in 0..1000 {
             let load = async { Ok::<_, ()>(key) };
             cache.get(key, load).await.unwrap();
@@ -261,5 +268,22 @@ mod tests {
         let shown: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
         assert_eq!(shown, cache.entries.entry_count() as f64, "{line}");
         assert!(shown > 0.0);
+    }
+
+    #[tokio::test]
+    async fn switched_off_it_loads_for_everyone_each_time() {
+        let metrics = Metrics::new("product", "product-0");
+        let bounds = Bounds {
+            name: "pages",
+            weight: 100,
+            time_to_live: LONG,
+        };
+        let cache = Cached::new(bounds, false, metrics, |_| 1);
+        let loads = AtomicU32::new(0);
+        for _ in 0..3 {
+            let load = async { Ok::<_, ()>(loads.fetch_add(1, Ordering::Relaxed)) };
+            cache.get("a", load).await.unwrap();
+        }
+        assert_eq!(loads.into_inner(), 3);
     }
 }

@@ -53,7 +53,11 @@ pub async fn open(kit: &Kit) -> Result<Showcase, ServeError> {
     catalogue
         .seed(config.shop.products, |n| seed::product(seed, n))
         .await?;
-    Ok(Showcase::new(catalogue, kit.metrics()))
+    Ok(Showcase::new(
+        catalogue,
+        kit.config().resilience.caches,
+        kit.metrics(),
+    ))
 }
 
 /// Serves until `shutdown`.

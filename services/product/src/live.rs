@@ -7,6 +7,7 @@ use shop_contract::Role;
 use shop_kit::Kit;
 use shop_kit::client::Call;
 use shop_kit::context::Context;
+use shop_kit::problem::ApiError;
 use shop_kit::telemetry::names;
 use shop_resilience::Deadline;
 
@@ -20,19 +21,39 @@ const WAIT: Duration = Duration::from_millis(150);
 const PER_TRY: Duration = Duration::from_millis(120);
 
 /// How many can be reserved right now, as far as inventory says so in time.
-pub async fn ask(kit: &Kit, product_id: &str, context: &Context) -> Heard {
+///
+/// # Errors
+/// None, unless fallbacks are switched off: then a page without an answer is no page, as in a shop that never thought
+/// of it.
+pub async fn ask(kit: &Kit, product_id: &str, context: &Context) -> Result<Heard, ApiError> {
+    let call = Call::get("/stock/{product_id}", format!("/stock/{product_id}"));
+    if !kit.config().resilience.fallbacks {
+        return Ok(
+            match heard(Ok(kit.call(Role::Inventory, call, context).await?)) {
+                Heard::Nothing(_) => {
+                    return Err(ApiError::unavailable(
+                        "no-stock",
+                        "inventory gives no figure",
+                    ));
+                }
+                known => known,
+            },
+        );
+    }
     let wait = Deadline::after(kit.now(), WAIT);
     let context = Context {
         // A wait of our own, so it holds where the shop runs without deadlines too.
         deadline: Some(context.deadline.map_or(wait, |d| d.min(wait))),
         ..context.clone()
     };
-    let call = Call::get("/stock/{product_id}", format!("/stock/{product_id}")).per_try(PER_TRY);
-    let heard = heard(kit.call(Role::Inventory, call, &context).await);
+    let heard = heard(
+        kit.call(Role::Inventory, call.per_try(PER_TRY), &context)
+            .await,
+    );
     if let Heard::Nothing(reason) = heard {
         count(kit, reason, 1);
     }
-    heard
+    Ok(heard)
 }
 
 /// Shows every reason at zero, so that a rate over the first one is not lost.

@@ -75,14 +75,14 @@ struct Inner {
 }
 
 impl Showcase {
-    /// In front of a catalogue.
-    pub fn new(catalogue: Catalogue, metrics: &Metrics) -> Self {
+    /// In front of a catalogue; `caches` says whether anything is kept at all.
+    pub fn new(catalogue: Catalogue, caches: bool, metrics: &Metrics) -> Self {
         let weight = |body: &Bytes| body.len().try_into().unwrap_or(u32::MAX);
         Self(Arc::new(Inner {
             catalogue,
-            pages: Cached::new(PAGES, metrics.clone(), |_| 1),
-            lists: Cached::new(LISTS, metrics.clone(), weight),
-            searches: Cached::new(SEARCHES, metrics.clone(), weight),
+            pages: Cached::new(PAGES, caches, metrics.clone(), |_| 1),
+            lists: Cached::new(LISTS, caches, metrics.clone(), weight),
+            searches: Cached::new(SEARCHES, caches, metrics.clone(), weight),
         }))
     }
 

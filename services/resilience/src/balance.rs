@@ -32,6 +32,8 @@ pub struct BalanceConfig {
     /// No endpoint is held to be quicker than this, 100 µs: else requests under way would count for nothing, times
     /// zero, on endpoints that have no latency yet.
     pub least_latency: Duration,
+    /// Without it any endpoint is taken, whatever it costs: the balancing of DNS and of many a load balancer.
+    pub by_cost: bool,
 }
 
 impl Default for BalanceConfig {
@@ -42,6 +44,7 @@ impl Default for BalanceConfig {
             results: 50.0,
             benefit_of_doubt: 5.0,
             least_latency: Duration::from_micros(100),
+            by_cost: true,
         }
     }
 }
@@ -167,6 +170,9 @@ impl Balancer {
         let count = among().count();
         let first = index(draws.0, count);
         let a = among().nth(first)?;
+        if !self.config.by_cost {
+            return Some(a);
+        }
         // Drawn from the others, so that the two are never the same one.
         let second = index(draws.1, count - 1);
         let Some(b) = among().nth(second + usize::from(second >= first)) else {

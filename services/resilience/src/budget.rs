@@ -21,6 +21,16 @@ pub struct RetryBudgetConfig {
     pub window: Duration,
 }
 
+impl RetryBudgetConfig {
+    /// No bound but that of each call: what many clients do, and what storms of retries are made of.
+    pub fn unbounded() -> Self {
+        Self {
+            floor_per_s: f64::INFINITY,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for RetryBudgetConfig {
     fn default() -> Self {
         Self {

@@ -15,7 +15,7 @@ use shop_resilience::{
 };
 
 use super::room::Room;
-use crate::config::ServiceConfig;
+use crate::config::{ServiceConfig, Switches};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
 
@@ -28,7 +28,8 @@ impl Peers {
         let peers = config.peers.iter().map(|(&role, addresses)| {
             let seed = config.shop.seed
                 ^ ((config.role as u64) << 32 | u64::from(config.replica) << 16 | role as u64);
-            (role, Arc::new(Peer::new(role, addresses, seed, metrics)))
+            let peer = Peer::new(role, addresses, seed, metrics, config.resilience);
+            (role, Arc::new(peer))
         });
         Self(peers.collect())
     }
@@ -58,14 +59,29 @@ struct Known {
 }
 
 impl Peer {
-    fn new(role: Role, addresses: &[String], seed: u64, metrics: &Metrics) -> Self {
+    fn new(
+        role: Role,
+        addresses: &[String],
+        seed: u64,
+        metrics: &Metrics,
+        switches: Switches,
+    ) -> Self {
+        let balance = BalanceConfig {
+            by_cost: switches.balancing,
+            ..BalanceConfig::default()
+        };
+        let budget = if switches.budgets {
+            RetryBudgetConfig::default()
+        } else {
+            RetryBudgetConfig::unbounded()
+        };
         let known = Known {
             breakers: addresses
                 .iter()
                 .map(|_| Breaker::new(BreakerConfig::default()))
                 .collect(),
-            balancer: Balancer::new(BalanceConfig::default(), addresses.len()),
-            budget: RetryBudget::new(RetryBudgetConfig::default()),
+            balancer: Balancer::new(balance, addresses.len()),
+            budget: RetryBudget::new(budget),
             hedges: HashMap::new(),
             draws: ChaCha8Rng::seed_from_u64(seed),
         };
@@ -300,7 +316,13 @@ mod tests {
     fn two_replicas() -> Arc<Peer> {
         let addresses = ["h:1".to_owned(), "h:2".to_owned()];
         let metrics = Metrics::new("cart", "cart-0");
-        Arc::new(Peer::new(Role::Product, &addresses, 7, &metrics))
+        Arc::new(Peer::new(
+            Role::Product,
+            &addresses,
+            7,
+            &metrics,
+            Switches::default(),
+        ))
     }
 
     /// Lets a replica fail until its breaker opens.

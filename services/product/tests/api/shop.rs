@@ -10,6 +10,7 @@ use shop_contract::Role;
 use shop_contract::headers::SERVICE_KEY;
 use shop_contract::product::{Product, ProductPage};
 use shop_kit::Kit;
+use shop_kit::config::ServiceConfig;
 use shop_testkit::{Ask, Identity, KEY, ask_get, ask_post, config};
 use tempfile::TempDir;
 
@@ -34,24 +35,37 @@ impl Shop {
 
     /// A shop with an inventory at an address.
     pub(crate) async fn open_beside(inventory: String) -> Self {
+        Self::open_with(inventory, |_| {}).await
+    }
+
+    /// The same with another configuration.
+    pub(crate) async fn open_with(inventory: String, other: fn(&mut ServiceConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut shop = Self::start(folder.path(), 7, PRODUCTS, Some(inventory)).await;
+        let inventory = Some(inventory);
+        let mut shop = Self::start(folder.path(), 7, PRODUCTS, inventory, other).await;
         shop._folder = Some(folder);
         shop
     }
 
     /// Opens the shop that is in a folder, or a new one. It knows of no inventory.
     pub(crate) async fn open_in(folder: &Path, seed: u64, products: u64) -> Self {
-        Self::start(folder, seed, products, None).await
+        Self::start(folder, seed, products, None, |_| {}).await
     }
 
-    async fn start(folder: &Path, seed: u64, products: u64, inventory: Option<String>) -> Self {
+    async fn start(
+        folder: &Path,
+        seed: u64,
+        products: u64,
+        inventory: Option<String>,
+        other: fn(&mut ServiceConfig),
+    ) -> Self {
         let identity = Identity::start().await;
         let mut peers = BTreeMap::from([(Role::User, vec![identity.address.clone()])]);
         peers.extend(inventory.map(|address| (Role::Inventory, vec![address])));
         let mut config = config(Role::Product, folder, peers);
         config.shop.seed = seed;
         config.shop.products = products;
+        other(&mut config);
         let kit = Kit::new(config);
         let showcase = shop_product::open(&kit).await.unwrap();
         Self {

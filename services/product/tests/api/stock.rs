@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use shop_contract::headers::SHED;
 use shop_contract::inventory::Stock;
 use shop_kit::clock::unix_ms;
+use shop_kit::config::ServiceConfig;
 use shop_kit::net::Lease;
 use shop_testkit::serve;
 
@@ -68,6 +69,10 @@ async fn stock(State(inventory): State<Inventory>, Path(product_id): Path<String
 
 /// A shop whose view says that p-00001 is sold out since 10, beside an inventory that does this.
 async fn shop(does: Does) -> (Shop, Inventory) {
+    shop_with(does, |_| {}).await
+}
+
+async fn shop_with(does: Does, other: fn(&mut ServiceConfig)) -> (Shop, Inventory) {
     let inventory = Inventory {
         does: Arc::new(Mutex::new(does)),
         asked: Arc::default(),
@@ -75,7 +80,7 @@ async fn shop(does: Does) -> (Shop, Inventory) {
     let router = Router::new()
         .route("/stock/{product_id}", get(stock))
         .with_state(inventory.clone());
-    let shop = Shop::open_beside(serve(router).await).await;
+    let shop = Shop::open_with(serve(router).await, other).await;
     know(&shop).await;
     (shop, inventory)
 }
@@ -199,4 +204,14 @@ async fn whoever_wants_the_view_does_not_trouble_inventory() {
     assert_eq!(inventory.asked(), 0);
     let (status, problem) = shop.get("/products/p-00001?stock=yes").await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{problem}");
+}
+
+#[tokio::test]
+async fn without_fallbacks_a_page_comes_with_its_stock_or_not_at_all() {
+    let (shop, inventory) = shop_with(Does::Has(3), |c| c.resilience.fallbacks = false).await;
+    let pieces = until(&shop, |shown| shown["pieces"] == 3).await;
+    assert_eq!(pieces["source"], "live");
+    inventory.now(Does::Breaks);
+    let (status, problem) = shop.get("/products/p-00001").await;
+    assert!(status.is_server_error(), "{status} {problem}");
 }

@@ -267,3 +267,19 @@ fn a_replica_whose_answers_are_never_waited_for_still_becomes_dear() {
     assert!(to_hung < 20, "{to_hung}");
     assert_eq!(balancer.in_flight(0), 0);
 }
+
+#[test]
+fn without_regard_to_cost_a_slow_replica_gets_its_full_share() {
+    let mut shop = Shop::new(vec![healthy(ms(5)), healthy(ms(500))], 7);
+    shop.balancer = Balancer::new(
+        BalanceConfig {
+            by_cost: false,
+            ..BalanceConfig::default()
+        },
+        2,
+    );
+    let counts = shop.run(100.0, Duration::from_secs(60));
+    let slow = counts[1] as f64 / counts.iter().sum::<u64>() as f64;
+    // Five standard deviations of Binomial(6000, 0.5).
+    assert!((0.468..0.532).contains(&slow), "{counts:?}");
+}

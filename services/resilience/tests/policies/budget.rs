@@ -78,3 +78,9 @@ fn a_fresh_budget_has_the_floor_and_gets_it_back_after_a_window() {
     assert_eq!(granted(&mut budget, at_ms(9_999)), 0);
     assert_eq!(granted(&mut budget, at_ms(10_250)), 100);
 }
+
+#[test]
+fn without_a_bound_every_retry_is_granted() {
+    let mut budget = RetryBudget::new(RetryBudgetConfig::unbounded());
+    assert!((0..10_000).all(|_| budget.try_withdraw(at_ms(0))));
+}

@@ -1,0 +1,118 @@
+//! The runs of an ablation, as the terminal shows them.
+
+use super::Style;
+use super::table::{Cell, Column, Paint, Table, wrapped};
+use crate::ablation::Ablation;
+use crate::figures::{count, latency, percent, rate};
+use crate::record::Verdict;
+
+/// The runs of one scenario beside each other, and what broke in each.
+pub fn render(ablation: &Ablation, style: Style) -> String {
+    let mut table = Table::new(vec![
+        Column::left("Without"),
+        Column::left("verdict"),
+        Column::right("goodput"),
+        Column::right("").spare(1),
+        Column::right("errors"),
+        Column::right("buy p99"),
+        Column::right("orders"),
+    ]);
+    let whole = ablation.arms.first();
+    for arm in &ablation.arms {
+        let against = match (&arm.without, whole) {
+            (Some(_), Some(whole)) if whole.goodput_per_s > 0.0 => {
+                change(arm.goodput_per_s / whole.goodput_per_s - 1.0)
+            }
+            _ => String::new(),
+        };
+        let (word, paint) = match arm.verdict {
+            Verdict::Pass => ("pass", Paint::Good),
+            Verdict::Fail => ("fail", Paint::Bad),
+            Verdict::Invalid => ("invalid", Paint::Doubt),
+        };
+        table.row(vec![
+            Cell::new(arm.without.as_deref().unwrap_or("(all on)"), Paint::Strong),
+            Cell::new(word, paint),
+            Cell::plain(rate(arm.goodput_per_s)),
+            Cell::new(against, Paint::Quiet),
+            Cell::plain(percent(arm.error_ratio)),
+            Cell::plain(arm.buy_p99_us.map_or("–".to_owned(), latency)),
+            Cell::plain(count(arm.orders)),
+        ]);
+    }
+    let mut text = format!(
+        "\n  What each pattern is worth in {}, seed {}\n\n{}",
+        ablation.scenario,
+        ablation.seed,
+        table.render(style)
+    );
+    for arm in ablation.arms.iter().filter(|arm| !arm.broken.is_empty()) {
+        let name = match &arm.without {
+            Some(pattern) => format!("without {pattern}"),
+            None => "with all on".to_owned(),
+        };
+        text += &format!("\n  {}\n", Paint::Strong.on(&name, style));
+        for broken in &arm.broken {
+            text += &wrapped("    ✗ ", "      ", broken, style.width());
+        }
+    }
+    for pattern in ablation.idle() {
+        text +=
+            &format!("\n  The scenario says that it relies on {pattern}, and passed without it.\n");
+    }
+    text
+}
+
+/// `-64 %`, `+3 %`.
+fn change(ratio: f64) -> String {
+    format!("{:+.0} %", ratio * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ablation::Arm;
+
+    fn arm(without: Option<&str>, verdict: Verdict, goodput_per_s: f64) -> Arm {
+        Arm {
+            without: without.map(str::to_owned),
+            verdict,
+            goodput_per_s,
+            error_ratio: 0.015,
+            buy_p99_us: Some(44_000),
+            orders: 1234,
+            broken: match verdict {
+                Verdict::Pass => Vec::new(),
+                _ => vec!["home errors ≤ 1%: 9%".to_owned()],
+            },
+            record: "runs/x".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_table_shows_each_run_against_the_whole_and_what_broke() {
+        let ablation = Ablation {
+            scenario: "storm".to_owned(),
+            seed: 7,
+            relies_on: vec!["caches".to_owned()],
+            arms: vec![
+                arm(None, Verdict::Pass, 100.0),
+                arm(Some("shedding"), Verdict::Fail, 40.0),
+                arm(Some("caches"), Verdict::Pass, 97.0),
+            ],
+        };
+        let text = render(&ablation, Style::PLAIN);
+        let line = |start: &str| {
+            let found = text.lines().find(|l| l.trim_start().starts_with(start));
+            let words = found.unwrap_or_else(|| panic!("{start} in\n{text}"));
+            words.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(line("(all on)"), "(all on) pass 100 1.5% 44.0 ms 1,234");
+        assert_eq!(
+            line("shedding"),
+            "shedding fail 40.0 -60 % 1.5% 44.0 ms 1,234"
+        );
+        assert_eq!(line("✗"), "✗ home errors ≤ 1%: 9%");
+        assert!(line("The scenario says").contains("relies on caches"));
+    }
+}
