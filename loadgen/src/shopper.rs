@@ -162,7 +162,7 @@ impl Shopper {
             Step::BestSellers => self.todo.push_back(Errand::Department(Sort::Best)),
             Step::ProductDetail => {
                 self.product = None;
-                self.todo.extend([Errand::Product, Errand::Stock]);
+                self.todo.push_back(Errand::Product);
             }
             Step::SearchResults => self.todo.push_back(Errand::Search),
             Step::ShoppingCart => self.todo.extend([Errand::PutItem, Errand::ShowCart]),
@@ -258,7 +258,6 @@ impl Shopper {
                 get(format!("/products/search?q={word}"))
             }
             Errand::Product => get(format!("/products/{}", self.product()?)),
-            Errand::Stock => get(format!("/stock/{}", self.product()?)),
             Errand::PutItem => {
                 let quantity = 1 + self.below(3) as u32;
                 let path = format!("/cart/items/{}", self.product()?);

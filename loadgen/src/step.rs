@@ -29,7 +29,7 @@ pub enum Step {
     NewProducts,
     /// The best-selling products of a department.
     BestSellers,
-    /// A product's page and its stock.
+    /// A product's page, which says whether it can be had.
     ProductDetail,
     /// The search form, which shows the best-selling products too.
     SearchRequest,

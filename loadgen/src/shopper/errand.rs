@@ -3,7 +3,6 @@
 use results::record::{LedgerEntry, OrderOutcome};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use shop_contract::inventory::Stock;
 use shop_contract::order::Order;
 use shop_contract::product::Product;
 use shop_contract::user::{Session, User};
@@ -18,7 +17,6 @@ pub(super) enum Errand {
     Department(Sort),
     Search,
     Product,
-    Stock,
     PutItem,
     ShowCart,
     Account,
@@ -89,7 +87,6 @@ impl Shopper {
                 }
             }
             Errand::Product => drop(parse::<Product>(&answer)?),
-            Errand::Stock => drop(parse::<Stock>(&answer)?),
             Errand::PutItem | Errand::ShowCart => {
                 let cart: CartItems = parse(&answer)?;
                 self.cart_filled = !cart.items.is_empty();

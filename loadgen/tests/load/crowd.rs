@@ -47,7 +47,6 @@ async fn every_step_is_counted_as_often_as_the_shop_was_asked() {
         ("best_sellers", "GET /products category sort=best"),
         ("new_products", "GET /products category sort=new"),
         ("product_detail", "GET /products/*"),
-        ("product_detail", "GET /stock/*"),
         ("search_results", "GET /products/search"),
     ] {
         assert!(total(&outcome, step) > 10, "{step}");

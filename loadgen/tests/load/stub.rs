@@ -196,7 +196,6 @@ fn well(what: &str) -> Response<Body> {
         "GET /orders/*" => reply(200, &order),
         "GET /orders" => reply(200, &json!({"items": [order]})),
         "GET /cart" | "PUT /cart/items/*" => reply(200, &json!({"items": [item], "total": money})),
-        "GET /stock/*" => reply(200, &json!({"product_id": "p_1", "available": 5})),
         "GET /products/*" | "PUT /products/*" => reply(200, &product("p_1")),
         lists if lists.starts_with("GET /products") => {
             reply(200, &json!({"items": [product("p_1"), product("p_2")]}))
