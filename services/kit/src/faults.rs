@@ -5,12 +5,15 @@
 //! when, with how many hits. What is done is elsewhere:
 //!
 //! * requests, served or made: which ones and how, is decided in [`touch`] by pure code over a passed-in time and seeded
-//!   draws; the server stack and the client's attempts then do it.
+//!   draws, and what several do together in [`plan`]; the server stack and the client's attempts then do it.
 //! * database and process: a [`Doer`] that registered for it.
 
+mod body;
 mod check;
 mod doer;
+mod inbound;
 mod only;
+mod plan;
 mod touch;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,10 +29,11 @@ use crate::config::ServiceConfig;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
 pub use doer::{Doer, Effect, Hits};
+pub(crate) use inbound::suffer;
 pub(crate) use only::Asked;
-pub(crate) use touch::{Does, Touch};
+pub(crate) use plan::{Plan, Stop};
 
-use touch::RequestFault;
+use touch::{RequestFault, Touch};
 
 /// How many ended faults are remembered, so that an injector that asks late still learns the hits.
 const REMEMBERED: usize = 100;

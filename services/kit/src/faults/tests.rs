@@ -6,6 +6,7 @@ use shop_contract::faults::{Distribution, FaultEffect, Only};
 
 use shop_contract::faults::MAX_TTL_MS;
 
+use super::touch::Does;
 use super::*;
 use crate::config::{BankConfig, Events, ShopConfig, Switches};
 

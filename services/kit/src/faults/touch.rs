@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Exp1, StandardNormal};
 use shop_contract::faults::{Distribution, FaultEffect, FaultOrder};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::doer::Hits;
 use super::only::{Asked, Filter};
@@ -30,6 +31,7 @@ pub(crate) struct Touch {
     pub(crate) does: Does,
     /// For what is left to chance.
     pub(crate) draws: ChaCha8Rng,
+    kind: &'static str,
     hits: Hits,
     over: CancellationToken,
 }
@@ -83,6 +85,7 @@ impl RequestFault {
         Some(Touch {
             does: self.does(&mut draws)?,
             draws,
+            kind: self.effect.kind(),
             hits: self.hits.clone(),
             over: self.over.clone(),
         })
@@ -134,7 +137,16 @@ impl Touch {
         self.hits.add();
     }
 
-    /// Resolves when the fault is over.
+    /// A span for what is being done.
+    pub(crate) fn span(&self) -> Span {
+        tracing::info_span!(
+            "fault",
+            otel.name = format!("injected {}", self.kind),
+            shop.fault = self.fault(),
+        )
+    }
+
+    /// Cancelled when the fault is over.
     pub(crate) fn over(&self) -> CancellationToken {
         self.over.clone()
     }
