@@ -138,7 +138,7 @@ pub(super) async fn send(
         let token = context.authorization.as_ref();
         Asked::calling(peer, &call.method, call.template, by, token)
     });
-    let exchange = exchange(kit, request, peer, Plan::of(touches));
+    let exchange = exchange(kit, request, peer, Plan::of(touches, &span));
     let result = match tokio::time::timeout(limit, exchange)
         .instrument(span.clone())
         .await
@@ -255,7 +255,7 @@ async fn exchange(
         error: CallError::Body(e.to_string()),
     })?;
     let reset = || Failed::new(peer, RetryReason::Reset);
-    let stop = match &plan {
+    let stop = match &mut plan {
         Some(plan) => plan.before().await,
         None => None,
     };

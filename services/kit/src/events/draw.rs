@@ -18,6 +18,7 @@ use shop_contract::events::Envelope;
 use shop_contract::headers::TRACEPARENT;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::nats::{Nats, NatsError};
 use super::{Subscriber, process, wait_ms};
@@ -242,8 +243,8 @@ fn again(message: &Message) -> AckKind {
 async fn is_stopped(kit: &Kit, envelope: &Envelope) -> bool {
     let source = envelope.source.parse().ok();
     let pushed = || Asked::served(&Method::POST, "/events", source, None);
-    match Plan::of(kit.faults().at_request(pushed)) {
-        Some(plan) => plan.before().await.is_some(),
+    match Plan::of(kit.faults().at_request(pushed), &Span::none()) {
+        Some(mut plan) => plan.before().await.is_some(),
         None => false,
     }
 }

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tracing::Span;
 
 use super::only::Asked;
 use super::plan::{Plan, Stop};
@@ -25,7 +26,7 @@ pub(crate) async fn suffer(State(kit): State<Kit>, request: Request, next: Next)
             headers.get(AUTHORIZATION),
         )
     });
-    let Some(mut plan) = Plan::of(touches) else {
+    let Some(mut plan) = Plan::of(touches, &Span::current()) else {
         return next.run(request).await;
     };
     match plan.before().await {

@@ -14,6 +14,10 @@ pub(crate) struct Plan {
     waits: Vec<Touch>,
     stop: Option<Touch>,
     spoilers: Vec<Touch>,
+    /// Of the request.
+    span: Span,
+    /// The names of the faults that had a hit.
+    done: Vec<String>,
 }
 
 /// How a request ends that is not served, or a call that is not made.
@@ -29,11 +33,16 @@ pub(crate) enum Stop {
 impl Plan {
     /// `None` where nothing is to happen. Only one fault can put an end to a request, and what is not answered has no
     /// body to spoil: the others are left out, and have no hit.
-    pub(crate) fn of(touches: Vec<Touch>) -> Option<Self> {
+    pub(crate) fn of(touches: Vec<Touch>, span: &Span) -> Option<Self> {
+        if touches.is_empty() {
+            return None;
+        }
         let mut plan = Self {
             waits: Vec::new(),
             stop: None,
             spoilers: Vec::new(),
+            span: span.clone(),
+            done: Vec::new(),
         };
         for touch in touches {
             match touch.does {
@@ -47,16 +56,15 @@ impl Plan {
         if plan.stop.is_some() {
             plan.spoilers.clear();
         }
-        let any = plan.stop.is_some() || !plan.waits.is_empty() || !plan.spoilers.is_empty();
-        any.then_some(plan)
+        Some(plan)
     }
 
     /// Everything that comes before the request is served or sent. With a [`Stop`] it is to be neither.
-    pub(crate) async fn before(&self) -> Option<Stop> {
-        show(self.waits.iter().chain(&self.stop));
+    pub(crate) async fn before(&mut self) -> Option<Stop> {
         for touch in &self.waits {
             if let Does::Wait(delay) = touch.does {
                 touch.hit();
+                self.done.push(touch.fault().to_owned());
                 let over = touch.over();
                 let waited = async {
                     tokio::select! {
@@ -70,6 +78,7 @@ impl Plan {
         }
         let touch = self.stop.as_ref()?;
         touch.hit();
+        self.done.push(touch.fault().to_owned());
         let span = touch.span();
         async {
             match touch.does {
@@ -102,9 +111,9 @@ impl Plan {
         if delivery.is_empty() || self.spoilers.is_empty() {
             return delivery;
         }
-        show(self.waits.iter().chain(&self.spoilers));
         for touch in &mut self.spoilers {
             touch.hit();
+            self.done.push(touch.fault().to_owned());
             let _shown = touch.span().entered();
             match touch.does {
                 Does::Corrupt => delivery.bytes = body::corrupt(&delivery.bytes, &mut touch.draws),
@@ -117,11 +126,13 @@ impl Plan {
     }
 }
 
-/// Names the faults at the span of the request that they touch.
-fn show<'a>(touches: impl Iterator<Item = &'a Touch>) {
-    let names: Vec<&str> = touches.map(Touch::fault).collect();
-    if !names.is_empty() {
-        Span::current().record("shop.fault", names.join(","));
+/// Names the faults at the span of the request that they touched. Once, since whoever keeps spans may keep each value of
+/// an attribute; and here, since a request may be given up at any point.
+impl Drop for Plan {
+    fn drop(&mut self) {
+        if !self.done.is_empty() {
+            self.span.record("shop.fault", self.done.join(","));
+        }
     }
 }
 
