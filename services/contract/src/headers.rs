@@ -6,6 +6,8 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub const REQUEST_ID: &str = "x-request-id";
 /// Shared secret of the services; whoever sends it is one of them.
 pub const SERVICE_KEY: &str = "x-service-key";
+/// The role of the service that asks. It counts for something only beside [`SERVICE_KEY`].
+pub const CALLER: &str = "x-caller";
 /// Set on 503 answers of a callee that refused work to protect itself: such a call is not retried.
 pub const SHED: &str = "x-shed";
 /// Set on 503 answers of a callee that is well and whose own dependency is not: the caller's breaker towards it stays shut.

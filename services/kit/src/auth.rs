@@ -13,7 +13,8 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
-use shop_contract::headers::{IDEMPOTENCY_KEY, SERVICE_KEY};
+use shop_contract::Role;
+use shop_contract::headers::{CALLER, IDEMPOTENCY_KEY, SERVICE_KEY};
 use shop_contract::user::{ADMIN, Claims, ISSUER};
 
 use crate::Kit;
@@ -216,13 +217,24 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let kit = Kit::from_ref(state);
-        let given = parts.headers.get(SERVICE_KEY).map(|v| v.as_bytes());
-        if given.is_some_and(|g| same(g, kit.config().service_key.as_bytes())) {
+        if has_the_key(&kit, &parts.headers) {
             Ok(Self)
         } else {
             Err(ApiError::not_found("path"))
         }
     }
+}
+
+fn has_the_key(kit: &Kit, headers: &HeaderMap) -> bool {
+    let given = headers.get(SERVICE_KEY).map(|v| v.as_bytes());
+    given.is_some_and(|g| same(g, kit.config().service_key.as_bytes()))
+}
+
+/// Which service asks. Whoever has not the services' key may call itself what it likes.
+pub(crate) fn calling_service(kit: &Kit, headers: &HeaderMap) -> Option<Role> {
+    let name = headers.get(CALLER)?.to_str().ok()?;
+    let role = name.parse().ok()?;
+    has_the_key(kit, headers).then_some(role)
 }
 
 /// Compares without telling by its duration where the first difference is.

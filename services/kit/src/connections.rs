@@ -4,9 +4,10 @@
 //! Without that limit, some thousand callers that send one byte a minute hold every descriptor of the process, and no
 //! deadline ends them, as there is no request yet that could have one.
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Router;
@@ -29,6 +30,10 @@ pub(crate) const HEAD: Duration = Duration::from_secs(20);
 
 /// The pause after a failure to accept, most likely for want of descriptors, until some may have been given back.
 const BREATH: Duration = Duration::from_millis(250);
+
+/// On a response: it is not to be sent, and its connection is to be reset.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reset;
 
 /// Serves every connection of a listener until `shutdown`, then until requests that are under way are answered. When it
 /// is dropped before that, all connections end at once.
@@ -81,24 +86,53 @@ async fn converse(
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!(error = %e, "TCP_NODELAY was refused");
     }
+    let cut = CancellationToken::new();
+    let cutting = cut.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         // The gateway limits by the caller's address; to the others it costs nothing worth a switch.
         request.extensions_mut().insert(ConnectInfo(peer));
-        routes.clone().oneshot(request)
+        let (answering, cut) = (routes.clone().oneshot(request), cutting.clone());
+        async move {
+            let answered = answering.await;
+            if let Ok(answer) = &answered
+                && answer.extensions().get::<Reset>().is_some()
+            {
+                cut.cancel();
+                // The connection goes, and this with it. No byte of an answer may be written before.
+                return pending().await;
+            }
+            answered
+        }
     });
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), answer));
+    let mut connection = http.serve_connection(TokioIo::new(stream), answer);
+    let serving = async {
+        tokio::select! {
+            ended = Pin::new(&mut connection) => return ended,
+            () = shutdown.cancelled() => {}
+        }
+        // The request under way is the connection's last one.
+        Pin::new(&mut connection).graceful_shutdown();
+        Pin::new(&mut connection).await
+    };
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            // The request under way is the connection's last one.
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        ended = serving => ended,
+        () = cut.cancelled() => {
+            reset(connection.into_parts().io.into_inner());
+            return;
         }
     };
     if let Err(e) = ended {
         // Callers break off and talk nonsense all day; it is nothing that an operator could act on.
         tracing::debug!(error = %e, %peer, "a connection failed");
+    }
+}
+
+/// Closes a connection so that the other side is told of a reset, and not of an orderly end. Lingering is switched off
+/// here and nowhere sooner, so no other connection can come to such an end.
+fn reset(stream: TcpStream) {
+    if let Err(e) = stream.set_zero_linger() {
+        tracing::warn!(error = %e, "a connection is closed in order that was to be reset");
     }
 }
 

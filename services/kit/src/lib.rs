@@ -76,7 +76,7 @@ impl Kit {
             }
         };
         Self(Arc::new(Inner {
-            faults: faults::Faults::new(&config.target(), metrics.clone()),
+            faults: faults::Faults::new(&config, metrics.clone()),
             verifier: auth::Verifier::default(),
             limiter: limiter::SharedLimiter::new(clock),
             peers: Peers::new(&config, &metrics),

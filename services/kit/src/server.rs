@@ -13,12 +13,14 @@ use axum::response::{IntoResponse, Response};
 use metrics::{counter, gauge, histogram};
 use shop_contract::Role;
 use shop_contract::headers::REQUEST_ID;
-use shop_resilience::{Deadline, Priority, Served, ShedReason};
+use shop_resilience::{Deadline, Priority, RetryReason, Served, ShedReason};
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::Kit;
+use crate::connections::Reset;
 use crate::context::Context;
+use crate::faults;
 use crate::limiter::Overloaded;
 use crate::problem::ApiError;
 use crate::telemetry::tracing::current_trace_id;
@@ -28,6 +30,8 @@ use crate::telemetry::{names, propagation};
 const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Why a request was refused that found no database connection, beside the reasons of the limit.
 const DATABASE: &str = "database";
+/// The error of a request whose connection was reset, as its caller's client names it.
+const RESET: &str = RetryReason::Reset.as_str();
 /// A request that takes longer is logged, whatever its outcome.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -51,7 +55,7 @@ pub fn stack(kit: &Kit, routes: Router) -> Router {
         // Innermost first: axum runs the layer that was added last before the others.
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         // A fault holds the request where a slow handler would: inside of limit and deadline.
-        .layer(middleware::from_fn_with_state(with(), suffer_faults))
+        .layer(middleware::from_fn_with_state(with(), faults::suffer))
         // Refused work must cost nothing, so the limit stands before the work but within the figures.
         .layer(middleware::from_fn_with_state(with(), limit))
         // Nobody waits any longer for what is past its deadline.
@@ -88,6 +92,7 @@ async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Respon
         http.response.status_code = tracing::field::Empty,
         error.type = tracing::field::Empty,
         otel.status_code = tracing::field::Empty,
+        shop.fault = tracing::field::Empty,
     );
     // Without a tracer there is nothing to attach to, which is no error of this request.
     let _ = span.set_parent(propagation::extract(request.headers()));
@@ -96,23 +101,27 @@ async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Respon
     async {
         let response = next.run(request).await;
         let elapsed = started.elapsed();
-        let status = response.status();
-        let error = if status.is_server_error() {
-            status.as_str().to_owned()
-        } else {
-            String::new()
+        // Whose connection is reset gets no status.
+        let reset = response.extensions().get::<Reset>().is_some();
+        let status = (!reset).then(|| response.status());
+        let error = match status {
+            None => RESET.to_owned(),
+            Some(status) if status.is_server_error() => status.as_str().to_owned(),
+            Some(_) => String::new(),
         };
         let span = tracing::Span::current();
-        span.record("http.response.status_code", status.as_u16());
+        if let Some(status) = status {
+            span.record("http.response.status_code", status.as_u16());
+        }
         if !error.is_empty() {
             span.record("error.type", &error);
             span.record("otel.status_code", "ERROR");
         }
-        if status.is_server_error() || elapsed > SLOW {
+        if !error.is_empty() || elapsed > SLOW {
             tracing::info!(
                 method,
                 route,
-                status = status.as_u16(),
+                status = status.map(|s| s.as_u16()),
                 ms = elapsed.as_millis() as u64,
                 trace_id = current_trace_id(false),
                 request_id,
@@ -124,7 +133,7 @@ async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Respon
                 names::HTTP_SERVER_DURATION,
                 "http_request_method" => method,
                 "http_route" => route,
-                "http_response_status_code" => status.as_str().to_owned(),
+                "http_response_status_code" => status.map(|s| s.as_str().to_owned()).unwrap_or_default(),
                 "error_type" => error,
             )
             .record(elapsed.as_secs_f64());
@@ -248,12 +257,4 @@ async fn limit(State(kit): State<Kit>, request: Request, next: Next) -> Response
 fn count_shed(kit: &Kit, reason: &'static str, requests: u64) {
     kit.metrics()
         .record(|| counter!(names::SHED, "reason" => reason).increment(requests));
-}
-
-async fn suffer_faults(State(kit): State<Kit>, request: Request, next: Next) -> Response {
-    if let Some(delay) = kit.faults().touch() {
-        let span = tracing::info_span!("fault", otel.name = "injected latency");
-        tokio::time::sleep(delay).instrument(span).await;
-    }
-    next.run(request).await
 }

@@ -2,16 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use metrics::histogram;
 use shop_contract::Role;
-use shop_contract::headers::{NOT_AT_FAULT, SERVICE_KEY, SHED};
+use shop_contract::headers::{CALLER, NOT_AT_FAULT, SERVICE_KEY, SHED};
 use shop_resilience::{Deadline, Outcome, RetryReason};
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -21,6 +22,7 @@ use super::{Answer, Call, CallError};
 use crate::Kit;
 use crate::connections::HEAD;
 use crate::context::Context;
+use crate::faults::{Asked, Plan, Stop};
 use crate::telemetry::{names, propagation};
 
 /// How long a connection may take to come about. On one machine or in one cluster it takes a millisecond or never.
@@ -115,6 +117,7 @@ pub(super) async fn send(
         http.response.status_code = tracing::field::Empty,
         error.type = tracing::field::Empty,
         otel.status_code = tracing::field::Empty,
+        shop.fault = tracing::field::Empty,
     );
     let started = Instant::now();
     let now = kit.now();
@@ -130,7 +133,13 @@ pub(super) async fn send(
         .deadline
         .is_some_and(|d| d.remaining(now) < call.per_try);
     let request = request(kit, peer, &turn, call, context, limit, &span);
-    let result = match tokio::time::timeout(limit, exchange(kit, request, peer))
+    let touches = kit.faults().at_call(|| {
+        let by = kit.config().role;
+        let token = context.authorization.as_ref();
+        Asked::calling(peer, &call.method, call.template, by, token)
+    });
+    let exchange = exchange(kit, request, peer, Plan::of(touches, &span));
+    let result = match tokio::time::timeout(limit, exchange)
         .instrument(span.clone())
         .await
     {
@@ -220,6 +229,8 @@ fn request(
         && let Ok(key) = HeaderValue::from_str(&kit.config().service_key)
     {
         headers.insert(SERVICE_KEY, key);
+        let role = kit.config().role.name();
+        headers.insert(CALLER, HeaderValue::from_static(role));
     }
     if context.deadline.is_some() {
         headers.insert(
@@ -231,29 +242,45 @@ fn request(
     Ok(request)
 }
 
+/// The request sent and its answer read, with whatever faults do to either. All that judges the result is above it, so
+/// it cannot tell a fault from the real thing.
 async fn exchange(
     kit: &Kit,
     request: Result<Request<Full<Bytes>>, http::Error>,
     peer: Role,
+    mut plan: Option<Plan>,
 ) -> Answered {
     let request = request.map_err(|e| Failed {
         outcome: Outcome::Rejected,
         error: CallError::Body(e.to_string()),
     })?;
-    let response = kit.http().request(request).await.map_err(|e| {
-        let reason = if e.is_connect() {
-            RetryReason::Connect
-        } else {
-            RetryReason::Reset
-        };
-        Failed::new(peer, reason)
-    })?;
+    let reset = || Failed::new(peer, RetryReason::Reset);
+    let stop = match &mut plan {
+        Some(plan) => plan.before().await,
+        None => None,
+    };
+    let response = match stop {
+        Some(Stop::Answer(error)) => error.into_response().map(Either::Left),
+        Some(Stop::Reset) => return Err(reset()),
+        Some(Stop::Refused) => return Err(Failed::new(peer, RetryReason::Connect)),
+        None => {
+            let sent = kit.http().request(request).await;
+            let response = sent.map_err(|e| match e.is_connect() {
+                true => Failed::new(peer, RetryReason::Connect),
+                false => reset(),
+            })?;
+            response.map(Either::Right)
+        }
+    };
     let (head, body) = response.into_parts();
-    let body = Limited::new(body, MAX_ANSWER_BYTES)
+    let mut body = Limited::new(body, MAX_ANSWER_BYTES)
         .collect()
         .await
-        .map_err(|_| Failed::new(peer, RetryReason::Reset))?
+        .map_err(|_| reset())?
         .to_bytes();
+    if let Some(plan) = &mut plan {
+        body = plan.spoil(body).read().await.map_err(|_| reset())?;
+    }
     let shed = head.headers.contains_key(SHED);
     let outcome = Outcome::of_status(head.status.as_u16(), shed, retry_after(&head.headers));
     let answer = Answer {

@@ -12,15 +12,18 @@ use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer};
 use async_nats::jetstream::{AckKind, Message};
 use futures_util::{FutureExt, StreamExt};
+use http::Method;
 use metrics::{counter, gauge};
 use shop_contract::events::Envelope;
 use shop_contract::headers::TRACEPARENT;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::nats::{Nats, NatsError};
 use super::{Subscriber, process, wait_ms};
 use crate::Kit;
+use crate::faults::{Asked, Plan};
 use crate::telemetry::{names, propagation};
 
 /// Events that may be worked on at once. No more are asked for than can be begun, so none waits here while another
@@ -195,6 +198,7 @@ fn durable(role: &str, destination: &str) -> String {
 
 async fn take<S: Subscriber>(kit: Kit, subscriber: S, destination: &'static str, message: Message) {
     let answer = match serde_json::from_slice::<Envelope>(&message.payload) {
+        Ok(envelope) if is_stopped(&kit, &envelope).await => again(&message),
         Ok(envelope) => {
             let header = message.headers.as_ref().and_then(|h| h.get(TRACEPARENT));
             let parent = header.map_or(envelope.traceparent.as_deref(), |h| Some(h.as_str()));
@@ -203,9 +207,9 @@ async fn take<S: Subscriber>(kit: Kit, subscriber: S, destination: &'static str,
             match process(&kit, "nats", Some(parent), &envelope, act).await {
                 Ok(_) => AckKind::Ack,
                 Err(e) => {
-                    let delivered = message.info().map_or(1, |i| i.delivered);
+                    let delivered = deliveries(&message);
                     tracing::warn!(event = envelope.id, delivered, error = %e, "an event could not be acted on and comes again");
-                    AckKind::Nak(Some(Duration::from_millis(wait_ms(delivered) as u64)))
+                    again(&message)
                 }
             }
         }
@@ -221,6 +225,27 @@ async fn take<S: Subscriber>(kit: Kit, subscriber: S, destination: &'static str,
     };
     if let Err(e) = message.ack_with(answer).await {
         tracing::debug!(error = %e, "an acknowledgement was not sent; the event comes again");
+    }
+}
+
+/// How often an event has come by now.
+fn deliveries(message: &Message) -> i64 {
+    message.info().map_or(1, |i| i.delivered)
+}
+
+fn again(message: &Message) -> AckKind {
+    let wait = wait_ms(deliveries(message)) as u64;
+    AckKind::Nak(Some(Duration::from_millis(wait)))
+}
+
+/// Has a drawn event suffer what it would if it were pushed: true if that kept it from being acted on. There is no
+/// answer whose body could suffer.
+async fn is_stopped(kit: &Kit, envelope: &Envelope) -> bool {
+    let source = envelope.source.parse().ok();
+    let pushed = || Asked::served(&Method::POST, "/events", source, None);
+    match Plan::of(kit.faults().at_request(pushed), &Span::none()) {
+        Some(mut plan) => plan.before().await.is_some(),
+        None => false,
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use shop_contract::Role;
+use shop_contract::faults::{FaultEffect, FaultOrder, MAX_TTL_MS, Only};
+
 use crate::world::{Way, World};
 
 /// Each behaviour, as a test over HTTP and as one over NATS.
@@ -32,6 +35,7 @@ on_both_ways!(
     a_broken_event_holds_up_no_other,
     whoever_stops_first_nothing_is_lost,
     two_relays_share_an_outbox,
+    faults_of_its_events_keep_them_from_a_subscriber_and_nothing_is_lost,
 );
 
 async fn every_event_arrives_and_is_acted_on_once(world: World) {
@@ -135,5 +139,47 @@ async fn two_relays_share_an_outbox(world: World) {
     world.settled(60, 0).await;
     one.stop().await;
     other.stop().await;
+    subscriber.stop().await;
+}
+
+async fn faults_of_its_events_keep_them_from_a_subscriber_and_nothing_is_lost(world: World) {
+    let (relay, subscriber) = (world.relay(), world.subscriber());
+    let faults = world.notes.kit.faults();
+    let order = |name: &str, caller, effect| FaultOrder {
+        name: name.to_owned(),
+        ttl_ms: MAX_TTL_MS,
+        share: 1.0,
+        seed: 7,
+        only: Only {
+            route: Some("POST /events".to_owned()),
+            caller: Some(caller),
+            ..Only::default()
+        },
+        effect,
+    };
+    let error = || FaultEffect::Error { status: 500 };
+    faults
+        .inject(order("others", Role::Payment, error()))
+        .unwrap();
+    faults
+        .inject(order("orders", Role::Order, error()))
+        .unwrap();
+    world.write(0..5).await;
+    let hits = |n: usize| faults.states().active[n].hits;
+    crate::world::until(async || hits(1) >= 5).await;
+    assert_eq!(world.notes.acts().await, (0, 0));
+    assert_eq!(hits(0), 0, "nobody else sends any");
+    faults.clear_all();
+    world.settled(5, 0).await;
+
+    faults
+        .inject(order("orders", Role::Order, FaultEffect::Hang))
+        .unwrap();
+    world.write(5..6).await;
+    crate::world::until(async || hits(0) >= 1).await;
+    assert_eq!(world.notes.acts().await, (5, 5));
+    faults.clear_all();
+    world.settled(6, 0).await;
+    relay.stop().await;
     subscriber.stop().await;
 }

@@ -1,0 +1,112 @@
+//! A trace shows which faults touched a request, at both of its ends.
+//!
+//! A binary of its own with one test, for the reason that `event_traces` has.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::routing::get;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use shop_contract::Role;
+use shop_contract::faults::{Distribution, FaultEffect, FaultOrder, MAX_TTL_MS, Only};
+use shop_kit::client::Call;
+use shop_kit::context::Context;
+use shop_kit::{Kit, server};
+use shop_testkit::{config, serve};
+use tracing_subscriber::layer::SubscriberExt;
+
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+impl SpanExporter for Kept {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().unwrap().extend(batch);
+        Ok(())
+    }
+}
+
+/// The faults that a span names.
+fn faults(span: &SpanData) -> Vec<String> {
+    let attributes = span.attributes.iter();
+    let named = attributes.filter(|a| a.key.as_str() == "shop.fault");
+    named.map(|a| a.value.as_str().into_owned()).collect()
+}
+
+fn order(name: &str, calling: Option<Role>, effect: FaultEffect) -> FaultOrder {
+    FaultOrder {
+        name: name.to_owned(),
+        ttl_ms: MAX_TTL_MS,
+        share: 1.0,
+        seed: 7,
+        only: Only {
+            calling,
+            ..Only::default()
+        },
+        effect,
+    }
+}
+
+#[tokio::test]
+async fn spans_of_a_touched_request_name_the_faults_and_each_effect_has_its_own() {
+    let kept = Kept::default();
+    let provider = SdkTracerProvider::builder()
+        .with_simple_exporter(kept.clone())
+        .build();
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    let subscriber = tracing_subscriber::registry().with(layer);
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+
+    let folder = std::env::temp_dir();
+    let product = Kit::new(config(Role::Product, &folder, BTreeMap::new()));
+    let routes = Router::new().route("/products/{id}", get(|| async { "a product" }));
+    let address = serve(server::stack(&product, routes)).await;
+    let peers = BTreeMap::from([(Role::Product, vec![address])]);
+    let cart = Kit::new(config(Role::Cart, &folder, peers));
+
+    let delay = FaultEffect::Latency {
+        delay_us: 1,
+        jitter_us: 0,
+        distribution: Distribution::Uniform,
+    };
+    let slow = order("slow", None, delay);
+    product.faults().inject(slow).unwrap();
+    let spoilt = order("spoilt", None, FaultEffect::Corrupt);
+    product.faults().inject(spoilt).unwrap();
+    let garbled = order("garbled", Some(Role::Product), FaultEffect::Corrupt);
+    cart.faults().inject(garbled).unwrap();
+
+    let call = Call::get("/products/{id}", "/products/p-1");
+    let answer = cart.call(Role::Product, call, &Context::background()).await;
+    assert_eq!(answer.unwrap().status, 200);
+
+    let spans = kept.0.lock().unwrap().clone();
+    let named = |name: &str, parent: &SpanData| {
+        let mut spans = spans.iter();
+        let found =
+            spans.find(|s| s.name == name && s.parent_span_id == parent.span_context.span_id());
+        found.unwrap_or_else(|| panic!("no {name} in {spans:#?}"))
+    };
+    let call = spans
+        .iter()
+        .find(|s| faults(s) == ["garbled"] && s.name == "GET /products/{id}");
+    let call = call.unwrap_or_else(|| panic!("no call in {spans:#?}"));
+    let request = named("GET /products/{id}", call);
+    assert_eq!(faults(request), ["slow,spoilt"]);
+    assert_eq!(faults(named("injected latency", request)), ["slow"]);
+    assert_eq!(faults(named("injected corrupt", request)), ["spoilt"]);
+    assert_eq!(faults(named("injected corrupt", call)), ["garbled"]);
+}
