@@ -32,6 +32,9 @@ const LEAD: Duration = Duration::from_millis(100);
 /// After an interruption, how long faults may take to be ended. What is not by then ends with the shop.
 const HURRY: Duration = Duration::from_millis(500);
 
+/// Faults after which a process cannot count what they hit.
+const OF_PROCESS: [&str; 4] = ["kill", "pause", "restart", "slow-start"];
+
 /// Planned sessions that are written at once, so that a crowd of a million does not stand in memory.
 const PLAN_LINES: usize = 1000;
 
@@ -225,7 +228,9 @@ async fn crowd(
     recorder.finish()?;
     let intervals = read_intervals(dir.path())?;
     for fault in &mut faults {
-        if fault.kind == "kill" && fault.target.starts_with(Role::Gateway.name()) {
+        if OF_PROCESS.contains(&fault.kind.as_str())
+            && fault.target.starts_with(Role::Gateway.name())
+        {
             // The gateway's callers are the shoppers, and what they met is in the record.
             let gateways = supervisor.admins(Role::Gateway).len() as u64;
             fault.hits = shoppers_turned_away(&intervals, fault.started_s, fault.ended_s)
@@ -259,11 +264,11 @@ async fn crowd(
     })
 }
 
-/// The requests of shoppers that met no gateway, or lost it, in a window.
+/// The requests of shoppers that met no gateway, lost it, or waited for it in vain, in a window.
 fn shoppers_turned_away(intervals: &[Interval], from_s: f64, to_s: f64) -> u64 {
     within(intervals, from_s, to_s)
         .flat_map(|i| &i.all.errors)
-        .filter(|(kind, _)| matches!(kind.as_str(), "connect" | "reset"))
+        .filter(|(kind, _)| matches!(kind.as_str(), "connect" | "reset" | "timeout"))
         .map(|(_, count)| count)
         .sum()
 }

@@ -1,4 +1,5 @@
-//! The callers of a dead replica bear witness: what they could not send it is in their metrics.
+//! The callers of a dead or paused replica bear witness: what they could not send it, and what it did not answer, is
+//! in their metrics.
 
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ impl Supervisor {
     }
 }
 
-/// The attempts in an OpenMetrics page that met nobody, or lost who they met, at a replica.
+/// The attempts in an OpenMetrics page that met nobody at a replica, lost whom they met, or waited in vain.
 fn failed_attempts(metrics: &str, role: &str, port: u16) -> u64 {
     let (role, port) = (
         format!("server_address=\"{role}\""),
@@ -52,7 +53,7 @@ fn failed_attempts(metrics: &str, role: &str, port: u16) -> u64 {
             line.starts_with("http_client_request_duration_seconds_count{")
                 && line.contains(&role)
                 && line.contains(&port)
-                && ["connect", "reset"]
+                && ["connect", "reset", "timeout"]
                     .iter()
                     .any(|e| line.contains(&format!("error_type=\"{e}\"")))
         })
@@ -69,10 +70,11 @@ mod tests {
         let page = r#"
 http_client_request_duration_seconds_count{service_name="gateway",server_address="order",server_port="1",error_type="connect"} 3
 http_client_request_duration_seconds_count{service_name="gateway",server_address="order",server_port="1",error_type="reset"} 2
+http_client_request_duration_seconds_count{service_name="gateway",server_address="order",server_port="1",error_type="timeout"} 4
 http_client_request_duration_seconds_count{service_name="gateway",server_address="order",server_port="1",error_type=""} 100
 http_client_request_duration_seconds_count{service_name="gateway",server_address="order",server_port="2",error_type="connect"} 7
 http_client_request_duration_seconds_count{service_name="gateway",server_address="cart",server_port="1",error_type="connect"} 9
 "#;
-        assert_eq!(failed_attempts(page, "order", 1), 5);
+        assert_eq!(failed_attempts(page, "order", 1), 9);
     }
 }

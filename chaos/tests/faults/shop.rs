@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chaos::{
     AdminClient, Board, BoxFuture, CallerHits, Fault, FaultKind, InService, InjectError, Injector,
-    Killed, ProcessFault, Processes, Schedule, Target,
+    ProcessFault, Processes, Schedule, Struck, Target,
 };
 use results::record::{FaultEvent, FaultEventKind, FaultRow};
 use shop_contract::faults::{Distribution, FaultEffect};
@@ -57,6 +57,18 @@ impl FakeShop {
         self.log.lock().unwrap().clone()
     }
 
+    fn note(&self, what: String) {
+        self.log.lock().unwrap().push(what);
+    }
+
+    fn strike(&self, how: &str, role: &str, replica: u32) -> Result<Struck, InjectError> {
+        if self.refuse_kill {
+            return Err(Self::failure(role, replica, "operation not permitted"));
+        }
+        self.note(format!("{how} {role}/{replica}"));
+        Ok(Struck { pid: 4711 })
+    }
+
     fn failure(role: &str, replica: u32, reason: &str) -> InjectError {
         InjectError::Process {
             target: format!("{role}/{replica}"),
@@ -80,34 +92,51 @@ impl Processes for FakeShop {
         &'a self,
         role: &'a str,
         replica: u32,
-    ) -> BoxFuture<'a, Result<Killed, InjectError>> {
-        Box::pin(async move {
-            if self.refuse_kill {
-                return Err(Self::failure(role, replica, "operation not permitted"));
-            }
-            self.log
-                .lock()
-                .unwrap()
-                .push(format!("kill {role}/{replica}"));
-            Ok(Killed { pid: 4711 })
-        })
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(async move { self.strike("kill", role, replica) })
+    }
+
+    fn stop<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(async move { self.strike("stop", role, replica) })
     }
 
     fn restart<'a>(
         &'a self,
         role: &'a str,
         replica: u32,
+        late: Duration,
     ) -> BoxFuture<'a, Result<(), InjectError>> {
         Box::pin(async move {
-            self.log
-                .lock()
-                .unwrap()
-                .push(format!("restart {role}/{replica}"));
-            tokio::time::sleep(self.restart_takes).await;
+            let lateness = match late {
+                Duration::ZERO => String::new(),
+                late => format!(" {late:?} late"),
+            };
+            self.note(format!("restart {role}/{replica}{lateness}"));
+            tokio::time::sleep(self.restart_takes + late).await;
             match self.restarts_fail.lock().unwrap().pop_front() {
                 Some(reason) => Err(Self::failure(role, replica, reason)),
                 None => Ok(()),
             }
+        })
+    }
+
+    fn pause<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+        most: Duration,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(async move { self.strike(&format!("pause for {most:?} at most:"), role, replica) })
+    }
+
+    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
+        Box::pin(async move {
+            self.note(format!("resume {role}/{replica}"));
+            Ok(())
         })
     }
 }
@@ -153,6 +182,15 @@ pub(crate) fn kill(replica: u32, at: u64, restart: u64) -> Fault {
         kind: FaultKind::Process(ProcessFault::Kill {
             restart: Duration::from_secs(restart),
         }),
+    }
+}
+
+/// Something else that happens to the first replica of the order service.
+pub(crate) fn strike(fault: ProcessFault, at: u64, lasts: Option<u64>) -> Fault {
+    Fault {
+        lasts: lasts.map(Duration::from_secs),
+        kind: FaultKind::Process(fault),
+        ..kill(0, at, 0)
     }
 }
 
