@@ -61,6 +61,7 @@ struct Inner {
     http: client::Http,
     nats: Option<Arc<events::nats::Nats>>,
     clock: clock::Clock,
+    wall_clock: clock::WallClock,
     ready: AtomicBool,
 }
 
@@ -69,6 +70,7 @@ impl Kit {
     pub fn new(config: ServiceConfig) -> Self {
         let metrics = Metrics::new(config.role.name(), &config.instance_id());
         let clock = clock::Clock::start();
+        let wall_clock = clock::WallClock::default();
         let nats = match &config.events {
             config::Events::Http => None,
             config::Events::Nats { url } => {
@@ -77,13 +79,14 @@ impl Kit {
         };
         Self(Arc::new(Inner {
             faults: faults::Faults::new(&config.target(), metrics.clone()),
-            verifier: auth::Verifier::default(),
+            verifier: auth::Verifier::new(wall_clock.clone()),
             limiter: limiter::SharedLimiter::new(clock),
             peers: Peers::new(&config, &metrics),
             http: client::http(),
             nats,
             ready: AtomicBool::new(false),
             clock,
+            wall_clock,
             metrics,
             config,
         }))
@@ -112,6 +115,16 @@ impl Kit {
     /// The time, for policies.
     pub fn now(&self) -> Moment {
         self.0.clock.now()
+    }
+
+    /// The time of day, for what is written down or expires.
+    pub fn wall_clock(&self) -> &clock::WallClock {
+        &self.0.wall_clock
+    }
+
+    /// The time of day in milliseconds since 1970.
+    pub fn unix_ms(&self) -> i64 {
+        self.0.wall_clock.unix_ms()
     }
 
     /// How long a request may take whose caller did not say.
