@@ -1,19 +1,35 @@
 //! Faults held at their target, each with a time to live.
 //!
 //! Whoever asked for a fault may die; the fault ends all the same, because its end is decided here, against this
-//! process's clock, at every request. What a fault does to one request is decided by pure code (`Fault::touch`)
-//! over a passed-in time and seeded draws; the server stack then does it.
+//! process's clock: by a timer of its own, and at every look besides. [`Faults`] keeps the book: what is in force, since
+//! when, with how many hits. What is done is elsewhere:
+//!
+//! * requests, served or made: which ones and how, is decided in [`touch`] by pure code over a passed-in time and seeded
+//!   draws; the server stack and the client's attempts then do it.
+//! * database and process: a [`Doer`] that registered for it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod check;
+mod doer;
+mod only;
+mod touch;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use shop_contract::faults::{FaultEffect, FaultOrder, FaultState, FaultStates, MAX_TTL_MS};
+use shop_contract::Role;
+use shop_contract::faults::{FaultOrder, FaultState, FaultStates, Touches};
+use tokio::task::AbortHandle;
 
+use crate::config::ServiceConfig;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
+pub use doer::{Doer, Effect, Hits};
+pub(crate) use only::Asked;
+pub(crate) use touch::{Does, Touch};
+
+use touch::RequestFault;
 
 /// How many ended faults are remembered, so that an injector that asks late still learns the hits.
 const REMEMBERED: usize = 100;
@@ -24,179 +40,300 @@ pub enum FaultRefused {
     /// A name that is in force already.
     #[error("a fault named `{0}` is in force already; end it first or choose another name")]
     NameTaken(String),
-    /// A figure that cannot be.
+    /// What cannot be, or cannot be here.
     #[error("{0}")]
     Invalid(String),
 }
 
-/// One fault.
-#[derive(Debug)]
-struct Fault {
-    order: FaultOrder,
-    ends: Instant,
-    hits: u64,
-    draws: ChaCha8Rng,
-}
+/// The faults of one service. Cloning shares them.
+#[derive(Clone)]
+pub struct Faults(Arc<Inner>);
 
-impl Fault {
-    fn new(order: FaultOrder, now: Instant) -> Self {
-        Self {
-            ends: now + Duration::from_millis(order.ttl_ms),
-            draws: ChaCha8Rng::seed_from_u64(order.seed),
-            hits: 0,
-            order,
-        }
-    }
-
-    /// What this fault does to a request that arrives at `now`.
-    fn touch(&mut self, now: Instant) -> Option<Duration> {
-        // Both draws are taken for every request: the fate of one does not depend on that of those before it.
-        let (share, spread): (f64, f64) = (self.draws.random(), self.draws.random());
-        if now >= self.ends || share >= self.order.share {
-            return None;
-        }
-        self.hits += 1;
-        let FaultEffect::Latency {
-            delay_us,
-            jitter_us,
-            ..
-        } = self.order.effect
-        else {
-            return None;
-        };
-        let us = delay_us as f64 + jitter_us as f64 * (2.0 * spread - 1.0);
-        Some(Duration::from_micros(us.max(0.0) as u64))
-    }
-
-    fn state(&self, now: Instant) -> FaultState {
-        FaultState {
-            name: self.order.name.clone(),
-            kind: self.order.effect.kind().to_owned(),
-            hits: self.hits,
-            remaining_ms: self.ends.saturating_duration_since(now).as_millis() as u64,
-        }
-    }
+struct Inner {
+    target: String,
+    role: Role,
+    peers: Vec<Role>,
+    metrics: Metrics,
+    held: RwLock<Held>,
+    /// How many of those in force a served request has to do with, so that without any it takes no lock.
+    about_requests: AtomicUsize,
+    /// The same for calls made.
+    about_calls: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Held {
-    active: Vec<Fault>,
-    ended: Vec<FaultState>,
+    doers: Vec<(Touches, Arc<dyn Doer>)>,
+    active: Vec<Active>,
+    ended: Vec<Ended>,
 }
 
-impl Held {
-    fn sweep(&mut self, now: Instant, metrics: &Metrics, target: &str) {
-        let over = |f: &mut Fault| f.ends <= now;
-        for fault in self.active.extract_if(.., over) {
-            let mut state = fault.state(now);
-            state.remaining_ms = 0;
-            show(metrics, target, &state, false);
-            tracing::info!(fault = state.name, hits = state.hits, "a fault ended");
-            self.ended.push(state);
+/// A fault in force.
+struct Active {
+    order: FaultOrder,
+    ends: Instant,
+    hits: Hits,
+    timer: AbortHandle,
+    does: Doing,
+}
+
+/// What a fault in force consists of.
+enum Doing {
+    /// Asked at every request.
+    Requests(Arc<RequestFault>),
+    /// Done by a doer until this is dropped. The lock, which nobody takes, lets threads share what is merely `Send`.
+    Effect(#[allow(dead_code, reason = "held for its drop")] Mutex<Effect>),
+}
+
+/// A fault that is over. What it touched may still be told of, such as an answer whose body came after its end.
+struct Ended {
+    state: FaultState,
+    hits: Hits,
+}
+
+impl Active {
+    fn state(&self, now: Instant) -> FaultState {
+        FaultState {
+            name: self.order.name.clone(),
+            kind: self.order.effect.kind().to_owned(),
+            hits: self.hits.count(),
+            remaining_ms: self.ends.saturating_duration_since(now).as_millis() as u64,
         }
-        let surplus = self.ended.len().saturating_sub(REMEMBERED);
-        self.ended.drain(..surplus);
+    }
+
+    fn is_about_requests(&self) -> bool {
+        match self.order.effect.touches() {
+            Touches::Requests => self.order.only.calling.is_none(),
+            Touches::Process => true,
+            Touches::Database => false,
+        }
+    }
+
+    fn is_about_calls(&self) -> bool {
+        self.order.only.calling.is_some()
     }
 }
 
-/// The faults of one service.
-pub struct Faults {
-    target: String,
-    metrics: Metrics,
-    held: Mutex<Held>,
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.timer.abort();
+        if let Doing::Requests(fault) = &self.does {
+            fault.end();
+        }
+    }
 }
 
 impl Faults {
-    /// None in force.
-    pub fn new(target: &str, metrics: Metrics) -> Self {
-        Self {
-            target: target.to_owned(),
+    /// None in force, at the service that is told this.
+    pub fn new(config: &ServiceConfig, metrics: Metrics) -> Self {
+        let peers = config.peers.iter();
+        Self(Arc::new(Inner {
+            target: config.target(),
+            role: config.role,
+            peers: peers
+                .filter(|(_, addresses)| !addresses.is_empty())
+                .map(|(&role, _)| role)
+                .collect(),
             metrics,
-            held: Mutex::default(),
-        }
+            held: RwLock::default(),
+            about_requests: AtomicUsize::new(0),
+            about_calls: AtomicUsize::new(0),
+        }))
     }
 
-    fn held(&self, now: Instant) -> MutexGuard<'_, Held> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.sweep(now, &self.metrics, &self.target);
-        held
+    /// Who does the faults that touch this. The latest who registered does them. It must not hold the
+    /// [`Kit`](crate::Kit), which holds it.
+    pub fn register(&self, touches: Touches, doer: Arc<dyn Doer>) {
+        let mut held = self.0.write();
+        held.doers.retain(|(what, _)| *what != touches);
+        held.doers.push((touches, doer));
     }
 
-    /// Takes a fault into force.
+    /// Takes a fault into force. To be called within a tokio runtime, which keeps its time.
     ///
     /// # Errors
-    /// A name in force already; a time to live, share or jitter that cannot be.
+    /// A name in force already; figures that cannot be, or what this service cannot do.
     pub fn inject(&self, order: FaultOrder) -> Result<FaultState, FaultRefused> {
-        check(&order)?;
+        let inner = &self.0;
+        check::figures(&order)?;
         let now = Instant::now();
-        let mut held = self.held(now);
+        let mut held = inner.write();
+        inner.sweep(&mut held, now);
         if held.active.iter().any(|f| f.order.name == order.name) {
             return Err(FaultRefused::NameTaken(order.name));
         }
+        let ends = now + Duration::from_millis(order.ttl_ms);
+        let hits = Hits::of(&order.name, &inner.metrics);
+        let does = match order.effect.touches() {
+            Touches::Requests => {
+                check::aim(&order, inner.role, &inner.peers)?;
+                Doing::Requests(Arc::new(RequestFault::new(&order, ends, hits.clone())))
+            }
+            touches => {
+                let doer = held.doers.iter().find(|(what, _)| *what == touches);
+                let (_, doer) = doer.ok_or_else(|| inner.cannot(&order))?;
+                doer.check(&order)?;
+                Doing::Effect(Mutex::new(doer.begin(&order, hits.clone())))
+            }
+        };
         tracing::info!(
             fault = order.name,
             kind = order.effect.kind(),
             ttl_ms = order.ttl_ms,
             "a fault is in force"
         );
-        let fault = Fault::new(order, now);
+        let fault = Active {
+            timer: self.wake_at(ends),
+            order,
+            ends,
+            hits,
+            does,
+        };
         let state = fault.state(now);
-        show(&self.metrics, &self.target, &state, true);
+        show(&inner.metrics, &inner.target, &state, true);
         held.active.push(fault);
+        inner.count(&held);
         Ok(state)
     }
 
     /// Ends a fault before its time. `None` when none of that name is known; one that is over already is given.
     pub fn clear(&self, name: &str) -> Option<FaultState> {
-        let now = Instant::now();
-        let mut held = self.held(now);
-        for fault in &mut held.active {
-            if fault.order.name == name {
-                fault.ends = now;
-            }
-        }
-        held.sweep(now, &self.metrics, &self.target);
-        held.ended.iter().rev().find(|s| s.name == name).cloned()
+        let mut held = self.0.write();
+        self.0.end(&mut held, |fault| fault.order.name == name);
+        let ended = held.ended.iter().rev().find(|e| e.state.name == name);
+        ended.map(Ended::state)
     }
 
     /// Ends all of them.
     pub fn clear_all(&self) -> FaultStates {
-        let now = Instant::now();
-        let mut held = self.held(now);
-        for fault in &mut held.active {
-            fault.ends = now;
-        }
-        held.sweep(now, &self.metrics, &self.target);
-        states(&held, now)
+        let mut held = self.0.write();
+        self.0.end(&mut held, |_| true);
+        states(&held, Instant::now())
     }
 
     /// All that are in force, and those that ended.
     pub fn states(&self) -> FaultStates {
         let now = Instant::now();
-        states(&self.held(now), now)
+        let mut held = self.0.write();
+        self.0.sweep(&mut held, now);
+        states(&held, now)
     }
 
-    /// What is to happen to a request that arrives now: how long it waits, where it waits at all.
-    pub fn touch(&self) -> Option<Duration> {
-        let now = Instant::now();
-        let mut held = self.held(now);
-        let mut wait = None;
-        for fault in &mut held.active {
-            if let Some(delay) = fault.touch(now) {
-                wait = Some(wait.unwrap_or(Duration::ZERO) + delay);
-                let name = fault.order.name.clone();
-                self.metrics
-                    .record(|| counter!(names::FAULT_HITS, "fault" => name).increment(1));
-            }
+    /// What the faults in force do to a request that is to be served. Faults of the process as a whole count it.
+    pub(crate) fn at_request<'a>(&self, asked: impl FnOnce() -> Asked<'a>) -> Vec<Touch> {
+        if self.0.about_requests.load(Ordering::Acquire) == 0 {
+            return Vec::new();
         }
-        wait
+        let now = Instant::now();
+        let held = self.0.read();
+        let in_force = held.active.iter().filter(|fault| now < fault.ends);
+        let of_the_process =
+            in_force.filter(|fault| fault.order.effect.touches() == Touches::Process);
+        for fault in of_the_process {
+            fault.hits.add();
+        }
+        held.touch(now, &asked())
+    }
+
+    /// What the faults in force do to an attempt at a call.
+    pub(crate) fn at_call<'a>(&self, asked: impl FnOnce() -> Asked<'a>) -> Vec<Touch> {
+        if self.0.about_calls.load(Ordering::Acquire) == 0 {
+            return Vec::new();
+        }
+        self.0.read().touch(Instant::now(), &asked())
+    }
+
+    /// Sees to it that the fault which ends then is ended then, with nobody asking.
+    fn wake_at(&self, ends: Instant) -> AbortHandle {
+        let faults = Arc::downgrade(&self.0);
+        let wake = async move {
+            tokio::time::sleep_until(ends.into()).await;
+            if let Some(inner) = faults.upgrade() {
+                inner.sweep(&mut inner.write(), Instant::now());
+            }
+        };
+        tokio::spawn(wake).abort_handle()
+    }
+}
+
+impl Inner {
+    // A poisoned lock only says that some thread panicked with it; what it had to do was done by half at most, and an
+    // end that comes twice is none the worse.
+    fn read(&self) -> RwLockReadGuard<'_, Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Held> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends those whose time is over.
+    fn sweep(&self, held: &mut Held, now: Instant) {
+        self.end(held, |fault| fault.ends <= now);
+    }
+
+    /// The effect has ended before the fault is told to have.
+    fn end(&self, held: &mut Held, which: impl Fn(&Active) -> bool) {
+        let Held { active, ended, .. } = held;
+        for fault in active.extract_if(.., |fault| which(fault)) {
+            let hits = fault.hits.clone();
+            let state = FaultState {
+                remaining_ms: 0,
+                ..fault.state(fault.ends)
+            };
+            drop(fault);
+            show(&self.metrics, &self.target, &state, false);
+            tracing::info!(fault = state.name, hits = state.hits, "a fault ended");
+            ended.push(Ended { state, hits });
+        }
+        let surplus = ended.len().saturating_sub(REMEMBERED);
+        ended.drain(..surplus);
+        self.count(held);
+    }
+
+    fn count(&self, held: &Held) {
+        let count = |is: fn(&Active) -> bool| held.active.iter().filter(|f| is(f)).count();
+        let (requests, calls) = (
+            count(Active::is_about_requests),
+            count(Active::is_about_calls),
+        );
+        self.about_requests.store(requests, Ordering::Release);
+        self.about_calls.store(calls, Ordering::Release);
+    }
+
+    fn cannot(&self, order: &FaultOrder) -> FaultRefused {
+        let kind = order.effect.kind();
+        let has_not = match order.effect.touches() {
+            Touches::Database => "has no database of its own; aim at a service that has one",
+            _ => "cannot do that to itself",
+        };
+        FaultRefused::Invalid(format!("kind `{kind}`: {} {has_not}", self.role))
+    }
+}
+
+impl Held {
+    fn touch(&self, now: Instant, asked: &Asked<'_>) -> Vec<Touch> {
+        let faults = self.active.iter().filter_map(|fault| match &fault.does {
+            Doing::Requests(fault) => Some(fault),
+            Doing::Effect(_) => None,
+        });
+        faults.filter_map(|f| f.touch(now, asked)).collect()
+    }
+}
+
+impl Ended {
+    fn state(&self) -> FaultState {
+        FaultState {
+            hits: self.hits.count(),
+            ..self.state.clone()
+        }
     }
 }
 
 fn states(held: &Held, now: Instant) -> FaultStates {
     FaultStates {
         active: held.active.iter().map(|f| f.state(now)).collect(),
-        ended: held.ended.clone(),
+        ended: held.ended.iter().map(Ended::state).collect(),
     }
 }
 
@@ -211,106 +348,5 @@ fn show(metrics: &Metrics, target: &str, state: &FaultState, active: bool) {
     });
 }
 
-fn check(order: &FaultOrder) -> Result<(), FaultRefused> {
-    let invalid = |m: &str| Err(FaultRefused::Invalid(m.to_owned()));
-    if order.name.is_empty() {
-        return invalid("a fault needs a name");
-    }
-    if order.ttl_ms == 0 || order.ttl_ms > MAX_TTL_MS {
-        return invalid(
-            "`ttl_ms` must be from 1 to 3600000: a fault that never ends is not accepted",
-        );
-    }
-    if !(order.share > 0.0 && order.share <= 1.0) {
-        return invalid("`share` must be above 0 and at most 1");
-    }
-    match order.effect {
-        FaultEffect::Latency {
-            delay_us,
-            jitter_us,
-            ..
-        } if jitter_us > delay_us => invalid("`jitter_us` must be at most `delay_us`"),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use shop_contract::faults::{Distribution, Only};
-
-    use super::*;
-
-    fn latency(share: f64, delay_ms: u64, jitter_ms: u64) -> FaultOrder {
-        FaultOrder {
-            name: "slow".to_owned(),
-            ttl_ms: 1000,
-            share,
-            seed: 7,
-            only: Only::default(),
-            effect: FaultEffect::Latency {
-                delay_us: delay_ms * 1000,
-                jitter_us: jitter_ms * 1000,
-                distribution: Distribution::Uniform,
-            },
-        }
-    }
-
-    #[test]
-    fn delays_lie_within_the_jitter_and_hits_within_the_share() {
-        let start = Instant::now();
-        let mut fault = Fault::new(latency(0.3, 300, 100), start);
-        let delays: Vec<Duration> = (0..10_000).filter_map(|_| fault.touch(start)).collect();
-        assert_eq!(delays.len() as u64, fault.hits);
-        // Four standard deviations of Binomial(10000, 0.3).
-        assert!((2816..=3184).contains(&delays.len()), "{}", delays.len());
-        let bounds = Duration::from_millis(200)..=Duration::from_millis(400);
-        assert!(delays.iter().all(|d| bounds.contains(d)));
-        let mean = delays.iter().sum::<Duration>() / delays.len() as u32;
-        assert!(mean.abs_diff(Duration::from_millis(300)) < Duration::from_millis(10));
-    }
-
-    #[test]
-    fn after_its_time_to_live_a_fault_touches_nothing() {
-        let start = Instant::now();
-        let mut fault = Fault::new(latency(1.0, 10, 0), start);
-        assert!(fault.touch(start + Duration::from_millis(999)).is_some());
-        assert!(fault.touch(start + Duration::from_millis(1000)).is_none());
-        assert_eq!(fault.hits, 1);
-    }
-
-    #[test]
-    fn a_name_in_force_and_figures_that_cannot_be_are_refused() {
-        let faults = Faults::new("bank", Metrics::new("bank", "bank-0"));
-        faults.inject(latency(1.0, 10, 5)).unwrap();
-        assert!(matches!(
-            faults.inject(latency(1.0, 10, 5)),
-            Err(FaultRefused::NameTaken(_))
-        ));
-        for wrong in [
-            FaultOrder {
-                ttl_ms: 0,
-                ..latency(1.0, 1, 0)
-            },
-            latency(0.0, 1, 0),
-            latency(1.0, 1, 2),
-        ] {
-            assert!(matches!(
-                faults.inject(wrong),
-                Err(FaultRefused::Invalid(_))
-            ));
-        }
-    }
-
-    #[test]
-    fn a_cleared_fault_tells_its_hits_and_is_gone() {
-        let metrics = Metrics::new("bank", "bank-0");
-        let faults = Faults::new("bank", metrics.clone());
-        faults.inject(latency(1.0, 10, 0)).unwrap();
-        assert!(faults.touch().is_some());
-        assert!(metrics.render().contains("chaos_fault_active{service_name=\"bank\",service_instance_id=\"bank-0\",fault=\"slow\",kind=\"latency\",target=\"bank\"} 1"));
-        assert_eq!(faults.clear("slow").map(|s| s.hits), Some(1));
-        assert!(faults.touch().is_none());
-        assert!(faults.states().active.is_empty());
-        assert!(faults.clear("other").is_none());
-    }
-}
+mod tests;

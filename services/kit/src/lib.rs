@@ -78,7 +78,7 @@ impl Kit {
             }
         };
         Self(Arc::new(Inner {
-            faults: faults::Faults::new(&config.target(), metrics.clone()),
+            faults: faults::Faults::new(&config, metrics.clone()),
             verifier: auth::Verifier::new(wall_clock.clone()),
             limiter: limiter::SharedLimiter::new(clock),
             peers: Peers::new(&config, &metrics),

@@ -19,6 +19,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::Kit;
 use crate::context::Context;
+use crate::faults::{Asked, Does};
 use crate::limiter::Overloaded;
 use crate::problem::ApiError;
 use crate::telemetry::tracing::current_trace_id;
@@ -251,9 +252,18 @@ fn count_shed(kit: &Kit, reason: &'static str, requests: u64) {
 }
 
 async fn suffer_faults(State(kit): State<Kit>, request: Request, next: Next) -> Response {
-    if let Some(delay) = kit.faults().touch() {
-        let span = tracing::info_span!("fault", otel.name = "injected latency");
-        tokio::time::sleep(delay).instrument(span).await;
+    let touches = kit.faults().at_request(|| {
+        let route = request.extensions().get::<MatchedPath>();
+        let route = route.map_or("", MatchedPath::as_str);
+        let token = request.headers().get(AUTHORIZATION);
+        Asked::served(request.method(), route, None, token)
+    });
+    for touch in touches {
+        if let Does::Wait(delay) = touch.does {
+            touch.hit();
+            let span = tracing::info_span!("fault", otel.name = "injected latency");
+            tokio::time::sleep(delay).instrument(span).await;
+        }
     }
     next.run(request).await
 }
