@@ -168,7 +168,10 @@ enum End {
     Stopped,
     /// By an order; it stays dead until the next one.
     Ordered,
-    Crashed { was_ready: bool, how: String },
+    Crashed {
+        was_ready: bool,
+        how: String,
+    },
 }
 
 impl Task {

@@ -182,7 +182,14 @@ impl Inventory {
             let pieces = pieces(&new.items)?;
             let mut t = self.store.begin().await?;
             // First of all the key: of two requests with the same id one waits here and then finds the row.
-            if !insert(&mut t, &new.id, ReservationStatus::Held, self.store.unix_ms()).await? {
+            if !insert(
+                &mut t,
+                &new.id,
+                ReservationStatus::Held,
+                self.store.unix_ms(),
+            )
+            .await?
+            {
                 let found = status(&mut t, &new.id).await?;
                 moves(found, ReservationStatus::Held)?;
                 return Ok((found.unwrap_or(ReservationStatus::Held), false));

@@ -46,9 +46,7 @@ pub struct Skew {
 
 impl Drop for Skew {
     fn drop(&mut self) {
-        self.clock
-            .ahead_ms
-            .fetch_sub(self.by_ms, Ordering::Relaxed);
+        self.clock.ahead_ms.fetch_sub(self.by_ms, Ordering::Relaxed);
     }
 }
 

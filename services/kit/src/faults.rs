@@ -11,6 +11,7 @@
 mod check;
 mod doer;
 mod only;
+mod process;
 mod touch;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +28,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
 pub use doer::{Doer, Effect, Hits};
 pub(crate) use only::Asked;
+pub(crate) use process::OfProcess;
 pub(crate) use touch::{Does, Touch};
 
 use touch::RequestFault;

@@ -36,6 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shop_contract::Role;
+use shop_contract::faults::Touches;
 use shop_contract::user::Claims;
 use shop_resilience::Moment;
 
@@ -77,8 +78,11 @@ impl Kit {
                 Some(Arc::new(events::nats::Nats::new(url, config.target())))
             }
         };
+        let faults = faults::Faults::new(&config, metrics.clone());
+        let of_process = faults::OfProcess::new(wall_clock.clone());
+        faults.register(Touches::Process, Arc::new(of_process));
         Self(Arc::new(Inner {
-            faults: faults::Faults::new(&config, metrics.clone()),
+            faults,
             verifier: auth::Verifier::new(wall_clock.clone()),
             limiter: limiter::SharedLimiter::new(clock),
             peers: Peers::new(&config, &metrics),

@@ -8,6 +8,7 @@
 //! are not held up. Two processes that share the file (two replicas on one host) do meet in it: `BEGIN IMMEDIATE`
 //! takes the lock at once and waits its turn, where an upgrade in mid-transaction could only fail.
 
+mod faults;
 mod leak;
 mod lock;
 mod pool;

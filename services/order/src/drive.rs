@@ -86,7 +86,9 @@ impl Driver {
         while let Some(step) = saga::next(&order) {
             let said = self.perform(&order, &step).await?;
             let Some(event) = saga::conclude(&step, said) else {
-                self.orders.lease(&order, self.kit.unix_ms() + ms(PAUSE)).await?;
+                self.orders
+                    .lease(&order, self.kit.unix_ms() + ms(PAUSE))
+                    .await?;
                 break;
             };
             if !self.append(&mut order, event, &step).await? {
@@ -211,7 +213,11 @@ fn ms(duration: Duration) -> i64 {
 }
 
 /// The event that other services are told, where there is one.
-fn told_of(order: &OrderState, event: &OrderEvent, now_ms: i64) -> (Option<Envelope>, &'static [Role]) {
+fn told_of(
+    order: &OrderState,
+    event: &OrderEvent,
+    now_ms: i64,
+) -> (Option<Envelope>, &'static [Role]) {
     let placed = &order.placed;
     let tell = |event| Some(envelope(Role::Order, &placed.order_id, now_ms, event));
     match event {

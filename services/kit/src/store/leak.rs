@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::Pool;
+
+/// Between two attempts at a connection.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes connections of a pool as they become free, until `left` are left, and keeps them until `over`. `taken` says
 /// whether it has any.
@@ -14,12 +18,14 @@ pub(super) async fn hold(pool: Pool, left: u32, taken: Arc<AtomicBool>, over: Ca
     let mut held = Vec::new();
     let taking = async {
         while (held.len() as u32) < wanted {
-            // A wait that was in vain is begun anew: whoever had them all will give one back some time.
-            if let Ok(connection) = pool.inner.acquire().await {
-                held.push(connection);
-                taken.store(true, Ordering::Relaxed);
-            } else {
-                tokio::task::yield_now().await;
+            match pool.inner.acquire().await {
+                Ok(connection) => {
+                    held.push(connection);
+                    taken.store(true, Ordering::Relaxed);
+                }
+                Err(sqlx::Error::PoolClosed) => return,
+                // Whoever has them all will give one back some time.
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
         over.cancelled().await;

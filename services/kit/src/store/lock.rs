@@ -98,6 +98,8 @@ async fn tables(connection: &mut AnyConnection) -> sqlx::Result<Vec<String>> {
 }
 
 async fn run(connection: &mut AnyConnection, sql: String) -> sqlx::Result<()> {
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await?;
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(connection)
+        .await?;
     Ok(())
 }

@@ -119,7 +119,11 @@ impl Pool {
     /// After there is a connection and before it is used: what a slow database works on holds its connection.
     async fn meet_troubles(&self) -> sqlx::Result<()> {
         if self.troubles.any() {
-            let work = if self.writes { Work::Writes } else { Work::Reads };
+            let work = if self.writes {
+                Work::Writes
+            } else {
+                Work::Reads
+            };
             self.troubles.meet(work).await?;
         }
         Ok(())

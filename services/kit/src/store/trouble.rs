@@ -160,7 +160,8 @@ impl Troubles {
     pub(super) async fn meet(&self, work: Work) -> sqlx::Result<()> {
         let (wait, failure) = self.touch(work);
         if let Some(wait) = wait {
-            let span = tracing::info_span!("fault", otel.name = "injected slowness of the database");
+            let span =
+                tracing::info_span!("fault", otel.name = "injected slowness of the database");
             tokio::time::sleep(wait).instrument(span).await;
         }
         match failure {
@@ -175,7 +176,7 @@ impl Troubles {
             let Some(touch) = trouble.touch(work) else {
                 continue;
             };
-            trouble.hits.add(1);
+            trouble.hits.add();
             match touch {
                 Touch::Waits(wait) => waits = Some(waits.unwrap_or(Duration::ZERO) + wait),
                 Touch::Fails(failure) => fails = fails.or(Some(failure)),
@@ -261,9 +262,11 @@ impl DatabaseError for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::metrics::Metrics;
 
     fn trouble(ill: Ill, share: f64) -> Trouble {
-        Trouble::new(ill, share, 7, Hits::default())
+        let metrics = Metrics::new("cart", "cart-0");
+        Trouble::new(ill, share, 7, Hits::of("t", &metrics))
     }
 
     #[test]

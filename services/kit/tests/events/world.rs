@@ -149,7 +149,13 @@ impl World {
             config.events = events.clone();
             let kit = Kit::new(config);
             let url = &kit.config().database_url;
-            let store = Store::open(url, &MIGRATIONS, kit.metrics().clone(), kit.wall_clock().clone()).await;
+            let store = Store::open(
+                url,
+                &MIGRATIONS,
+                kit.metrics().clone(),
+                kit.wall_clock().clone(),
+            )
+            .await;
             (kit, store.unwrap())
         };
         let writer = service(Role::Order).await;
@@ -178,7 +184,12 @@ impl World {
                 email: String::new(),
                 reason: "out-of-stock".to_owned(),
             });
-            let envelope = events::envelope(Role::Order, &format!("o-{n}"), self.writer.1.unix_ms(), event);
+            let envelope = events::envelope(
+                Role::Order,
+                &format!("o-{n}"),
+                self.writer.1.unix_ms(),
+                event,
+            );
             self.write_one(&envelope).await;
             written.push(envelope);
         }
