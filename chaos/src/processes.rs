@@ -74,6 +74,11 @@ pub trait CallerHits: Send + Sync {
     /// How many attempts at this replica have failed for all of its callers together, since they started: they met
     /// nobody, lost whom they met, or waited in vain. Only differences are used. `None` when they could not be asked.
     fn failed_attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<u64>>;
+
+    /// How many attempts at this replica were begun by all of its callers together, since they started, whatever
+    /// became of them: for a paused one, with which each attempt has to wait. Otherwise as
+    /// [`CallerHits::failed_attempts`].
+    fn attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<u64>>;
 }
 
 /// Why a fault could not be brought about, or ended.

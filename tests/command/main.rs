@@ -9,6 +9,7 @@ mod doors;
 mod floors;
 mod harness;
 mod mistakes;
+mod processes;
 mod runs;
 mod strangers;
 mod traces;

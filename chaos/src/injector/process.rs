@@ -30,8 +30,10 @@ pub(super) struct OfProcess {
     callers: Arc<dyn CallerHits>,
     clock: Clock,
     over: CancellationToken,
-    /// Failed attempts before it, which are not its doing.
+    /// Attempts before it, which are not its doing.
     before: Option<u64>,
+    /// Attempts at its end, where what comes after it is not its doing either.
+    at_end: Option<u64>,
     /// A start that is under way: only of one that is slow on purpose.
     starting: Option<JoinHandle<Result<(), InjectError>>>,
 }
@@ -55,6 +57,7 @@ impl OfProcess {
             clock,
             over,
             before: None,
+            at_end: None,
             starting: None,
         }
     }
@@ -69,7 +72,9 @@ impl OfProcess {
     }
 
     async fn strike(&mut self) -> Result<Option<String>, InjectError> {
-        self.before = self.failed_attempts().await;
+        if !self.is_pause() {
+            self.before = self.attempts().await;
+        }
         let (processes, replica) = (self.processes.clone(), self.replica);
         let (struck, how) = match self.fault {
             ProcessFault::Kill { .. } => (processes.kill(self.role(), replica).await?, "killed"),
@@ -77,6 +82,8 @@ impl OfProcess {
             ProcessFault::Pause => {
                 let most = self.remaining() + OVERTIME;
                 let struck = processes.pause(self.role(), replica, most).await?;
+                // Whoever came earlier may have had an answer.
+                self.before = self.attempts().await;
                 (struck, "paused")
             }
             ProcessFault::SlowStart { delay } => {
@@ -95,7 +102,7 @@ impl OfProcess {
         let after = tokio::select! {
             biased;
             () = self.over.cancelled() => None,
-            count = self.failed_attempts() => count,
+            count = self.attempts() => count,
         };
         Sighting {
             hits: self.since_begin(after),
@@ -104,7 +111,8 @@ impl OfProcess {
     }
 
     async fn mend(&mut self) -> Option<String> {
-        if matches!(self.fault, ProcessFault::Pause) {
+        if self.is_pause() {
+            self.at_end = self.attempts().await;
             return self.go_on().await;
         }
         if let Some(starting) = self.starting.take() {
@@ -139,10 +147,18 @@ impl OfProcess {
         Some(format!("not resumed after {ATTEMPTS} attempts: {error}"))
     }
 
-    async fn failed_attempts(&self) -> Option<u64> {
-        self.callers
-            .failed_attempts(self.role(), self.replica)
-            .await
+    fn is_pause(&self) -> bool {
+        matches!(self.fault, ProcessFault::Pause)
+    }
+
+    /// Those that have failed; or all, where every one that comes has to wait.
+    async fn attempts(&self) -> Option<u64> {
+        let (role, replica) = (self.role(), self.replica);
+        if self.is_pause() {
+            self.callers.attempts(role, replica).await
+        } else {
+            self.callers.failed_attempts(role, replica).await
+        }
     }
 
     /// A caller that restarted meanwhile counts from 0 again: too few hits then, but never more than there were.
@@ -180,6 +196,13 @@ impl Injection for OfProcess {
     }
 
     fn total(&mut self) -> BoxFuture<'_, Option<u64>> {
-        Box::pin(async { self.since_begin(self.failed_attempts().await) })
+        Box::pin(async {
+            let after = match self.at_end {
+                Some(attempts) => Some(attempts),
+                None if self.is_pause() => None,
+                None => self.attempts().await,
+            };
+            self.since_begin(after)
+        })
     }
 }

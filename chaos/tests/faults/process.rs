@@ -26,9 +26,9 @@ async fn until_log(shop: &FakeShop, expected: &[&str]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_paused_replica_goes_on_at_the_end_and_its_callers_count_the_hits() {
+async fn a_paused_replica_goes_on_at_the_end_and_its_callers_count_whom_it_kept_waiting() {
     let shop = Arc::new(FakeShop {
-        counts: Mutex::new([Some(10), Some(12), Some(19)].into()),
+        begun: Mutex::new([Some(10), Some(12), Some(12), Some(19)].into()),
         ..FakeShop::default()
     });
     let mut run = run(&shop, strike(Pause, 30, Some(4)));

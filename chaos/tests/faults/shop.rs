@@ -32,8 +32,20 @@ pub(crate) struct FakeShop {
     pub(crate) restart_takes: Duration,
     /// Outcomes of the restarts to come; when used up, they succeed.
     pub(crate) restarts_fail: Mutex<VecDeque<&'static str>>,
-    /// What the callers count, one answer after the other; the last one stays.
+    /// The failed attempts that the callers count, one answer after the other; the last one stays.
     pub(crate) counts: Mutex<VecDeque<Option<u64>>>,
+    /// The same of all attempts that were begun.
+    pub(crate) begun: Mutex<VecDeque<Option<u64>>>,
+}
+
+/// The last one stays.
+fn next(counts: &Mutex<VecDeque<Option<u64>>>) -> Option<u64> {
+    let mut counts = counts.lock().unwrap();
+    if counts.len() > 1 {
+        counts.pop_front().flatten()
+    } else {
+        counts.front().copied().flatten()
+    }
 }
 
 impl FakeShop {
@@ -143,14 +155,11 @@ impl Processes for FakeShop {
 
 impl CallerHits for FakeShop {
     fn failed_attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<u64>> {
-        Box::pin(async move {
-            let mut counts = self.counts.lock().unwrap();
-            if counts.len() > 1 {
-                counts.pop_front().flatten()
-            } else {
-                counts.front().copied().flatten()
-            }
-        })
+        Box::pin(async move { next(&self.counts) })
+    }
+
+    fn attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<u64>> {
+        Box::pin(async move { next(&self.begun) })
     }
 }
 
