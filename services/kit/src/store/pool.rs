@@ -110,8 +110,13 @@ impl Pool {
     }
 
     async fn turn(&self) -> sqlx::Result<PoolConnection<Any>> {
-        if self.troubles.any() && self.is_used_up() {
-            self.troubles.meet(Work::Waits(self.name)).await?;
+        if self.troubles.any() {
+            let work = Work::Comes {
+                pool: self.name,
+                writes: self.writes,
+                waits: self.is_used_up(),
+            };
+            self.troubles.meet(work).await?;
         }
         self.inner.acquire().await
     }

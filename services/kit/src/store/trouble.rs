@@ -21,12 +21,19 @@ use crate::faults::Hits;
 /// A piece of work, as troubles tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
+    /// It is in want of a connection.
+    Comes {
+        /// The pool's name.
+        pool: &'static str,
+        /// As of [`Work::Writes`].
+        writes: bool,
+        /// Whether it has to wait for one, for they are used up.
+        waits: bool,
+    },
     /// It has a connection and will read.
     Reads,
     /// It has a connection and will write, or may: a transaction that is begun to write counts.
     Writes,
-    /// The connections of the pool of this name are used up, and it has to wait for one.
-    Waits(&'static str),
 }
 
 /// What is wrong.
@@ -87,10 +94,14 @@ impl Trouble {
         let concerned = match (&self.ill, work) {
             (Ill::Slow { .. } | Ill::Failing, Work::Reads | Work::Writes) => true,
             (Ill::FullDisk, Work::Writes) => true,
-            (Ill::Locked(taken), Work::Writes) => taken.load(Ordering::Relaxed),
-            (Ill::Leaking(pool, taken), Work::Waits(of)) => {
-                *pool == of && taken.load(Ordering::Relaxed)
-            }
+            // Behind the first one that waits for the lock, those that come wait for its connection.
+            (Ill::Locked(taken), Work::Comes { writes: true, .. }) => taken.load(Ordering::Relaxed),
+            (
+                Ill::Leaking(name, taken),
+                Work::Comes {
+                    pool, waits: true, ..
+                },
+            ) => *name == pool && taken.load(Ordering::Relaxed),
             _ => false,
         };
         if !concerned {
@@ -269,6 +280,14 @@ mod tests {
         Trouble::new(ill, share, 7, Hits::of("t", &metrics))
     }
 
+    fn comes(pool: &'static str, waits: bool) -> Work {
+        Work::Comes {
+            pool,
+            writes: pool == "write",
+            waits,
+        }
+    }
+
     #[test]
     fn delays_lie_within_the_jitter_and_hits_within_the_share() {
         let slow = Ill::Slow {
@@ -303,25 +322,28 @@ mod tests {
             Some(Touch::Fails(Failure::FullDisk))
         );
         assert_eq!(full.touch(Work::Reads), None);
-        assert_eq!(full.touch(Work::Waits("write")), None);
+        assert_eq!(full.touch(comes("write", true)), None);
     }
 
     #[test]
     fn a_lock_touches_writes_while_somebody_has_it() {
         let taken = Arc::new(AtomicBool::new(false));
         let mut locked = trouble(Ill::Locked(taken.clone()), 1.0);
-        assert_eq!(locked.touch(Work::Writes), None);
+        assert_eq!(locked.touch(comes("write", false)), None);
         taken.store(true, Ordering::Relaxed);
-        assert_eq!(locked.touch(Work::Writes), Some(Touch::ByItself));
-        assert_eq!(locked.touch(Work::Reads), None);
+        assert_eq!(locked.touch(comes("write", false)), Some(Touch::ByItself));
+        assert_eq!(locked.touch(comes("read", true)), None);
+        // It was counted when it came.
+        assert_eq!(locked.touch(Work::Writes), None);
     }
 
     #[test]
     fn a_leak_touches_who_waits_for_that_pool() {
         let taken = Arc::new(AtomicBool::new(true));
         let mut leaking = trouble(Ill::Leaking("read", taken), 1.0);
-        assert_eq!(leaking.touch(Work::Waits("read")), Some(Touch::ByItself));
-        assert_eq!(leaking.touch(Work::Waits("write")), None);
+        assert_eq!(leaking.touch(comes("read", true)), Some(Touch::ByItself));
+        assert_eq!(leaking.touch(comes("read", false)), None);
+        assert_eq!(leaking.touch(comes("write", true)), None);
         assert_eq!(leaking.touch(Work::Reads), None);
     }
 
