@@ -10,6 +10,7 @@ mod floors;
 mod harness;
 mod mistakes;
 mod processes;
+mod resources;
 mod runs;
 mod strangers;
 mod traces;
