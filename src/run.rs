@@ -1,6 +1,7 @@
 //! `doorbuster run`: shop up, crowd in, faults on schedule, crowd out, audit, verdict, record; then everything down.
 
 mod recorder;
+mod shoppers;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 use loadgen::plan::Plan;
 use loadgen::{Options, Outcome};
 use results::expect::{self, Evidence};
-use results::record::{AuditRow, FaultRow, Interval, ResourceRow, RunSummary, SCHEMA, Verdict};
+use results::record::{AuditRow, FaultRow, ResourceRow, RunSummary, SCHEMA, Verdict};
 use results::recovery;
 use results::run_dir::{PLAN, RunDir, read_intervals};
 use results::summary::{self, Style};
@@ -269,16 +270,11 @@ async fn crowd(
     recorder.finish()?;
     let intervals = read_intervals(dir.path())?;
     for fault in &mut faults {
-        if fault.kind == "kill" && fault.target.starts_with(Role::Gateway.name()) {
-            // The gateway's callers are the shoppers, and what they met is in the record.
+        if fault.target.starts_with(Role::Gateway.name()) {
             let gateways = supervisor.admins(Role::Gateway).len() as u64;
-            fault.hits = shoppers_turned_away(&intervals, fault.started_s, fault.ended_s)
-                + shoppers_taken_over(
-                    &intervals,
-                    (fault.started_s, fault.ended_s),
-                    &fault.target,
-                    gateways,
-                );
+            if let Some(hits) = shoppers::hits(&intervals, fault, gateways) {
+                fault.hits = hits;
+            }
         }
         let found = recovery::measure(&intervals, fault.started_s, fault.ended_s);
         fault.detected_s = found.detected_s;
@@ -301,42 +297,6 @@ async fn crowd(
         audit,
         doubts,
     })
-}
-
-/// The requests of shoppers that met no gateway, or lost it, in a window.
-fn shoppers_turned_away(intervals: &[Interval], from_s: f64, to_s: f64) -> u64 {
-    within(intervals, from_s, to_s)
-        .flat_map(|i| &i.all.errors)
-        .filter(|(kind, _)| matches!(kind.as_str(), "connect" | "reset"))
-        .map(|(_, count)| count)
-        .sum()
-}
-
-/// The seconds of a window. The one that ends after it is the one in which it ended.
-fn within(intervals: &[Interval], from_s: f64, to_s: f64) -> impl Iterator<Item = &Interval> {
-    intervals
-        .iter()
-        .filter(move |i| i.t_s > from_s && i.t_s < to_s + 1.0)
-}
-
-/// The requests of shoppers that another gateway answered while this one of `gateways` was gone. Which of them would have
-/// come to this one nobody knows, but the kernel spreads connections evenly over those that listen, so its share is meant.
-fn shoppers_taken_over(
-    intervals: &[Interval],
-    (from_s, to_s): (f64, f64),
-    gateway: &str,
-    gateways: u64,
-) -> u64 {
-    let gone = |i: &&Interval| {
-        i.services
-            .get(gateway)
-            .is_some_and(|state| state != "ready")
-    };
-    let answered: u64 = within(intervals, from_s, to_s)
-        .filter(gone)
-        .map(|i| i.all.ok)
-        .sum();
-    if gateways > 1 { answered / gateways } else { 0 }
 }
 
 /// Judges the record, and nothing else.

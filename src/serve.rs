@@ -82,6 +82,9 @@ pub(crate) struct ServeArgs {
     bank_silent: f64,
     #[command(flatten)]
     limits: LimitArgs,
+    /// How much later than it could the service is ready, in milliseconds: a cold start, for experiments
+    #[arg(long, env = START_LATE_MS, default_value_t = 0, hide = true)]
+    start_late_ms: u64,
     /// What is logged, such as `info` or `shop_order=debug,info`
     #[arg(long, env = "DOORBUSTER_LOG", default_value = "info")]
     log: String,
@@ -127,6 +130,8 @@ impl LimitArgs {
 
 /// Set by the supervisor: the child ends when its standard input does.
 pub(crate) const SUPERVISED: &str = "DOORBUSTER_SUPERVISED";
+/// How many milliseconds later than it could the service is ready: a fault, set for a single start.
+pub(crate) const START_LATE_MS: &str = "DOORBUSTER_START_LATE_MS";
 /// The services' shared key.
 pub(crate) const SERVICE_KEY: &str = "DOORBUSTER_SERVICE_KEY";
 /// The token that the admin listener asks for.
@@ -160,6 +165,9 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
         })?;
         let shutdown = CancellationToken::new();
         tokio::spawn(on_signal(shutdown.clone()));
+        // Told to end before it has begun, it begins, and ends in order.
+        let late = tokio::time::sleep(Duration::from_millis(args.start_late_ms));
+        shutdown.run_until_cancelled(late).await;
         let served = start(config, args.limits.limits(), shutdown).await;
         // The exporter waits for its receiver, which must not hold up this runtime's thread.
         let _ = tokio::task::spawn_blocking(move || telemetry.finish()).await;

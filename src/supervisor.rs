@@ -1,9 +1,10 @@
-//! The shop as child processes: started, watched, killed on purpose, restarted, stopped.
+//! The shop as child processes: started, watched, killed and paused on purpose, restarted, stopped.
 //!
 //! Every address is decided before the first child starts: the supervisor reserves the ports and tells each child
 //! its own and all others'. So children start in any order and at once, and come back to where they were.
 
 mod keeper;
+mod signals;
 mod usage;
 mod witness;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use chaos::{BoxFuture, InjectError, Killed, Processes};
+use chaos::{BoxFuture, InjectError, Processes, Struck};
 use results::record::ResourceRow;
 use serde::Serialize;
 use shop_contract::Role;
@@ -148,7 +149,7 @@ impl Supervisor {
                 match member.keeper.state() {
                     State::Ready => {}
                     State::Failed(why) => bail!("{} did not start: {why}", member.target()),
-                    State::Starting | State::Down => waiting.push(member.target()),
+                    State::Starting | State::Paused | State::Down => waiting.push(member.target()),
                 }
             }
             progress(self.members.len() - waiting.len(), self.members.len());
@@ -178,7 +179,7 @@ impl Supervisor {
         self.members.iter().map(placed).collect()
     }
 
-    /// The state of each process: `order/1` → `ready`, `starting` or `down`.
+    /// The state of each process: `order/1` → `ready`, `starting`, `paused` or `down`.
     pub(crate) fn states(&self) -> BTreeMap<String, String> {
         let state = |m: &Member| (m.target(), m.keeper.state().name().to_owned());
         self.members.iter().map(state).collect()
@@ -244,6 +245,16 @@ impl Supervisor {
         let done = member.keeper.order(order).await;
         done.map_err(|reason| InjectError::Process { target, reason })
     }
+
+    async fn strike(
+        &self,
+        role: &str,
+        replica: u32,
+        order: impl FnOnce(tokio::sync::oneshot::Sender<Result<u32, String>>) -> Order,
+    ) -> Result<Struck, InjectError> {
+        let pid = self.order(role, replica, order).await?;
+        Ok(Struck { pid })
+    }
 }
 
 impl Processes for Supervisor {
@@ -264,19 +275,38 @@ impl Processes for Supervisor {
         &'a self,
         role: &'a str,
         replica: u32,
-    ) -> BoxFuture<'a, Result<Killed, InjectError>> {
-        Box::pin(async move {
-            let pid = self.order(role, replica, Order::Kill).await?;
-            Ok(Killed { pid })
-        })
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(self.strike(role, replica, Order::Kill))
+    }
+
+    fn stop<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(self.strike(role, replica, Order::Stop))
     }
 
     fn restart<'a>(
         &'a self,
         role: &'a str,
         replica: u32,
+        late: Duration,
     ) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(self.order(role, replica, Order::Restart))
+        Box::pin(self.order(role, replica, move |reply| Order::Restart(late, reply)))
+    }
+
+    fn pause<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+        most: Duration,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(self.strike(role, replica, move |reply| Order::Pause(most, reply)))
+    }
+
+    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
+        Box::pin(self.order(role, replica, Order::Resume))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::schedule::{Action, Planned, Schedule};
 use course::Course;
 use in_service::InService;
 use injection::Injection;
-use process::Kill;
+use process::OfProcess;
 
 mod course;
 mod in_service;
@@ -178,10 +178,12 @@ impl Injector {
                 clock,
                 over.clone(),
             )),
-            FaultKind::Process(_) => Box::new(Kill::new(
-                planned.fault.target.clone(),
+            FaultKind::Process(fault) => Box::new(OfProcess::new(
+                planned.clone(),
+                *fault,
                 self.processes.clone(),
                 self.hits.clone(),
+                clock,
                 over.clone(),
             )),
         }

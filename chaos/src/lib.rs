@@ -11,12 +11,12 @@
 //!    - A fault *in a service* (`latency`) is asked for at the target's admin endpoint by [`AdminClient`], with a
 //!      time to live: it ends there by itself when everything on this side has died. A replica that was restarted
 //!      meanwhile has lost it and is given it again for the time that remains.
-//!    - A fault *of a process* (`kill`) is done by [`Processes`]: child processes, Docker or Kubernetes.
+//!    - A fault *of a process* (`kill`, `pause`) is done by [`Processes`]: child processes, Docker or Kubernetes.
 //! 4. **It proves itself.** The target counts the requests that the fault touched. A dead target cannot, so its callers
 //!    do: [`CallerHits`]. The figures are on the [`Board`] while it is in force and in its
 //!    [`FaultRow`](results::record::FaultRow) afterwards. A fault without hits shows nothing, and the run says so.
 //! 5. **It ends,** at its time, when the run is told to stop, and also when the run is dropped: what was slowed is
-//!    cleared, what was killed is started again.
+//!    cleared, what was killed is started again, what was paused goes on.
 //!
 //! How long detection and recovery took is for the run to say, which sees the shoppers' figures; this crate does
 //! not, and knows nothing of the load.
@@ -33,5 +33,5 @@ pub use admin::AdminClient;
 pub use fault::{Fault, FaultKind, InService, ProcessFault, Target, Window};
 pub use injector::{Board, FaultNow, Injector};
 pub use kinds::{Aim, COMMON_KEYS, KINDS, KindInfo};
-pub use processes::{BoxFuture, CallerHits, InjectError, Killed, Processes};
+pub use processes::{BoxFuture, CallerHits, InjectError, Processes, Struck};
 pub use schedule::{Action, Planned, Schedule};

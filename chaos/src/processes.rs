@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::time::Duration;
 
 use http::StatusCode;
 use thiserror::Error;
@@ -28,26 +29,56 @@ pub trait Processes: Send + Sync {
         &'a self,
         role: &'a str,
         replica: u32,
-    ) -> BoxFuture<'a, Result<Killed, InjectError>>;
+    ) -> BoxFuture<'a, Result<Struck, InjectError>>;
 
-    /// Starts a killed replica again and resolves when it is ready to serve. Gives up by itself when that takes too
-    /// long: the injector waits for the end.
-    fn restart<'a>(&'a self, role: &'a str, replica: u32)
-    -> BoxFuture<'a, Result<(), InjectError>>;
+    /// Tells a replica to end as by SIGTERM and resolves when it has, in its own time; one that does not listen is
+    /// killed. It must stay down until [`Processes::restart`], as after [`Processes::kill`].
+    fn stop<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>>;
+
+    /// Starts a replica again that was killed or stopped, and resolves when it is ready to serve, `late` later than
+    /// it would be by itself. Gives up by itself when that takes too long: the injector waits for the end. It is
+    /// started also when nobody waits for this to resolve. Later starts know nothing of `late`.
+    fn restart<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+        late: Duration,
+    ) -> BoxFuture<'a, Result<(), InjectError>>;
+
+    /// Stops a replica in its tracks as by SIGSTOP and resolves when it stands. It goes on at
+    /// [`Processes::resume`], and by itself after `most`: whoever paused it may be gone by then.
+    fn pause<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+        most: Duration,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>>;
+
+    /// Lets a paused replica go on. One that does already is left alone.
+    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>>;
 }
 
-/// What was killed.
+/// What was killed, stopped or paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Killed {
-    /// The dead process.
+pub struct Struck {
+    /// The process that it happened to.
     pub pid: u32,
 }
 
-/// Counts by which the callers of a dead replica bear witness: it can count nothing itself.
+/// Counts by which the callers of a dead or paused replica bear witness: it can count nothing itself.
 pub trait CallerHits: Send + Sync {
-    /// How many attempts to reach this replica have failed for all of its callers together, since they started.
-    /// Only differences are used. `None` when they could not be asked.
+    /// How many attempts at this replica have failed for all of its callers together, since they started: they met
+    /// nobody, lost whom they met, or waited in vain. Only differences are used. `None` when they could not be asked.
     fn failed_attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<u64>>;
+
+    /// How many attempts at this replica were begun by all of its callers together, since they started, whatever
+    /// became of them: for a paused one, with which each attempt has to wait. Otherwise as
+    /// [`CallerHits::failed_attempts`].
+    fn attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<u64>>;
 }
 
 /// Why a fault could not be brought about, or ended.
@@ -91,7 +122,7 @@ pub enum InjectError {
         /// What is wrong with the answer.
         reason: String,
     },
-    /// The process could not be killed or started.
+    /// The process could not be killed, stopped, paused or started.
     #[error("{target}: {reason}")]
     Process {
         /// `order/1`.

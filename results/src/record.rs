@@ -256,7 +256,7 @@ pub struct Interval {
     pub all: StepInterval,
     /// Per step, completed in this second.
     pub steps: BTreeMap<String, StepInterval>,
-    /// State of each process: `order/1` → `ready`, `starting` or `down`.
+    /// State of each process: `order/1` → `ready`, `starting`, `paused` or `down`.
     pub services: BTreeMap<String, String>,
     /// Names of the faults in force at any time in this second.
     pub faults: Vec<String>,

@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::signals;
 use super::usage::{self, Usage};
 use crate::http::Http;
+use crate::serve::START_LATE_MS;
 
 /// Between two looks at `/readyz` of a child that is starting.
 const READY_POLL: Duration = Duration::from_millis(10);
@@ -21,7 +24,7 @@ const READY_POLL: Duration = Duration::from_millis(10);
 const USAGE_POLL: Duration = Duration::from_millis(500);
 /// How long a child may take to end when asked to.
 const GRACE: Duration = Duration::from_millis(2_000);
-/// How long a child that was killed on purpose may take to be ready again.
+/// How long a child that was killed, stopped or paused on purpose may take to be ready again.
 const RESTART: Duration = Duration::from_secs(30);
 /// The wait before a crashed child is started again: this, doubled with each crash, up to the other.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
@@ -42,6 +45,8 @@ pub(super) struct Start {
 pub(super) enum State {
     Starting,
     Ready,
+    /// Stopped in its tracks, on purpose.
+    Paused,
     Down,
     /// It ended before it was ever ready; trying again would end alike.
     Failed(String),
@@ -53,6 +58,7 @@ impl State {
         match self {
             State::Starting => "starting",
             State::Ready => "ready",
+            State::Paused => "paused",
             State::Down | State::Failed(_) => "down",
         }
     }
@@ -64,8 +70,14 @@ type Reply<T> = oneshot::Sender<Result<T, String>>;
 pub(super) enum Order {
     /// Kill it, and leave it dead. Answered with its pid when it is.
     Kill(Reply<u32>),
-    /// Start it again. Answered when it is ready.
-    Restart(Reply<()>),
+    /// Ask it to end, and leave it so. Answered with its pid when it has ended.
+    Stop(Reply<u32>),
+    /// Start it again, to be ready that much later than it would be. Answered when it is ready.
+    Restart(Duration, Reply<()>),
+    /// Stop it in its tracks, for so long at most. Answered with its pid when it stands.
+    Pause(Duration, Reply<u32>),
+    /// Let it go on. Answered when it serves again.
+    Resume(Reply<()>),
 }
 
 #[derive(Default)]
@@ -95,6 +107,7 @@ impl Keeper {
             stop,
             inbox,
             waiting: None,
+            late: None,
         };
         tasks.spawn(task.run());
         Self { known, orders }
@@ -145,13 +158,20 @@ struct Task {
     inbox: mpsc::Receiver<Order>,
     /// Who waits for the child to be ready again.
     waiting: Option<Reply<()>>,
+    /// How much later than usual its next life is to be ready. Of that one alone.
+    late: Option<Duration>,
 }
 
 /// How a child's life ended.
 enum End {
+    /// The shop closes.
     Stopped,
-    Killed,
-    Crashed { was_ready: bool, how: String },
+    /// By an order; it stays dead until the next one.
+    Ordered,
+    Crashed {
+        was_ready: bool,
+        how: String,
+    },
 }
 
 impl Task {
@@ -170,7 +190,7 @@ impl Task {
             );
             match end {
                 End::Stopped => return,
-                End::Killed => {
+                End::Ordered => {
                     if !self.await_restart().await {
                         return;
                     }
@@ -210,7 +230,7 @@ impl Task {
     /// From the child's start to its end.
     async fn one_life(&mut self) -> End {
         self.set(State::Starting);
-        let mut child = match spawn(&self.start) {
+        let mut child = match spawn(&self.start, self.late.take()) {
             Ok(child) => child,
             Err(how) => {
                 return End::Crashed {
@@ -235,9 +255,12 @@ impl Task {
 
     async fn watch(&mut self, child: &mut Child, pid: u32) -> End {
         let mut ready = false;
+        // Until when it stands still, at most.
+        let mut paused: Option<Instant> = None;
         let mut poll_ready = tokio::time::interval(READY_POLL);
         let mut poll_usage = tokio::time::interval(USAGE_POLL);
         loop {
+            let awaited = !ready || self.waiting.is_some();
             tokio::select! {
                 exit = child.wait() => {
                     let how = match exit {
@@ -251,7 +274,12 @@ impl Task {
                     end(child, pid).await;
                     return End::Stopped;
                 }
-                _ = poll_ready.tick(), if !ready => {
+                () = at(paused), if paused.is_some() => {
+                    // Nobody said so in time; whoever paused it may be gone.
+                    paused = None;
+                    self.go_on(pid, ready);
+                }
+                _ = poll_ready.tick(), if awaited && paused.is_none() => {
                     let limit = Duration::from_millis(250);
                     if self.start.http.get(self.start.admin, "/readyz", limit).await.is_ok() {
                         ready = true;
@@ -268,16 +296,44 @@ impl Task {
                         match child.kill().await {
                             Ok(()) => {
                                 let _ = reply.send(Ok(pid));
-                                return End::Killed;
+                                return End::Ordered;
                             }
                             Err(e) => drop(reply.send(Err(e.to_string()))),
                         }
                     }
-                    Order::Restart(reply) if ready => drop(reply.send(Ok(()))),
-                    Order::Restart(reply) => self.waiting = Some(reply),
+                    Order::Stop(reply) => {
+                        self.look(pid);
+                        self.set(State::Down);
+                        end(child, pid).await;
+                        let _ = reply.send(Ok(pid));
+                        return End::Ordered;
+                    }
+                    Order::Restart(_, reply) if ready => drop(reply.send(Ok(()))),
+                    Order::Restart(_, reply) => self.waiting = Some(reply),
+                    Order::Pause(most, reply) => {
+                        let done = signals::pause(pid).await;
+                        if done.is_ok() {
+                            paused = Some(Instant::now() + most);
+                            self.set(State::Paused);
+                        }
+                        let _ = reply.send(done.map(|()| pid));
+                    }
+                    Order::Resume(reply) => {
+                        if paused.take().is_some() {
+                            self.go_on(pid, ready);
+                        }
+                        self.waiting = Some(within(RESTART, reply));
+                    }
                 },
             }
         }
+    }
+
+    fn go_on(&self, pid: u32, ready: bool) {
+        if let Err(e) = signals::resume(pid) {
+            tracing::error!(pid, error = e, "a paused service cannot be resumed");
+        }
+        self.set(if ready { State::Ready } else { State::Starting });
     }
 
     fn look(&self, pid: u32) {
@@ -292,11 +348,15 @@ impl Task {
             tokio::select! {
                 () = self.stop.cancelled() => return false,
                 order = self.inbox.recv() => match order {
-                    Some(Order::Restart(reply)) => {
-                        self.waiting = Some(within(RESTART, reply));
+                    Some(Order::Restart(late, reply)) => {
+                        self.waiting = Some(within(RESTART + late, reply));
+                        self.late = (!late.is_zero()).then_some(late);
                         return true;
                     }
-                    Some(Order::Kill(reply)) => drop(reply.send(Err("it is dead already".to_owned()))),
+                    Some(Order::Kill(reply) | Order::Stop(reply) | Order::Pause(_, reply)) => {
+                        drop(reply.send(Err("it is dead already".to_owned())));
+                    }
+                    Some(Order::Resume(reply)) => drop(reply.send(Err("it is dead".to_owned()))),
                     None => return false,
                 }
             }
@@ -311,14 +371,22 @@ fn within(limit: Duration, reply: Reply<()>) -> Reply<()> {
         let answer = match tokio::time::timeout(limit, receiver).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err("the shop is closing".to_owned()),
-            Err(_) => Err(format!("not ready {} s after its restart", limit.as_secs())),
+            Err(_) => Err(format!("not ready {} s later", limit.as_secs())),
         };
         let _ = reply.send(answer);
     });
     sender
 }
 
-fn spawn(start: &Start) -> Result<Child, String> {
+/// At an instant; never without one.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn spawn(start: &Start, late: Option<Duration>) -> Result<Child, String> {
     let log = OpenOptions::new()
         .create(true)
         .append(true)
@@ -335,6 +403,7 @@ fn spawn(start: &Start) -> Result<Child, String> {
     command
         .args(["serve", start.role])
         .envs(start.environment.iter().map(|(k, v)| (k, v)))
+        .envs(late.map(|late| (START_LATE_MS, late.as_millis().to_string())))
         // Held open and never written to: its end tells the child that we are gone.
         .stdin(Stdio::piped())
         .stdout(output)
@@ -348,16 +417,12 @@ fn spawn(start: &Start) -> Result<Child, String> {
         .map_err(|e| format!("{} cannot be started: {e}", start.exe.display()))
 }
 
-/// Asks a child to end, and kills it when it does not.
+/// Asks a child to end, and kills it when it does not. One that stands still cannot hear, so it is told to go on.
 async fn end(child: &mut Child, pid: u32) {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Pid, Signal, kill_process};
-        let asked = Pid::from_raw(pid.cast_signed()).map(|pid| kill_process(pid, Signal::TERM));
-        let stopped = tokio::time::timeout(GRACE, child.wait()).await;
-        if matches!(asked, Some(Ok(()))) && stopped.is_ok() {
-            return;
-        }
+    let asked = signals::terminate(pid).and_then(|()| signals::resume(pid));
+    let ended = tokio::time::timeout(GRACE, child.wait()).await;
+    if asked.is_ok() && ended.is_ok() {
+        return;
     }
     if let Err(e) = child.kill().await {
         tracing::warn!(pid, error = %e, "a service could not be killed");

@@ -29,6 +29,17 @@ pub(super) fn of(pid: u32) -> Option<Usage> {
     })
 }
 
+/// What a process is doing: `R` running, `S` sleeping, `T` stopped, `Z` ended; nothing where the system does not tell.
+pub(super) fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    state_letter(&stat)
+}
+
+fn state_letter(stat: &str) -> Option<char> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.trim_start().chars().next()
+}
+
 /// `VmHWM:     12345 kB` of `/proc/<pid>/status`.
 fn peak_rss_bytes(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
@@ -55,6 +66,7 @@ mod tests {
         assert_eq!(peak_rss_bytes(status), Some(102_400));
         let stat = "42 (a b) c) S 1 42 42 0 -1 4194560 100 0 0 0 7 5 0 0 20 0 3 0";
         assert_eq!(cpu_ticks(stat), Some(12));
+        assert_eq!(state_letter(stat), Some('S'));
     }
 
     #[test]

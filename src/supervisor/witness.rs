@@ -1,78 +1,97 @@
-//! The callers of a dead replica bear witness: what they could not send it is in their metrics.
+//! The callers of a dead or paused replica bear witness: what they could not send it, and what it did not answer, is
+//! in their metrics.
 
 use std::time::Duration;
 
 use chaos::{BoxFuture, CallerHits};
 use shop_contract::Role;
 
-use super::{Member, Supervisor};
+use super::Supervisor;
 
 /// What each caller is given to answer. A caller that is itself dead is left out.
 const LIMIT: Duration = Duration::from_millis(500);
 
 impl CallerHits for Supervisor {
     fn failed_attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<u64>> {
-        Box::pin(async move {
-            if role == Role::Gateway.name() {
-                // Its callers are the shoppers, who are not processes of the shop: the run counts what they met.
-                return None;
-            }
-            let port = self.member(role, replica)?.shop.address().port();
-            let mut total = None;
-            for caller in self.members.iter() {
-                if let Some(failed) = self.failed_at(caller, role, port).await {
-                    *total.get_or_insert(0) += failed;
-                }
-            }
-            total
-        })
+        Box::pin(self.told_by_callers(role, replica, failed_attempts))
+    }
+
+    fn attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<u64>> {
+        Box::pin(self.told_by_callers(role, replica, attempts))
     }
 }
+
+/// Reads a count off an OpenMetrics page: of a role, at the replica of this port.
+type Count = fn(page: &str, role: &str, port: u16) -> u64;
 
 impl Supervisor {
-    async fn failed_at(&self, caller: &Member, role: &str, port: u16) -> Option<u64> {
-        let metrics = self
-            .http
-            .get(caller.admin.address(), "/metrics", LIMIT)
-            .await
-            .ok()?;
-        Some(failed_attempts(&metrics, role, port))
+    async fn told_by_callers(&self, role: &str, replica: u32, count: Count) -> Option<u64> {
+        if role == Role::Gateway.name() {
+            // Its callers are the shoppers, who are not processes of the shop: the run counts what they met.
+            return None;
+        }
+        let port = self.member(role, replica)?.shop.address().port();
+        let mut total = None;
+        for caller in self.members.iter() {
+            // The one that it is about may stand still, and its own calls go to others.
+            if (caller.role.name(), caller.replica) == (role, replica) {
+                continue;
+            }
+            let admin = caller.admin.address();
+            if let Ok(page) = self.http.get(admin, "/metrics", LIMIT).await {
+                *total.get_or_insert(0) += count(&page, role, port);
+            }
+        }
+        total
     }
 }
 
-/// The attempts in an OpenMetrics page that met nobody, or lost who they met, at a replica.
-fn failed_attempts(metrics: &str, role: &str, port: u16) -> u64 {
+/// The attempts that met nobody at a replica, lost whom they met, or waited in vain.
+fn failed_attempts(page: &str, role: &str, port: u16) -> u64 {
+    let failed = |line: &str| {
+        ["connect", "reset", "timeout"]
+            .iter()
+            .any(|e| line.contains(&format!("error_type=\"{e}\"")))
+    };
+    let name = "http_client_request_duration_seconds_count{";
+    sum(page, name, role, port, failed)
+}
+
+/// The attempts that were begun.
+fn attempts(page: &str, role: &str, port: u16) -> u64 {
+    sum(page, "shop_client_attempts_total{", role, port, |_| true)
+}
+
+/// The sum of the series of this name about a replica.
+fn sum(page: &str, name: &str, role: &str, port: u16, which: impl Fn(&str) -> bool) -> u64 {
     let (role, port) = (
         format!("server_address=\"{role}\""),
         format!("server_port=\"{port}\""),
     );
-    metrics
-        .lines()
-        .filter(|line| {
-            line.starts_with("http_client_request_duration_seconds_count{")
-                && line.contains(&role)
-                && line.contains(&port)
-                && ["connect", "reset"]
-                    .iter()
-                    .any(|e| line.contains(&format!("error_type=\"{e}\"")))
-        })
+    page.lines()
+        .filter(|line| line.starts_with(name) && line.contains(&role) && line.contains(&port))
+        .filter(|line| which(line))
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
         .sum::<f64>() as u64
 }
 
 #[cfg(test)]
 mod tests {
-    use super::failed_attempts;
+    use super::{attempts, failed_attempts};
 
     #[test]
-    fn only_failures_to_reach_that_replica_count() {
+    fn only_attempts_at_that_replica_count() {
         let page = r#"
 http_client_request_duration_seconds_count{service_name="gateway",server_address="order",server_port="1",error_type="connect"} 3
 http_client_request_duration_seconds_count{service_name="gateway",server_address="order",server_port="1",error_type="reset"} 2
+http_client_request_duration_seconds_count{service_name="gateway",server_address="order",server_port="1",error_type="timeout"} 4
 http_client_request_duration_seconds_count{service_name="gateway",server_address="order",server_port="1",error_type=""} 100
 http_client_request_duration_seconds_count{service_name="gateway",server_address="order",server_port="2",error_type="connect"} 7
 http_client_request_duration_seconds_count{service_name="gateway",server_address="cart",server_port="1",error_type="connect"} 9
+shop_client_attempts_total{service_name="gateway",server_address="order",server_port="1"} 12
+shop_client_attempts_total{service_name="gateway",server_address="order",server_port="2"} 13
 "#;
-        assert_eq!(failed_attempts(page, "order", 1), 5);
+        assert_eq!(failed_attempts(page, "order", 1), 9);
+        assert_eq!(attempts(page, "order", 1), 12);
     }
 }

@@ -99,21 +99,25 @@ pub(crate) fn stderr(output: &Output) -> String {
 
 /// Whether a process runs; one that has ended and was not yet waited for does not.
 pub(crate) fn alive(pid: u32) -> bool {
-    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(stat) => !stat
-            .rsplit(')')
-            .next()
-            .unwrap()
-            .trim_start()
-            .starts_with('Z'),
-        Err(_) => false,
-    }
+    state(pid).is_some_and(|state| state != 'Z')
+}
+
+/// What a process is doing: `T` is stopped, `Z` ended and not yet waited for.
+pub(crate) fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.trim_start().chars().next()
 }
 
 pub(crate) fn signal(child: &Child, name: &str) {
+    kill(child.id(), name);
+}
+
+/// Sends a signal to a process of our own.
+pub(crate) fn kill(pid: u32, name: &str) {
     let sent = Command::new("kill")
         .arg(name)
-        .arg(child.id().to_string())
+        .arg(pid.to_string())
         .status()
         .unwrap();
     assert!(sent.success());

@@ -9,6 +9,8 @@ mod doors;
 mod floors;
 mod harness;
 mod mistakes;
+mod processes;
+mod resources;
 mod runs;
 mod strangers;
 mod traces;

@@ -1,103 +1,190 @@
-//! Faults of a process: it is killed, and some time later started again.
+//! Faults of a process: it is killed, stopped, paused or slow to start, and at the end it serves again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::Clock;
 use super::injection::{Injection, Sighting};
-use crate::fault::Target;
+use crate::fault::ProcessFault;
 use crate::processes::{BoxFuture, CallerHits, InjectError, Processes};
+use crate::schedule::Planned;
 
 /// A start can fail for a reason that passes, such as a port that is not free yet. A shop that stays without a
 /// replica would spoil all that is measured afterwards.
-const RESTART_ATTEMPTS: u32 = 3;
+const ATTEMPTS: u32 = 3;
 /// Between two attempts.
-const RESTART_PAUSE: Duration = Duration::from_millis(500);
+const BETWEEN: Duration = Duration::from_millis(500);
+/// A paused replica goes on by itself this long after it should have been resumed.
+const OVERTIME: Duration = Duration::from_secs(2);
 
-/// The kill of one replica.
-pub(super) struct Kill {
-    target: Target,
+/// What happens to one replica.
+pub(super) struct OfProcess {
+    planned: Arc<Planned>,
+    fault: ProcessFault,
     replica: u32,
     processes: Arc<dyn Processes>,
     callers: Arc<dyn CallerHits>,
+    clock: Clock,
     over: CancellationToken,
-    /// Failed attempts before the kill, which are not its doing.
+    /// Attempts before it, which are not its doing.
     before: Option<u64>,
+    /// Attempts at its end, where what comes after it is not its doing either.
+    at_end: Option<u64>,
+    /// A start that is under way: only of one that is slow on purpose.
+    starting: Option<JoinHandle<Result<(), InjectError>>>,
 }
 
-impl Kill {
+impl OfProcess {
     pub(super) fn new(
-        target: Target,
+        planned: Arc<Planned>,
+        fault: ProcessFault,
         processes: Arc<dyn Processes>,
         callers: Arc<dyn CallerHits>,
+        clock: Clock,
         over: CancellationToken,
     ) -> Self {
         Self {
             // A scenario names the replica wherever there is more than one.
-            replica: target.replica.unwrap_or(0),
-            target,
+            replica: planned.fault.target.replica.unwrap_or(0),
+            planned,
+            fault,
             processes,
             callers,
+            clock,
             over,
             before: None,
+            at_end: None,
+            starting: None,
         }
     }
 
-    async fn kill(&mut self) -> Result<Option<String>, InjectError> {
-        self.before = self.failed_attempts().await;
-        let killed = self.processes.kill(&self.target.role, self.replica).await?;
-        Ok(Some(format!("killed pid {}", killed.pid)))
+    fn role(&self) -> &str {
+        &self.planned.fault.target.role
+    }
+
+    /// How much of the fault's time is left.
+    fn remaining(&self) -> Duration {
+        self.planned.window.to.saturating_sub(self.clock.elapsed())
+    }
+
+    async fn strike(&mut self) -> Result<Option<String>, InjectError> {
+        if !self.is_pause() {
+            self.before = self.attempts().await;
+        }
+        let (processes, replica) = (self.processes.clone(), self.replica);
+        let (struck, how) = match self.fault {
+            ProcessFault::Kill { .. } => (processes.kill(self.role(), replica).await?, "killed"),
+            ProcessFault::Restart => (processes.stop(self.role(), replica).await?, "stopped"),
+            ProcessFault::Pause => {
+                let most = self.remaining() + OVERTIME;
+                let struck = processes.pause(self.role(), replica, most).await?;
+                // Whoever came earlier may have had an answer.
+                self.before = self.attempts().await;
+                (struck, "paused")
+            }
+            ProcessFault::SlowStart { delay } => {
+                let struck = processes.kill(self.role(), replica).await?;
+                let role = self.role().to_owned();
+                self.starting = Some(tokio::spawn(async move {
+                    processes.restart(&role, replica, delay).await
+                }));
+                (struck, "killed")
+            }
+        };
+        Ok(Some(format!("{how} pid {}", struck.pid)))
     }
 
     async fn count(&self) -> Sighting {
         let after = tokio::select! {
             biased;
             () = self.over.cancelled() => None,
-            count = self.failed_attempts() => count,
+            count = self.attempts() => count,
         };
         Sighting {
-            hits: self.since_kill(after),
+            hits: self.since_begin(after),
             ..Sighting::default()
         }
     }
 
-    async fn restart(&self) -> Option<String> {
-        let mut attempt = 1;
-        loop {
-            let started = self
-                .processes
-                .restart(&self.target.role, self.replica)
-                .await;
-            match started {
-                Ok(()) => return None,
-                Err(error) if attempt == RESTART_ATTEMPTS => {
-                    return Some(format!(
-                        "not started again after {RESTART_ATTEMPTS} attempts: {error}"
-                    ));
+    async fn mend(&mut self) -> Option<String> {
+        if self.is_pause() {
+            self.at_end = self.attempts().await;
+            return self.go_on().await;
+        }
+        if let Some(starting) = self.starting.take() {
+            if self.remaining().is_zero() {
+                if matches!(starting.await, Ok(Ok(()))) {
+                    return None;
                 }
-                Err(_) => sleep(RESTART_PAUSE).await,
+            } else {
+                starting.abort();
             }
-            attempt += 1;
+            // It is still waiting, or did not come up: dead, it can be started as always. One that is dead already
+            // says so, and is started as well.
+            let _ = self.processes.kill(self.role(), self.replica).await;
+        }
+        self.start().await
+    }
+
+    async fn start(&self) -> Option<String> {
+        let start = || {
+            self.processes
+                .restart(self.role(), self.replica, Duration::ZERO)
+        };
+        let error = repeat(start).await.err()?;
+        Some(format!(
+            "not started again after {ATTEMPTS} attempts: {error}"
+        ))
+    }
+
+    async fn go_on(&self) -> Option<String> {
+        let resume = || self.processes.resume(self.role(), self.replica);
+        let error = repeat(resume).await.err()?;
+        Some(format!("not resumed after {ATTEMPTS} attempts: {error}"))
+    }
+
+    fn is_pause(&self) -> bool {
+        matches!(self.fault, ProcessFault::Pause)
+    }
+
+    /// Those that have failed; or all, where every one that comes has to wait.
+    async fn attempts(&self) -> Option<u64> {
+        let (role, replica) = (self.role(), self.replica);
+        if self.is_pause() {
+            self.callers.attempts(role, replica).await
+        } else {
+            self.callers.failed_attempts(role, replica).await
         }
     }
 
-    async fn failed_attempts(&self) -> Option<u64> {
-        self.callers
-            .failed_attempts(&self.target.role, self.replica)
-            .await
-    }
-
     /// A caller that restarted meanwhile counts from 0 again: too few hits then, but never more than there were.
-    fn since_kill(&self, after: Option<u64>) -> Option<u64> {
+    fn since_begin(&self, after: Option<u64>) -> Option<u64> {
         Some(after?.saturating_sub(self.before?))
     }
 }
 
-impl Injection for Kill {
+/// Does something until it succeeds, or gives its last error.
+async fn repeat<F>(mut act: impl FnMut() -> F) -> Result<(), InjectError>
+where
+    F: Future<Output = Result<(), InjectError>>,
+{
+    let mut attempt = 1;
+    loop {
+        match act().await {
+            Err(_) if attempt < ATTEMPTS => sleep(BETWEEN).await,
+            done => return done,
+        }
+        attempt += 1;
+    }
+}
+
+impl Injection for OfProcess {
     fn begin(&mut self) -> BoxFuture<'_, Result<Option<String>, InjectError>> {
-        Box::pin(self.kill())
+        Box::pin(self.strike())
     }
 
     fn look(&mut self) -> BoxFuture<'_, Sighting> {
@@ -105,10 +192,17 @@ impl Injection for Kill {
     }
 
     fn end(&mut self) -> BoxFuture<'_, Option<String>> {
-        Box::pin(self.restart())
+        Box::pin(self.mend())
     }
 
     fn total(&mut self) -> BoxFuture<'_, Option<u64>> {
-        Box::pin(async { self.since_kill(self.failed_attempts().await) })
+        Box::pin(async {
+            let after = match self.at_end {
+                Some(attempts) => Some(attempts),
+                None if self.is_pause() => None,
+                None => self.attempts().await,
+            };
+            self.since_begin(after)
+        })
     }
 }

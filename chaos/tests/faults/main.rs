@@ -8,6 +8,7 @@
 
 mod in_service;
 mod kill;
+mod process;
 mod schedule;
 mod shop;
 mod spec;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chaos::{
     AdminClient, Board, BoxFuture, CallerHits, Fault, FaultKind, InService, InjectError, Injector,
-    Killed, ProcessFault, Processes, Schedule, Target,
+    ProcessFault, Processes, Schedule, Struck, Target,
 };
 use results::record::{FaultEvent, FaultEventKind, FaultRow};
 use shop_contract::faults::{Distribution, FaultEffect};
@@ -32,8 +32,20 @@ pub(crate) struct FakeShop {
     pub(crate) restart_takes: Duration,
     /// Outcomes of the restarts to come; when used up, they succeed.
     pub(crate) restarts_fail: Mutex<VecDeque<&'static str>>,
-    /// What the callers count, one answer after the other; the last one stays.
+    /// The failed attempts that the callers count, one answer after the other; the last one stays.
     pub(crate) counts: Mutex<VecDeque<Option<u64>>>,
+    /// The same of all attempts that were begun.
+    pub(crate) begun: Mutex<VecDeque<Option<u64>>>,
+}
+
+/// The last one stays.
+fn next(counts: &Mutex<VecDeque<Option<u64>>>) -> Option<u64> {
+    let mut counts = counts.lock().unwrap();
+    if counts.len() > 1 {
+        counts.pop_front().flatten()
+    } else {
+        counts.front().copied().flatten()
+    }
 }
 
 impl FakeShop {
@@ -55,6 +67,18 @@ impl FakeShop {
 
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
+    }
+
+    fn note(&self, what: String) {
+        self.log.lock().unwrap().push(what);
+    }
+
+    fn strike(&self, how: &str, role: &str, replica: u32) -> Result<Struck, InjectError> {
+        if self.refuse_kill {
+            return Err(Self::failure(role, replica, "operation not permitted"));
+        }
+        self.note(format!("{how} {role}/{replica}"));
+        Ok(Struck { pid: 4711 })
     }
 
     fn failure(role: &str, replica: u32, reason: &str) -> InjectError {
@@ -80,48 +104,62 @@ impl Processes for FakeShop {
         &'a self,
         role: &'a str,
         replica: u32,
-    ) -> BoxFuture<'a, Result<Killed, InjectError>> {
-        Box::pin(async move {
-            if self.refuse_kill {
-                return Err(Self::failure(role, replica, "operation not permitted"));
-            }
-            self.log
-                .lock()
-                .unwrap()
-                .push(format!("kill {role}/{replica}"));
-            Ok(Killed { pid: 4711 })
-        })
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(async move { self.strike("kill", role, replica) })
+    }
+
+    fn stop<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(async move { self.strike("stop", role, replica) })
     }
 
     fn restart<'a>(
         &'a self,
         role: &'a str,
         replica: u32,
+        late: Duration,
     ) -> BoxFuture<'a, Result<(), InjectError>> {
         Box::pin(async move {
-            self.log
-                .lock()
-                .unwrap()
-                .push(format!("restart {role}/{replica}"));
-            tokio::time::sleep(self.restart_takes).await;
+            let lateness = match late {
+                Duration::ZERO => String::new(),
+                late => format!(" {late:?} late"),
+            };
+            self.note(format!("restart {role}/{replica}{lateness}"));
+            tokio::time::sleep(self.restart_takes + late).await;
             match self.restarts_fail.lock().unwrap().pop_front() {
                 Some(reason) => Err(Self::failure(role, replica, reason)),
                 None => Ok(()),
             }
         })
     }
+
+    fn pause<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+        most: Duration,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(async move { self.strike(&format!("pause for {most:?} at most:"), role, replica) })
+    }
+
+    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
+        Box::pin(async move {
+            self.note(format!("resume {role}/{replica}"));
+            Ok(())
+        })
+    }
 }
 
 impl CallerHits for FakeShop {
     fn failed_attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<u64>> {
-        Box::pin(async move {
-            let mut counts = self.counts.lock().unwrap();
-            if counts.len() > 1 {
-                counts.pop_front().flatten()
-            } else {
-                counts.front().copied().flatten()
-            }
-        })
+        Box::pin(async move { next(&self.counts) })
+    }
+
+    fn attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<u64>> {
+        Box::pin(async move { next(&self.begun) })
     }
 }
 
@@ -153,6 +191,15 @@ pub(crate) fn kill(replica: u32, at: u64, restart: u64) -> Fault {
         kind: FaultKind::Process(ProcessFault::Kill {
             restart: Duration::from_secs(restart),
         }),
+    }
+}
+
+/// Something else that happens to the first replica of the order service.
+pub(crate) fn strike(fault: ProcessFault, at: u64, lasts: Option<u64>) -> Fault {
+    Fault {
+        lasts: lasts.map(Duration::from_secs),
+        kind: FaultKind::Process(fault),
+        ..kill(0, at, 0)
     }
 }
 

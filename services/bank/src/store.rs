@@ -3,7 +3,6 @@
 use shop_contract::Money;
 use shop_contract::audit::AuditLine;
 use shop_contract::bank::{Charge, ChargeStatus, NewCharge};
-use shop_kit::clock::unix_ms;
 use shop_kit::store::{Store, StoreError, word};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
@@ -70,7 +69,7 @@ impl Charges {
             .bind(new.amount.minor)
             .bind(&new.amount.currency)
             .bind(status.name())
-            .bind(unix_ms())
+            .bind(self.store.unix_ms())
             .execute(&mut *t)
             .await?;
             let row = sqlx::query(

@@ -3,7 +3,6 @@
 use shop_contract::Money;
 use shop_contract::cart::{Cart, CartItem};
 use shop_contract::events::OrderConfirmed;
-use shop_kit::clock::unix_ms;
 use shop_kit::events;
 use shop_kit::store::{Store, StoreError};
 use sqlx::any::{Any, AnyRow};
@@ -69,7 +68,7 @@ impl Carts {
             .bind(i64::from(item.quantity))
             .bind(item.unit_price.minor)
             .bind(&item.unit_price.currency)
-            .bind(unix_ms())
+            .bind(self.store.unix_ms())
             .execute(&mut *t)
             .await?;
             let cart = cart::of(lines(&mut *t, user_id).await?);
@@ -110,7 +109,7 @@ impl Carts {
     pub async fn bought(&self, event_id: &str, order: &OrderConfirmed) -> Result<bool, StoreError> {
         let work = async {
             let mut t = self.store.begin().await?;
-            if !events::first_time(&mut t, event_id).await? {
+            if !events::first_time(&mut t, event_id, self.store.unix_ms()).await? {
                 return Ok(false);
             }
             for item in &order.items {

@@ -6,7 +6,6 @@ use shop_contract::Role;
 use shop_contract::events::{Event, StockChanged, StockLevel};
 use shop_contract::inventory::{NewReservation, Reservation, ReservationStatus, Stock};
 use shop_contract::product::seeded_id;
-use shop_kit::clock::unix_ms;
 use shop_kit::events;
 use shop_kit::store::{Store, StoreError, word};
 use sqlx::any::AnyRow;
@@ -95,7 +94,7 @@ impl Inventory {
                     version: FIRST_VERSION,
                 });
             }
-            tell(&mut transaction, "opening", levels).await?;
+            tell(&mut transaction, "opening", self.store.unix_ms(), levels).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -161,7 +160,7 @@ impl Inventory {
                     version: before.try_get("version")?,
                 },
             );
-            tell(&mut t, "restock", told.levels()).await?;
+            tell(&mut t, "restock", self.store.unix_ms(), told.levels()).await?;
             t.commit().await?;
             Ok(Some(Stock {
                 product_id: product_id.to_owned(),
@@ -183,7 +182,14 @@ impl Inventory {
             let pieces = pieces(&new.items)?;
             let mut t = self.store.begin().await?;
             // First of all the key: of two requests with the same id one waits here and then finds the row.
-            if !insert(&mut t, &new.id, ReservationStatus::Held).await? {
+            if !insert(
+                &mut t,
+                &new.id,
+                ReservationStatus::Held,
+                self.store.unix_ms(),
+            )
+            .await?
+            {
                 let found = status(&mut t, &new.id).await?;
                 moves(found, ReservationStatus::Held)?;
                 return Ok((found.unwrap_or(ReservationStatus::Held), false));
@@ -214,7 +220,7 @@ impl Inventory {
                 .execute(&mut *t)
                 .await?;
             }
-            tell(&mut t, &new.id, told.levels()).await?;
+            tell(&mut t, &new.id, self.store.unix_ms(), told.levels()).await?;
             t.commit().await?;
             Ok((ReservationStatus::Held, true))
         };
@@ -259,7 +265,7 @@ impl Inventory {
         let mut t = self.store.begin().await?;
         let mut found = lock(&mut t, id).await?;
         if found.is_none() && wanted == ReservationStatus::Released {
-            if insert(&mut t, id, wanted).await? {
+            if insert(&mut t, id, wanted, self.store.unix_ms()).await? {
                 t.commit().await?;
                 return Ok(Reservation {
                     id: id.to_owned(),
@@ -272,7 +278,7 @@ impl Inventory {
         if moves(found, wanted)? {
             sqlx::query("UPDATE reservations SET status = $1, updated_at_ms = $2 WHERE id = $3")
                 .bind(wanted.name())
-                .bind(unix_ms())
+                .bind(self.store.unix_ms())
                 .bind(id)
                 .execute(&mut *t)
                 .await?;
@@ -297,7 +303,7 @@ impl Inventory {
                     told.moved(level.available - quantity, level);
                 }
             }
-            tell(&mut t, id, told.levels()).await?;
+            tell(&mut t, id, self.store.unix_ms(), told.levels()).await?;
             t.commit().await?;
         }
         Ok(Reservation {
@@ -313,13 +319,14 @@ impl Inventory {
 async fn tell(
     t: &mut AnyConnection,
     subject: &str,
+    now_ms: i64,
     levels: Vec<StockLevel>,
 ) -> Result<(), StoreError> {
     if levels.is_empty() {
         return Ok(());
     }
     let event = Event::StockChanged(StockChanged { levels });
-    let envelope = events::envelope(Role::Inventory, subject, event);
+    let envelope = events::envelope(Role::Inventory, subject, now_ms, event);
     events::write(t, &envelope, &[Role::Product]).await
 }
 
@@ -336,6 +343,7 @@ async fn insert(
     t: &mut AnyConnection,
     id: &str,
     status: ReservationStatus,
+    now_ms: i64,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "INSERT INTO reservations (id, status, updated_at_ms) VALUES ($1, $2, $3)
@@ -343,7 +351,7 @@ async fn insert(
     )
     .bind(id)
     .bind(status.name())
-    .bind(unix_ms())
+    .bind(now_ms)
     .execute(t)
     .await?;
     Ok(done.rows_affected() == 1)

@@ -18,17 +18,21 @@ use shop_contract::headers::{CALLER, IDEMPOTENCY_KEY, SERVICE_KEY};
 use shop_contract::user::{ADMIN, Claims, ISSUER};
 
 use crate::Kit;
+use crate::clock::WallClock;
 use crate::problem::ApiError;
 
 /// Between two look-ups of the keys, so that a flood of made-up key ids does not become a flood of look-ups.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
+/// How long an expired token is still good, for clocks that differ.
+const LEEWAY_S: u64 = 5;
 /// Verified tokens that are remembered. A session's requests all carry the same one, and a signature check
 /// costs more than everything else that most requests do.
 const REMEMBERED: usize = 4096;
 
-/// Checks tokens.
+/// Checks tokens, as of a time of day: its own service's, right or wrong.
 #[derive(Default)]
 pub struct Verifier {
+    clock: WallClock,
     known: Mutex<Known>,
     looking_up: tokio::sync::Mutex<()>,
 }
@@ -49,6 +53,14 @@ enum Seen {
 }
 
 impl Verifier {
+    /// A verifier that knows no keys yet.
+    pub fn new(clock: WallClock) -> Self {
+        Self {
+            clock,
+            ..Self::default()
+        }
+    }
+
     /// Checks a token; `keys` fetches the published keys when one is missing.
     ///
     /// # Errors
@@ -95,10 +107,16 @@ impl Verifier {
         };
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);
-        validation.leeway = 5;
+        // Whether it has expired is for our own clock to say, not for the system's.
+        validation.validate_exp = false;
         let claims = decode::<Claims>(token, &key, &validation)
             .map_err(|e| ApiError::unauthorized(format!("the token is not good: {e}")))?
             .claims;
+        if claims.exp + LEEWAY_S < self.now_s() {
+            return Err(ApiError::unauthorized(
+                "the token is not good: it has expired",
+            ));
+        }
         let mut known = self.lock();
         if known.verified.len() >= REMEMBERED {
             known.verified.clear();
@@ -107,10 +125,15 @@ impl Verifier {
         Ok(claims)
     }
 
+    /// Seconds since 1970.
+    fn now_s(&self) -> u64 {
+        self.clock.unix_ms().unsigned_abs() / 1000
+    }
+
     fn seen(&self, token: &str, kid: &str) -> Seen {
         let mut known = self.lock();
         if let Some(claims) = known.verified.get(token) {
-            if claims.exp > crate::clock::unix_ms() as u64 / 1000 {
+            if claims.exp > self.now_s() {
                 return Seen::Good(claims.clone());
             }
             known.verified.remove(token);

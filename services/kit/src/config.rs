@@ -120,20 +120,25 @@ impl Switches {
     }
 }
 
+impl Switches {
+    /// Every pattern on.
+    pub const ALL_ON: Self = Self {
+        retries: true,
+        breakers: true,
+        shedding: true,
+        deadlines: true,
+        hedging: true,
+        bulkheads: true,
+        budgets: true,
+        balancing: true,
+        caches: true,
+        fallbacks: true,
+    };
+}
+
 impl Default for Switches {
     fn default() -> Self {
-        Self {
-            retries: true,
-            breakers: true,
-            shedding: true,
-            deadlines: true,
-            hedging: true,
-            bulkheads: true,
-            budgets: true,
-            balancing: true,
-            caches: true,
-            fallbacks: true,
-        }
+        Self::ALL_ON
     }
 }
 

@@ -41,7 +41,6 @@ use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::Kit;
-use crate::clock::unix_ms;
 use crate::problem::ApiError;
 use crate::service::Worker;
 use crate::store::{Store, StoreError};
@@ -110,13 +109,13 @@ pub fn workers<S: Subscriber>(
     S::DESTINATIONS.iter().map(draw).collect()
 }
 
-/// An event in its envelope, carrying the trace of what is being done now.
-pub fn envelope(source: Role, subject: &str, event: Event) -> Envelope {
+/// An event in its envelope, carrying the trace of what is being done now. `time_ms` is the source's time of day.
+pub fn envelope(source: Role, subject: &str, time_ms: i64, event: Event) -> Envelope {
     Envelope {
         id: uuid::Uuid::now_v7().to_string(),
         source: source.name().to_owned(),
         subject: subject.to_owned(),
-        time_ms: unix_ms(),
+        time_ms,
         traceparent: propagation::traceparent(&tracing::Span::current().context()),
         event,
     }
@@ -167,12 +166,13 @@ pub async fn pending(store: &Store) -> Result<i64, StoreError> {
 pub async fn first_time(
     transaction: &mut AnyConnection,
     event_id: &str,
+    received_at_ms: i64,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "INSERT INTO inbox (event_id, received_at_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING",
     )
     .bind(event_id)
-    .bind(unix_ms())
+    .bind(received_at_ms)
     .execute(transaction)
     .await?;
     Ok(done.rows_affected() == 1)

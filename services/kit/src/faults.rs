@@ -14,6 +14,7 @@ mod doer;
 mod inbound;
 mod only;
 mod plan;
+mod process;
 mod touch;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,6 +33,7 @@ pub use doer::{Doer, Effect, Hits};
 pub(crate) use inbound::suffer;
 pub(crate) use only::Asked;
 pub(crate) use plan::{Plan, Stop};
+pub(crate) use process::OfProcess;
 
 use touch::{RequestFault, Touch};
 

@@ -36,6 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shop_contract::Role;
+use shop_contract::faults::Touches;
 use shop_contract::user::Claims;
 use shop_resilience::Moment;
 
@@ -61,6 +62,7 @@ struct Inner {
     http: client::Http,
     nats: Option<Arc<events::nats::Nats>>,
     clock: clock::Clock,
+    wall_clock: clock::WallClock,
     ready: AtomicBool,
 }
 
@@ -69,21 +71,26 @@ impl Kit {
     pub fn new(config: ServiceConfig) -> Self {
         let metrics = Metrics::new(config.role.name(), &config.instance_id());
         let clock = clock::Clock::start();
+        let wall_clock = clock::WallClock::default();
         let nats = match &config.events {
             config::Events::Http => None,
             config::Events::Nats { url } => {
                 Some(Arc::new(events::nats::Nats::new(url, config.target())))
             }
         };
+        let faults = faults::Faults::new(&config, metrics.clone());
+        let of_process = faults::OfProcess::new(wall_clock.clone());
+        faults.register(Touches::Process, Arc::new(of_process));
         Self(Arc::new(Inner {
-            faults: faults::Faults::new(&config, metrics.clone()),
-            verifier: auth::Verifier::default(),
+            faults,
+            verifier: auth::Verifier::new(wall_clock.clone()),
             limiter: limiter::SharedLimiter::new(clock),
             peers: Peers::new(&config, &metrics),
             http: client::http(),
             nats,
             ready: AtomicBool::new(false),
             clock,
+            wall_clock,
             metrics,
             config,
         }))
@@ -112,6 +119,16 @@ impl Kit {
     /// The time, for policies.
     pub fn now(&self) -> Moment {
         self.0.clock.now()
+    }
+
+    /// The time of day, for what is written down or expires.
+    pub fn wall_clock(&self) -> &clock::WallClock {
+        &self.0.wall_clock
+    }
+
+    /// The time of day in milliseconds since 1970.
+    pub fn unix_ms(&self) -> i64 {
+        self.0.wall_clock.unix_ms()
     }
 
     /// How long a request may take whose caller did not say.

@@ -3,9 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use shop_contract::faults::Touches;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -81,6 +83,10 @@ pub async fn run(
     };
     let shop = listen("shop address", "listen", config.listen)?;
     let operators = listen("admin address", "admin", config.admin)?;
+    if let Some(store) = &service.store {
+        let doer = Arc::new(store.clone());
+        kit.faults().register(Touches::Database, doer);
+    }
     let admin = admin::router(kit.clone(), service.store.clone(), service.audit);
     let mut tasks = JoinSet::new();
     tasks.spawn(connections::serve(
@@ -97,6 +103,8 @@ pub async fn run(
     tracing::info!(listen = %config.listen, admin = %config.admin, "{} is ready", config.target());
     shutdown.cancelled().await;
     kit.set_ready(false);
+    // What is in the way of requests, or keeps connections, would be in the way of the end as well.
+    kit.faults().clear_all();
     let drained = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} });
     if drained.await.is_err() {
         tracing::warn!("requests still under way were cut off");

@@ -8,11 +8,16 @@
 //! are not held up. Two processes that share the file (two replicas on one host) do meet in it: `BEGIN IMMEDIATE`
 //! takes the lock at once and waits its turn, where an upgrade in mid-transaction could only fail.
 
+mod faults;
+mod leak;
+mod lock;
 mod pool;
 mod server;
+mod trouble;
 
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::histogram;
@@ -24,10 +29,12 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::Migrator;
 use tracing::Instrument;
 
+use crate::clock::WallClock;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
 pub use pool::Pool;
 pub use server::{DatabaseServer, ServerError};
+use trouble::Troubles;
 
 /// Read connections of a service. Each SQLite connection is a thread, so there are few.
 const READERS: u32 = 3;
@@ -38,7 +45,7 @@ pub const VALUES_AT_ONCE: usize = 400;
 const ACQUIRE: Duration = Duration::from_millis(1500);
 /// How often that wait is repeated for a pool's first connection: a database may still be starting.
 const FIRST_TRIES: u32 = 4;
-/// How long a writer waits for another process's transaction.
+/// How long a writer waits for another one's lock: the file's on SQLite, a row's or a table's on PostgreSQL.
 const BUSY: Duration = Duration::from_secs(5);
 
 /// What the database said.
@@ -71,14 +78,52 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether there was too much to do at once, and no fault: no connection became free in time, or SQLite's one writer
-    /// was somebody else for all of it.
+    /// Whether there was too much to do at once, and no fault: no connection became free in time, or somebody else had
+    /// the lock for all of it.
     pub fn is_overload(&self) -> bool {
-        const SQLITE_BUSY: &str = "5";
         match self {
             Self::Sql(sqlx::Error::PoolTimedOut) => true,
-            Self::Sql(sqlx::Error::Database(e)) => e.code().is_some_and(|c| c == SQLITE_BUSY),
+            Self::Sql(e) => is_lock_timeout(e),
             _ => false,
+        }
+    }
+}
+
+/// Whether a statement waited in vain for somebody else's lock: `SQLITE_BUSY`, or PostgreSQL's `lock_not_available`.
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|e| e.code());
+    code.is_some_and(|c| c == "5" || c == "55P03")
+}
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum System {
+    Sqlite,
+    Postgres,
+}
+
+impl System {
+    fn of(url: &str) -> Self {
+        if url.starts_with("sqlite:") {
+            Self::Sqlite
+        } else {
+            Self::Postgres
+        }
+    }
+
+    /// As figures and spans call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgresql",
+        }
+    }
+
+    /// How a transaction begins that will write.
+    fn begin(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN",
         }
     }
 }
@@ -86,15 +131,17 @@ impl StoreError {
 /// The pools of one service's database.
 #[derive(Clone)]
 pub struct Store {
+    url: Arc<str>,
     write: Pool,
     read: Pool,
-    begin: &'static str,
-    system: &'static str,
+    system: System,
+    troubles: Arc<Troubles>,
     metrics: Metrics,
+    clock: WallClock,
 }
 
 impl Store {
-    /// Opens the database and brings its schema up to date.
+    /// Opens the database and brings its schema up to date. What is written into it carries the time of `clock`.
     ///
     /// # Errors
     /// It cannot be opened, or a migration fails.
@@ -102,6 +149,7 @@ impl Store {
         url: &str,
         migrations: &Migrator,
         metrics: Metrics,
+        clock: WallClock,
     ) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let shown = without_credentials(url);
@@ -109,39 +157,43 @@ impl Store {
             url: shown.clone(),
             source,
         };
-        let sqlite = url.starts_with("sqlite:");
+        let system = System::of(url);
+        let troubles = Arc::new(Troubles::new(system));
         let pool = |most: u32, name| -> Result<Pool, StoreError> {
             let options = AnyPoolOptions::new()
                 .max_connections(most)
                 .acquire_timeout(ACQUIRE)
                 .after_connect(move |connection, _| {
                     Box::pin(async move {
-                        if sqlite {
-                            settle_sqlite(connection).await?;
+                        match system {
+                            System::Sqlite => settle_sqlite(connection).await,
+                            System::Postgres => settle_postgres(connection).await,
                         }
-                        Ok(())
                     })
                 });
             let pool = options.connect_lazy(url).map_err(failed)?;
-            Ok(Pool::new(pool, name, metrics.clone()))
+            Ok(Pool::new(pool, name, troubles.clone(), metrics.clone()))
         };
-        let (write, read, begin, system) = if sqlite {
-            let (write, read) = (pool(1, "write")?, pool(READERS, "read")?);
-            (write, read, "BEGIN IMMEDIATE", "sqlite")
-        } else {
-            let shared = pool(8, "shared")?;
-            (shared.clone(), shared, "BEGIN", "postgresql")
+        let (write, read) = match system {
+            System::Sqlite => (pool(1, "write")?, pool(READERS, "read")?),
+            System::Postgres => {
+                let shared = pool(8, "shared")?;
+                (shared.clone(), shared)
+            }
         };
+        let write = write.for_writing();
         first_connection(&write).await.map_err(failed)?;
         let store = Self {
+            url: url.into(),
             write,
             read,
-            begin,
             system,
-            metrics: metrics.clone(),
+            troubles,
+            metrics,
+            clock,
         };
         let failed = |source| StoreError::Migrate { url: shown, source };
-        if sqlite {
+        if system == System::Sqlite {
             // sqlx keeps a second migrator out of PostgreSQL, but not out of SQLite: two replicas that open a new
             // shop at once would both create its tables.
             let mut turn = store.begin().await?;
@@ -160,7 +212,7 @@ impl Store {
     /// # Errors
     /// No connection, or no turn in time.
     pub async fn begin(&self) -> Result<Transaction<'static, sqlx::Any>, StoreError> {
-        Ok(self.write.begin(self.begin).await?)
+        Ok(self.write.begin(self.system.begin()).await?)
     }
 
     /// For statements that only read.
@@ -187,7 +239,7 @@ impl Store {
             "db",
             otel.name = format!("{operation} {collection}"),
             otel.kind = "client",
-            db.system.name = self.system,
+            db.system.name = self.system.name(),
             db.operation.name = operation,
             db.collection.name = collection,
             error.type = tracing::field::Empty,
@@ -204,7 +256,7 @@ impl Store {
         self.metrics.record(|| {
             histogram!(
                 names::DB_DURATION,
-                "db_system_name" => self.system,
+                "db_system_name" => self.system.name(),
                 "db_operation_name" => operation,
                 "db_collection_name" => collection,
                 "error_type" => error,
@@ -212,6 +264,11 @@ impl Store {
             .record(started.elapsed().as_secs_f64());
         });
         result
+    }
+
+    /// The time of day in milliseconds since 1970, for what is written down.
+    pub fn unix_ms(&self) -> i64 {
+        self.clock.unix_ms()
     }
 
     /// Whether the database answers.
@@ -283,6 +340,15 @@ async fn settle_sqlite(connection: &mut AnyConnection) -> sqlx::Result<()> {
     ] {
         sqlx::raw_sql(pragma).execute(&mut *connection).await?;
     }
+    Ok(())
+}
+
+/// On PostgreSQL a statement would wait for a lock for ever.
+async fn settle_postgres(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    let limit = format!("SET lock_timeout = {}", BUSY.as_millis());
+    sqlx::raw_sql(sqlx::AssertSqlSafe(limit))
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

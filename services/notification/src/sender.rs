@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use metrics::{counter, gauge};
 use shop_kit::Kit;
-use shop_kit::clock::unix_ms;
 use shop_kit::queue::{self, Queue, UnderWay};
 use shop_kit::store::StoreError;
 use shop_kit::telemetry::{names, propagation};
@@ -69,7 +68,8 @@ impl Sender {
         let _ = span.set_parent(parent);
         let work = async {
             let said = self.mailer.send(&mail).await;
-            let age = Duration::from_millis((unix_ms() - mail.created_at_ms).max(0) as u64);
+            let age =
+                Duration::from_millis((self.kit.unix_ms() - mail.created_at_ms).max(0) as u64);
             let next = retry::next(said, mail.attempts, age);
             self.tell(&mail, &next);
             self.notifications.settle(&mail.id, &next).await

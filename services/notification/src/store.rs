@@ -7,7 +7,6 @@ use std::sync::Arc;
 use metrics::counter;
 use shop_contract::audit::AuditLine;
 use shop_contract::notification::Notification;
-use shop_kit::clock::unix_ms;
 use shop_kit::events;
 use shop_kit::store::{Store, StoreError};
 use shop_kit::telemetry::metrics::Metrics;
@@ -61,7 +60,7 @@ impl Notifications {
     pub async fn take(&self, event_id: &str, messages: &[Message]) -> Result<bool, StoreError> {
         let work = async {
             let mut t = self.store.begin().await?;
-            if !events::first_time(&mut t, event_id).await? {
+            if !events::first_time(&mut t, event_id, self.store.unix_ms()).await? {
                 return Ok(false);
             }
             let mut new = Vec::new();
@@ -157,7 +156,7 @@ impl Notifications {
     }
 
     async fn insert(&self, t: &mut AnyConnection, message: &Message) -> Result<bool, StoreError> {
-        let now = unix_ms();
+        let now = self.store.unix_ms();
         let done = sqlx::query(
             "INSERT INTO notifications (id, key, kind, about, user_id, channel, recipient, subject,
                  body, created_at_ms, traceparent, status, attempts, due_at_ms)

@@ -14,7 +14,6 @@ use shop_contract::openapi::order as paths;
 use shop_contract::order::{Checkout, Order, OrderList, OrderStatus};
 use shop_kit::auth::{Caller, idempotency_key};
 use shop_kit::client::Call;
-use shop_kit::clock::unix_ms;
 use shop_kit::context::Context;
 use shop_kit::openapi::Routes;
 use shop_kit::problem::{ApiError, Body, Path};
@@ -74,7 +73,7 @@ async fn checkout(
         Some(order) => order,
         None => {
             let order = draft(&app, &caller, &context, key, checkout.card.clone()).await?;
-            let lease_until = unix_ms() + LEASE.as_millis() as i64;
+            let lease_until = app.driver.kit().unix_ms() + LEASE.as_millis() as i64;
             if orders.place(&order, lease_until).await? {
                 let moving = app.driver.start(order.clone());
                 return match tokio::time::timeout(patience(&app, &context), moving).await {
@@ -129,7 +128,7 @@ async fn draft(
         card,
         items,
         total,
-        at_ms: unix_ms(),
+        at_ms: app.driver.kit().unix_ms(),
         traceparent: propagation::traceparent(&tracing::Span::current().context()),
     }))
 }

@@ -7,7 +7,6 @@ use shop_contract::Role;
 use shop_contract::events::{Envelope, Event, OrderCancelled, OrderConfirmed};
 use shop_contract::order::OrderStatus;
 use shop_kit::Kit;
-use shop_kit::clock::unix_ms;
 use shop_kit::events::{Relay, envelope};
 use shop_kit::store::StoreError;
 use shop_kit::telemetry::{names, propagation};
@@ -87,7 +86,9 @@ impl Driver {
         while let Some(step) = saga::next(&order) {
             let said = self.perform(&order, &step).await?;
             let Some(event) = saga::conclude(&step, said) else {
-                self.orders.lease(&order, unix_ms() + ms(PAUSE)).await?;
+                self.orders
+                    .lease(&order, self.kit.unix_ms() + ms(PAUSE))
+                    .await?;
                 break;
             };
             if !self.append(&mut order, event, &step).await? {
@@ -106,7 +107,7 @@ impl Driver {
             tokio::select! {
                 said = &mut asked => return Ok(said),
                 () = tokio::time::sleep(RENEW) => {
-                    self.orders.lease(order, unix_ms() + ms(LEASE)).await?;
+                    self.orders.lease(order, self.kit.unix_ms() + ms(LEASE)).await?;
                 }
             }
         }
@@ -121,8 +122,8 @@ impl Driver {
     ) -> Result<bool, StoreError> {
         let mut after = order.clone();
         after.apply(&event);
-        let (tell, whom) = told_of(&after, &event);
-        let lease_until = unix_ms() + ms(LEASE);
+        let (tell, whom) = told_of(&after, &event, self.kit.unix_ms());
+        let lease_until = self.kit.unix_ms() + ms(LEASE);
         let appended = self
             .orders
             .append(
@@ -183,7 +184,7 @@ impl Driver {
     /// # Errors
     /// Those of the database.
     pub async fn recover_batch(&self) -> Result<usize, StoreError> {
-        let now = unix_ms();
+        let now = self.kit.unix_ms();
         let ids = self.orders.take_up(now, now + ms(LEASE), BATCH).await?;
         for id in &ids {
             let Some(order) = self.orders.load(id).await? else {
@@ -212,9 +213,13 @@ fn ms(duration: Duration) -> i64 {
 }
 
 /// The event that other services are told, where there is one.
-fn told_of(order: &OrderState, event: &OrderEvent) -> (Option<Envelope>, &'static [Role]) {
+fn told_of(
+    order: &OrderState,
+    event: &OrderEvent,
+    now_ms: i64,
+) -> (Option<Envelope>, &'static [Role]) {
     let placed = &order.placed;
-    let tell = |event| Some(envelope(Role::Order, &placed.order_id, event));
+    let tell = |event| Some(envelope(Role::Order, &placed.order_id, now_ms, event));
     match event {
         OrderEvent::Confirmed => {
             let event = Event::OrderConfirmed(OrderConfirmed {

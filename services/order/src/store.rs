@@ -5,7 +5,6 @@ use shop_contract::Role;
 use shop_contract::audit::AuditLine;
 use shop_contract::events::Envelope;
 use shop_contract::order::Order;
-use shop_kit::clock::unix_ms;
 use shop_kit::events;
 use shop_kit::store::{Store, StoreError, word};
 use sqlx::any::AnyRow;
@@ -82,7 +81,8 @@ impl Orders {
             if done.rows_affected() == 0 {
                 return Ok(false);
             }
-            insert_event(&mut t, order, &OrderEvent::Placed(order.placed.clone())).await?;
+            let placed = OrderEvent::Placed(order.placed.clone());
+            insert_event(&mut t, order, &placed, self.store.unix_ms()).await?;
             t.commit().await?;
             Ok(true)
         };
@@ -123,7 +123,7 @@ impl Orders {
                 let lost = || StoreError::Corrupt(format!("order {} has no history", after.id()));
                 return Ok(Appended::Behind(Box::new(newer.ok_or_else(lost)?)));
             }
-            insert_event(&mut t, after, event).await?;
+            insert_event(&mut t, after, event, self.store.unix_ms()).await?;
             if let Some((envelope, subscribers)) = tell {
                 events::write(&mut t, envelope, subscribers).await?;
             }
@@ -283,6 +283,7 @@ async fn insert_event(
     t: &mut AnyConnection,
     order: &OrderState,
     event: &OrderEvent,
+    at_ms: i64,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO order_events (order_id, seq, kind, data, at_ms) VALUES ($1, $2, $3, $4, $5)",
@@ -291,7 +292,7 @@ async fn insert_event(
     .bind(order.version)
     .bind(event.kind())
     .bind(json(event)?)
-    .bind(unix_ms())
+    .bind(at_ms)
     .execute(t)
     .await?;
     Ok(())

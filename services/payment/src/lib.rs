@@ -31,7 +31,13 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 /// A database that does not work.
 pub async fn open(kit: &Kit) -> Result<Payments, ServeError> {
     let url = &kit.config().database_url;
-    let store = Store::open(url, &MIGRATIONS, kit.metrics().clone()).await?;
+    let store = Store::open(
+        url,
+        &MIGRATIONS,
+        kit.metrics().clone(),
+        kit.wall_clock().clone(),
+    )
+    .await?;
     Ok(Payments::new(store))
 }
 

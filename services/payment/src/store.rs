@@ -3,7 +3,6 @@
 use shop_contract::Money;
 use shop_contract::audit::AuditLine;
 use shop_contract::payment::{NewPayment, Payment, PaymentStatus};
-use shop_kit::clock::unix_ms;
 use shop_kit::store::{Store, StoreError, word};
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -46,7 +45,7 @@ impl Payments {
     /// Those of the database.
     pub async fn begin(&self, key: &str, new: &NewPayment) -> Result<Kept, StoreError> {
         let work = async {
-            let now = unix_ms();
+            let now = self.store.unix_ms();
             let mut t = self.store.begin().await?;
             sqlx::query(
                 "INSERT INTO payments (id, key, order_id, user_id, amount_minor, currency, card,
@@ -93,7 +92,7 @@ impl Payments {
             )
             .bind(to.name())
             .bind(charge_id)
-            .bind(unix_ms())
+            .bind(self.store.unix_ms())
             .bind(id)
             .bind(from.name())
             .execute(self.store.writer())

@@ -13,7 +13,6 @@ use shop_contract::events::Envelope;
 use shop_contract::openapi::product as paths;
 use shop_contract::product::{Product, ProductChange};
 use shop_kit::auth::{Admin, Service};
-use shop_kit::clock::unix_ms;
 use shop_kit::context::Context;
 use shop_kit::events::Subscriber;
 use shop_kit::openapi::Routes;
@@ -111,7 +110,7 @@ async fn one(
     let mut product = Product::clone(&*app.showcase.product(&id).await?);
     if let WantedStock::Live = stock {
         let heard = live::ask(&app.kit, &product.id, &context).await?;
-        product.availability = availability::shown(heard, unix_ms(), product.availability);
+        product.availability = availability::shown(heard, app.kit.unix_ms(), product.availability);
     }
     Ok(Json(product))
 }

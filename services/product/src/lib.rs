@@ -47,7 +47,13 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 /// A database that does not work.
 pub async fn open(kit: &Kit) -> Result<Showcase, ServeError> {
     let config = kit.config();
-    let store = Store::open(&config.database_url, &MIGRATIONS, kit.metrics().clone()).await?;
+    let store = Store::open(
+        &config.database_url,
+        &MIGRATIONS,
+        kit.metrics().clone(),
+        kit.wall_clock().clone(),
+    )
+    .await?;
     let catalogue = Catalogue::new(store);
     let seed = config.shop.seed;
     catalogue

@@ -213,7 +213,7 @@ impl Catalogue {
         }
         let work = async {
             let mut t = self.store.begin().await?;
-            if !events::first_time(&mut t, event_id).await? {
+            if !events::first_time(&mut t, event_id, self.store.unix_ms()).await? {
                 return Ok(false);
             }
             for (id, quantity) in pieces {

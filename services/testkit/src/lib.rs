@@ -104,7 +104,7 @@ impl Identity {
 
     /// A good token with a role.
     pub fn token_as(&self, user_id: &str, role: &str) -> String {
-        let now = shop_kit::clock::unix_ms() as u64 / 1000;
+        let now = shop_kit::clock::WallClock::default().unix_ms() as u64 / 1000;
         let claims = Claims {
             sub: user_id.to_owned(),
             role: role.to_owned(),

@@ -11,7 +11,7 @@ use shop_contract::openapi::user as paths;
 use shop_contract::user::{CUSTOMER, Login, NewUser, Session, User};
 use shop_kit::Kit;
 use shop_kit::auth::{Caller, Verifier, bearer};
-use shop_kit::clock::unix_ms;
+use shop_kit::clock::WallClock;
 use shop_kit::openapi::Routes;
 use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::server;
@@ -26,13 +26,15 @@ use crate::token::TokenError;
 struct App {
     users: Users,
     verifier: Arc<Verifier>,
+    clock: WallClock,
 }
 
 /// The API, with the server stack around it.
 pub fn router(kit: &Kit, users: Users) -> Router {
     let app = App {
         users,
-        verifier: Arc::default(),
+        verifier: Arc::new(Verifier::new(kit.wall_clock().clone())),
+        clock: kit.wall_clock().clone(),
     };
     let routes = Routes::of(Role::User)
         .on(&paths::REGISTER, register)
@@ -74,7 +76,7 @@ async fn login(
     let (user, hash) = app.users.accounts.by_email(&email).await?.unzip();
     let right = app.users.passwords.is(login.password, hash).await?;
     match user.filter(|_| right) {
-        Some(user) => Ok(Json(app.users.signer.session(&user, now_s())?)),
+        Some(user) => Ok(Json(app.users.signer.session(&user, app.now_s())?)),
         None => Err(ApiError::new(
             StatusCode::UNAUTHORIZED,
             "wrong-credentials",
@@ -105,10 +107,11 @@ impl App {
         let keys = || async { Ok(self.users.signer.published().clone()) };
         self.verifier.verify(token, keys).await.map(Caller)
     }
-}
 
-fn now_s() -> u64 {
-    unix_ms().unsigned_abs() / 1000
+    /// Seconds since 1970.
+    fn now_s(&self) -> u64 {
+        self.clock.unix_ms().unsigned_abs() / 1000
+    }
 }
 
 impl From<Invalid> for ApiError {

@@ -49,7 +49,13 @@ pub struct Users {
 /// A database that does not work, or a stored key that cannot be used.
 pub async fn open(kit: &Kit) -> Result<Users, ServeError> {
     let config = kit.config();
-    let store = Store::open(&config.database_url, &MIGRATIONS, kit.metrics().clone()).await?;
+    let store = Store::open(
+        &config.database_url,
+        &MIGRATIONS,
+        kit.metrics().clone(),
+        kit.wall_clock().clone(),
+    )
+    .await?;
     let accounts = Accounts::new(store);
     let setup = |e: &dyn std::fmt::Display| ServeError::Setup(e.to_string());
     let passwords = Passwords::new(SEEDED_PASSWORD)

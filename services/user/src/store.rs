@@ -1,7 +1,6 @@
 //! The accounts' SQL. Each method is one whole transaction.
 
 use shop_contract::user::User;
-use shop_kit::clock::unix_ms;
 use shop_kit::store::{Store, StoreError, VALUES_AT_ONCE, value_rows};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -43,7 +42,7 @@ impl Accounts {
             .bind(&user.name)
             .bind(&user.role)
             .bind(password_hash)
-            .bind(unix_ms())
+            .bind(self.store.unix_ms())
             .execute(self.store.writer())
             .await?;
             Ok(done.rows_affected() == 1)
@@ -96,7 +95,7 @@ impl Accounts {
         )
         .bind(&offered.kid)
         .bind(&offered.pkcs8)
-        .bind(unix_ms())
+        .bind(self.store.unix_ms())
         .execute(&mut *t)
         .await?;
         let row = sqlx::query("SELECT kid, pkcs8 FROM signing_key")
@@ -126,7 +125,7 @@ impl Accounts {
         if there.is_some() {
             return Ok(());
         }
-        let now = unix_ms();
+        let now = self.store.unix_ms();
         for chunk in users.chunks(VALUES_AT_ONCE / COLUMNS) {
             let sql = format!(
                 "INSERT INTO users (id, email, name, role, password_hash, created_at_ms)

@@ -2,13 +2,13 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use shop_kit::clock::unix_ms;
+use shop_kit::clock::WallClock;
 use shop_testkit::ask_post;
 
 use crate::shop::Shop;
 
 fn confirmed(event_id: &str, user: &str, bought: &[(&str, u32)]) -> Value {
-    confirmed_at(unix_ms(), event_id, user, bought)
+    confirmed_at(WallClock::default().unix_ms(), event_id, user, bought)
 }
 
 fn confirmed_at(at_ms: i64, event_id: &str, user: &str, bought: &[(&str, u32)]) -> Value {
@@ -80,7 +80,7 @@ async fn an_event_that_comes_twice_counts_once() {
 #[tokio::test]
 async fn an_event_that_comes_late_does_not_take_what_was_asked_for_since() {
     let shop = Shop::open().await;
-    let before = unix_ms() - 1000;
+    let before = WallClock::default().unix_ms() - 1000;
     shop.set("ada", "p-1", 5).await;
     shop.deliver(&confirmed_at(before, "e-1", "ada", &[("p-1", 5)]))
         .await;

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use metrics::histogram;
+use metrics::{counter, histogram};
 use shop_contract::Role;
 use shop_contract::headers::{CALLER, NOT_AT_FAULT, SERVICE_KEY, SHED};
 use shop_resilience::{Deadline, Outcome, RetryReason};
@@ -119,6 +119,15 @@ pub(super) async fn send(
         otel.status_code = tracing::field::Empty,
         shop.fault = tracing::field::Empty,
     );
+    let server_port = port(turn.address());
+    kit.metrics().record(|| {
+        counter!(
+            names::ATTEMPTS,
+            "server_address" => peer.name(),
+            "server_port" => server_port.clone(),
+        )
+        .increment(1);
+    });
     let started = Instant::now();
     let now = kit.now();
     let limit = match context.deadline {
@@ -169,7 +178,6 @@ pub(super) async fn send(
         span.record("error.type", &error);
         span.record("otel.status_code", "ERROR");
     }
-    let server_port = port(turn.address());
     if speaks_of_the_callee(&result, in_a_hurry) {
         turn.finish(kit.now(), started.elapsed(), outcome);
     } else {

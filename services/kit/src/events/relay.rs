@@ -22,7 +22,6 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::wait_ms;
 use crate::Kit;
 use crate::client::Call;
-use crate::clock::unix_ms;
 use crate::context::Context;
 use crate::queue::{self, Queue, UnderWay};
 use crate::store::{Store, StoreError};
@@ -78,7 +77,7 @@ impl Relay {
     /// Claims rows for the time of a lease. The outer condition repeats the lease: under PostgreSQL's isolation two
     /// claimants can see the same rows in the inner one.
     async fn claim(&self, most: i64) -> Result<Vec<Delivery>, StoreError> {
-        let now = unix_ms();
+        let now = self.store.unix_ms();
         let rows = sqlx::query(
             "UPDATE outbox SET lease_until = $1, attempts = attempts + 1
              WHERE lease_until < $2 AND (id, subscriber) IN (
@@ -137,7 +136,7 @@ impl Relay {
             query = query.bind(subscriber);
         }
         if !taken {
-            query = query.bind(unix_ms() + wait_ms(delivery.attempts));
+            query = query.bind(self.store.unix_ms() + wait_ms(delivery.attempts));
         }
         query.execute(self.store.writer()).await?;
         Ok(())

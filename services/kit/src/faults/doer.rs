@@ -44,7 +44,7 @@ pub struct Hits {
 }
 
 impl Hits {
-    pub(super) fn of(name: &str, metrics: &Metrics) -> Self {
+    pub(crate) fn of(name: &str, metrics: &Metrics) -> Self {
         Self {
             name: name.into(),
             count: Arc::default(),

@@ -4,6 +4,7 @@
 //! whose pool is too small for its work looks like a slow database in every other figure.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -12,8 +13,9 @@ use futures_util::{TryFutureExt, TryStreamExt};
 use metrics::{counter, gauge, histogram};
 use sqlx::any::{AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyPool, Describe, Either, Execute, Executor, SqlStr, Transaction};
+use sqlx::{Any, AnyPool, Describe, Either, Execute, Executor, SqlSafeStr, SqlStr, Transaction};
 
+use super::trouble::{Troubles, Work};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
 
@@ -21,7 +23,10 @@ use crate::telemetry::names;
 #[derive(Clone)]
 pub struct Pool {
     pub(super) inner: AnyPool,
-    name: &'static str,
+    pub(super) name: &'static str,
+    /// Whether what it is asked for writes.
+    writes: bool,
+    troubles: Arc<Troubles>,
     metrics: Metrics,
 }
 
@@ -33,7 +38,12 @@ impl fmt::Debug for Pool {
 
 impl Pool {
     /// A pool by its name in figures.
-    pub(super) fn new(inner: AnyPool, name: &'static str, metrics: Metrics) -> Self {
+    pub(super) fn new(
+        inner: AnyPool,
+        name: &'static str,
+        troubles: Arc<Troubles>,
+        metrics: Metrics,
+    ) -> Self {
         // Known beforehand, so that a rate over the first timeout is not lost.
         metrics.record(|| {
             counter!(names::DB_POOL_TIMEOUTS, names::DB_POOL_NAME => name).increment(0);
@@ -41,10 +51,20 @@ impl Pool {
         let pool = Self {
             inner,
             name,
+            writes: false,
+            troubles,
             metrics,
         };
         pool.show();
         pool
+    }
+
+    /// The same pool, for statements that write.
+    pub(super) fn for_writing(self) -> Self {
+        Self {
+            writes: true,
+            ..self
+        }
     }
 
     /// A connection, to run several statements on.
@@ -53,9 +73,11 @@ impl Pool {
     /// None became free in time, or none can be opened.
     pub async fn acquire(&self) -> sqlx::Result<PoolConnection<Any>> {
         let asked = Instant::now();
-        let acquired = self.inner.acquire().await;
+        let acquired = self.turn().await;
         self.waited(asked.elapsed(), acquired.as_ref().err());
-        acquired
+        let connection = acquired?;
+        self.meet_troubles().await?;
+        Ok(connection)
     }
 
     /// Begins a transaction. Its wait includes the statement, for there a SQLite writer waits for the turn of another
@@ -65,16 +87,58 @@ impl Pool {
         statement: &'static str,
     ) -> sqlx::Result<Transaction<'static, Any>> {
         let asked = Instant::now();
-        let begun = self.inner.begin_with(statement).await;
-        self.waited(asked.elapsed(), begun.as_ref().err());
+        let acquired = self.turn().await;
+        let mut waited = asked.elapsed();
+        let connection = acquired.inspect_err(|e| self.waited(waited, Some(e)))?;
+        self.meet_troubles().await?;
+        let asked = Instant::now();
+        // What the pool's own `begin_with` does, in two steps: troubles lie between them.
+        let begun = Transaction::begin(connection, Some(statement.into_sql_str())).await;
+        waited += asked.elapsed();
+        self.waited(waited, begun.as_ref().err());
         begun
+    }
+
+    /// Whether nobody gets a connection now without waiting for somebody else to give one back.
+    fn is_used_up(&self) -> bool {
+        self.inner.num_idle() == 0 && self.inner.size() >= self.most()
+    }
+
+    /// How many connections it has at most.
+    pub(super) fn most(&self) -> u32 {
+        self.inner.options().get_max_connections()
+    }
+
+    async fn turn(&self) -> sqlx::Result<PoolConnection<Any>> {
+        if self.troubles.any() {
+            let work = Work::Comes {
+                pool: self.name,
+                writes: self.writes,
+                waits: self.is_used_up(),
+            };
+            self.troubles.meet(work).await?;
+        }
+        self.inner.acquire().await
+    }
+
+    /// After there is a connection and before it is used: what a slow database works on holds its connection.
+    async fn meet_troubles(&self) -> sqlx::Result<()> {
+        if self.troubles.any() {
+            let work = if self.writes {
+                Work::Writes
+            } else {
+                Work::Reads
+            };
+            self.troubles.meet(work).await?;
+        }
+        Ok(())
     }
 
     /// Sets the figures that are read off the pool: to be called before they are shown.
     pub(super) fn show(&self) {
         let open = self.inner.size() as usize;
         let idle = self.inner.num_idle().min(open);
-        let most = self.inner.options().get_max_connections();
+        let most = self.most();
         self.metrics.record(|| {
             for (state, count) in [("idle", idle), ("used", open - idle)] {
                 gauge!(

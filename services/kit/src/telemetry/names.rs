@@ -9,6 +9,9 @@ pub const HTTP_SERVER_DURATION: &str = "http_server_request_duration_seconds";
 pub const HTTP_SERVER_ACTIVE: &str = "http_server_active_requests";
 /// Duration of each outbound attempt. `server_address` is the role called, `server_port` its replica's port.
 pub const HTTP_CLIENT_DURATION: &str = "http_client_request_duration_seconds";
+/// Outbound attempts that were begun, by the replica they were sent to. What is still waiting for its answer, or was given
+/// up, is in here and not among the durations.
+pub const ATTEMPTS: &str = "shop_client_attempts_total";
 /// Duration of database operations.
 pub const DB_DURATION: &str = "db_client_operation_duration_seconds";
 /// Open connections of a database pool. `db_client_connection_state`: `used` or `idle`.
@@ -66,6 +69,7 @@ pub const HELP: &[(&str, &str)] = &[
     (HTTP_SERVER_DURATION, "Duration of inbound requests"),
     (HTTP_SERVER_ACTIVE, "Requests being served"),
     (HTTP_CLIENT_DURATION, "Duration of each outbound attempt"),
+    (ATTEMPTS, "Outbound attempts that were begun"),
     (DB_DURATION, "Duration of database operations"),
     (DB_POOL_COUNT, "Open connections of a database pool"),
     (DB_POOL_MAX, "Most connections of a database pool"),

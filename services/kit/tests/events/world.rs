@@ -67,7 +67,7 @@ impl Subscriber for Notes {
             return Err(StoreError::Corrupt("as the test wants it".to_owned()));
         }
         let mut t = self.store.begin().await?;
-        if !events::first_time(&mut t, &envelope.id).await? {
+        if !events::first_time(&mut t, &envelope.id, self.store.unix_ms()).await? {
             return Ok(Taken::Duplicate);
         }
         sqlx::query("INSERT INTO acts (about) VALUES ($1)")
@@ -149,7 +149,13 @@ impl World {
             config.events = events.clone();
             let kit = Kit::new(config);
             let url = &kit.config().database_url;
-            let store = Store::open(url, &MIGRATIONS, kit.metrics().clone()).await;
+            let store = Store::open(
+                url,
+                &MIGRATIONS,
+                kit.metrics().clone(),
+                kit.wall_clock().clone(),
+            )
+            .await;
             (kit, store.unwrap())
         };
         let writer = service(Role::Order).await;
@@ -178,7 +184,12 @@ impl World {
                 email: String::new(),
                 reason: "out-of-stock".to_owned(),
             });
-            let envelope = events::envelope(Role::Order, &format!("o-{n}"), event);
+            let envelope = events::envelope(
+                Role::Order,
+                &format!("o-{n}"),
+                self.writer.1.unix_ms(),
+                event,
+            );
             self.write_one(&envelope).await;
             written.push(envelope);
         }

@@ -26,10 +26,9 @@ const HASTY: Duration = Duration::from_millis(100);
 const PLAIN: Switches = Switches {
     retries: false,
     breakers: false,
-    shedding: true,
-    deadlines: true,
     hedging: false,
     bulkheads: false,
+    ..Switches::ALL_ON
 };
 
 /// A payment service that calls the bank and others.

@@ -29,7 +29,7 @@ async fn shop() -> Shop {
     let kit = Kit::new(config(Role::Cart, folder.path(), BTreeMap::new()));
     let none = Migrator::new(migrations.path()).await.unwrap();
     let url = &kit.config().database_url;
-    let store = Store::open(url, &none, kit.metrics().clone())
+    let store = Store::open(url, &none, kit.metrics().clone(), kit.wall_clock().clone())
         .await
         .unwrap();
     Shop {

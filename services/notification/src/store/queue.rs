@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use shop_kit::clock::unix_ms;
 use shop_kit::store::StoreError;
 use sqlx::Row;
 
@@ -54,7 +53,7 @@ impl Notifications {
     /// # Errors
     /// Those of the database.
     pub async fn take_up(&self, most: i64) -> Result<Vec<Mail>, StoreError> {
-        let now = unix_ms();
+        let now = self.store.unix_ms();
         let rows = sqlx::query(
             "UPDATE notifications SET due_at_ms = $1, attempts = attempts + 1
              WHERE status = 'queued' AND due_at_ms <= $2 AND id IN (
@@ -88,7 +87,7 @@ impl Notifications {
     /// # Errors
     /// Those of the database. The mail is then tried again when its sender's time is over.
     pub async fn settle(&self, id: &str, next: &Next) -> Result<(), StoreError> {
-        let now = unix_ms();
+        let now = self.store.unix_ms();
         let query = match next {
             Next::Sent => sqlx::query(
                 "UPDATE notifications SET status = 'sent', sent_at_ms = $1, trouble = NULL

@@ -36,7 +36,7 @@ impl Catalogue {
         let newest: Vec<&StockLevel> = newest.into_values().collect();
         let work = async {
             let mut t = self.store.begin().await?;
-            if !events::first_time(&mut t, event_id).await? {
+            if !events::first_time(&mut t, event_id, self.store.unix_ms()).await? {
                 return Ok(false);
             }
             for few in newest.chunks(VALUES_AT_ONCE / WIDTH) {

@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use shop_contract::headers::SHED;
 use shop_contract::inventory::Stock;
-use shop_kit::clock::unix_ms;
+use shop_kit::clock::WallClock;
 use shop_kit::config::ServiceConfig;
 use shop_kit::net::Lease;
 use shop_testkit::serve;
@@ -139,12 +139,12 @@ async fn a_page_shows_what_inventory_says_at_this_moment() {
     let (shop, inventory) = shop(Does::Has(3)).await;
     for (pieces, band) in [(3, "few-left"), (500, "in-stock"), (0, "sold-out")] {
         inventory.now(Does::Has(pieces));
-        let before = unix_ms();
+        let before = WallClock::default().unix_ms();
         let shown = until(&shop, |shown| shown["source"] == "live").await;
         assert_eq!(shown["pieces"], pieces);
         assert_eq!(shown["band"], band);
         let as_of = shown["as_of_ms"].as_i64().unwrap();
-        assert!((before..=unix_ms()).contains(&as_of));
+        assert!((before..=WallClock::default().unix_ms()).contains(&as_of));
     }
 }
 

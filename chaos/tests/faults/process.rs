@@ -1,0 +1,113 @@
+//! Replicas that are paused, restarted or slow to start, in virtual time: at the end they serve again, whatever happens.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chaos::ProcessFault::{Pause, Restart, SlowStart};
+use results::record::FaultEventKind::{Asked, Ended, InForce};
+
+use crate::shop::{FakeShop, Run, strike};
+
+fn run(shop: &Arc<FakeShop>, fault: chaos::Fault) -> Run {
+    let mut run = Run::start_polling(shop, vec![fault], Duration::from_secs(1));
+    run.patience = Duration::from_secs(3600);
+    run
+}
+
+async fn until_log(shop: &FakeShop, expected: &[&str]) {
+    let seen = async {
+        while shop.log() != expected {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let limit = Duration::from_secs(10);
+    let seen = tokio::time::timeout(limit, seen).await;
+    assert!(seen.is_ok(), "{:?} is not {expected:?}", shop.log());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_replica_goes_on_at_the_end_and_its_callers_count_whom_it_kept_waiting() {
+    let shop = Arc::new(FakeShop {
+        begun: Mutex::new([Some(10), Some(12), Some(12), Some(19)].into()),
+        ..FakeShop::default()
+    });
+    let mut run = run(&shop, strike(Pause, 30, Some(4)));
+    run.event(Asked).await;
+    let in_force = run.event(InForce).await;
+    assert_eq!(in_force.detail.as_deref(), Some("paused pid 4711"));
+    assert_eq!(run.event(Ended).await.hits, Some(9));
+    let rows = run.rows().await;
+    assert_eq!((rows[0].kind.as_str(), rows[0].hits), ("pause", 9));
+    assert!(rows[0].ended_s >= 34.0, "{:?}", rows[0]);
+    // The target's own limit is later than the end, and soon after it.
+    assert_eq!(
+        shop.log(),
+        ["pause for 6s at most: order/0", "resume order/0"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_replica_goes_on_at_once_when_the_run_stops() {
+    let shop = Arc::new(FakeShop::default());
+    let mut run = run(&shop, strike(Pause, 1, Some(600)));
+    run.event(Asked).await;
+    run.event(InForce).await;
+    run.stop().await;
+    assert_eq!(shop.log().last().unwrap(), "resume order/0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_replica_goes_on_when_the_run_is_dropped() {
+    let shop = Arc::new(FakeShop::default());
+    let mut run = run(&shop, strike(Pause, 1, Some(600)));
+    run.event(Asked).await;
+    run.event(InForce).await;
+    run.drop_it().await;
+    until_log(
+        &shop,
+        &["pause for 602s at most: order/0", "resume order/0"],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_is_a_stop_and_a_start_at_once() {
+    let shop = Arc::new(FakeShop {
+        restart_takes: Duration::from_secs(2),
+        ..FakeShop::default()
+    });
+    let rows = run(&shop, strike(Restart, 5, None)).rows().await;
+    assert_eq!(shop.log(), ["stop order/0", "restart order/0"]);
+    let length = rows[0].ended_s - rows[0].started_s;
+    assert!((2.0..3.0).contains(&length), "{:?}", rows[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_start_begins_at_once_and_ends_when_the_replica_is_ready() {
+    let shop = Arc::new(FakeShop {
+        restart_takes: Duration::from_secs(1),
+        ..FakeShop::default()
+    });
+    let late = SlowStart {
+        delay: Duration::from_secs(5),
+    };
+    let rows = run(&shop, strike(late, 10, None)).rows().await;
+    assert_eq!(shop.log(), ["kill order/0", "restart order/0 5s late"]);
+    let length = rows[0].ended_s - rows[0].started_s;
+    assert!((6.0..7.0).contains(&length), "{:?}", rows[0]);
+    assert_eq!(rows[0].trouble, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_start_that_is_to_end_early_is_begun_anew_without_the_delay() {
+    let shop = Arc::new(FakeShop::default());
+    let late = SlowStart {
+        delay: Duration::from_secs(600),
+    };
+    let mut run = run(&shop, strike(late, 1, None));
+    run.event(Asked).await;
+    run.event(InForce).await;
+    until_log(&shop, &["kill order/0", "restart order/0 600s late"]).await;
+    run.stop().await;
+    assert_eq!(shop.log()[2..], ["kill order/0", "restart order/0"]);
+}

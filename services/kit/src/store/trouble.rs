@@ -1,0 +1,380 @@
+//! What is wrong with the database on purpose, and what that does to one piece of work.
+//!
+//! A piece of work is a single statement, or a transaction as a whole. It meets what is wrong between getting its
+//! connection and using it: what a slow database works on holds its connection, and so the next one waits. What
+//! happens to a piece is decided by pure code ([`Trouble::touch`]) over seeded draws; the pool then does it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sqlx::error::{DatabaseError, ErrorKind};
+use tracing::Instrument;
+
+use super::System;
+use crate::faults::Hits;
+
+/// A piece of work, as troubles tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// It is in want of a connection.
+    Comes {
+        /// The pool's name.
+        pool: &'static str,
+        /// As of [`Work::Writes`].
+        writes: bool,
+        /// Whether it has to wait for one, for they are used up.
+        waits: bool,
+    },
+    /// It has a connection and will read.
+    Reads,
+    /// It has a connection and will write, or may: a transaction that is begun to write counts.
+    Writes,
+}
+
+/// What is wrong.
+#[derive(Debug)]
+pub(super) enum Ill {
+    /// Work waits: the delay plus or minus up to the jitter, each value as likely.
+    Slow {
+        delay_us: u64,
+        jitter_us: u64,
+    },
+    Failing,
+    /// Writes fail.
+    FullDisk,
+    /// Somebody else has the lock on writes, while the flag says so.
+    Locked(Arc<AtomicBool>),
+    /// While the flag says so, some connections of the pool of this name are held by nobody who uses them.
+    Leaking(&'static str, Arc<AtomicBool>),
+}
+
+/// One thing that is wrong.
+pub(super) struct Trouble {
+    ill: Ill,
+    share: f64,
+    draws: ChaCha8Rng,
+    hits: Hits,
+}
+
+/// What happens to a piece of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Touch {
+    Waits(Duration),
+    Fails(Failure),
+    /// It waits or fails by itself, for the cause is a real one.
+    ByItself,
+}
+
+/// How work fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    /// The file, or the page, cannot be read or written.
+    Io,
+    /// There is no room.
+    FullDisk,
+}
+
+impl Trouble {
+    pub(super) fn new(ill: Ill, share: f64, seed: u64, hits: Hits) -> Self {
+        Self {
+            ill,
+            share,
+            draws: ChaCha8Rng::seed_from_u64(seed),
+            hits,
+        }
+    }
+
+    /// What this does to a piece of work.
+    fn touch(&mut self, work: Work) -> Option<Touch> {
+        let concerned = match (&self.ill, work) {
+            (Ill::Slow { .. } | Ill::Failing, Work::Reads | Work::Writes) => true,
+            (Ill::FullDisk, Work::Writes) => true,
+            // Behind the first one that waits for the lock, those that come wait for its connection.
+            (Ill::Locked(taken), Work::Comes { writes: true, .. }) => taken.load(Ordering::Relaxed),
+            (
+                Ill::Leaking(name, taken),
+                Work::Comes {
+                    pool, waits: true, ..
+                },
+            ) => *name == pool && taken.load(Ordering::Relaxed),
+            _ => false,
+        };
+        if !concerned {
+            return None;
+        }
+        // Both are drawn for every piece: the fate of one does not depend on that of those before it.
+        let (share, spread): (f64, f64) = (self.draws.random(), self.draws.random());
+        if share >= self.share {
+            return None;
+        }
+        Some(match self.ill {
+            Ill::Slow {
+                delay_us,
+                jitter_us,
+            } => {
+                let us = delay_us as f64 + jitter_us as f64 * (2.0 * spread - 1.0);
+                Touch::Waits(Duration::from_micros(us.max(0.0) as u64))
+            }
+            Ill::Failing => Touch::Fails(Failure::Io),
+            Ill::FullDisk => Touch::Fails(Failure::FullDisk),
+            Ill::Locked(_) | Ill::Leaking(..) => Touch::ByItself,
+        })
+    }
+}
+
+/// All that is wrong with one service's database.
+pub(super) struct Troubles {
+    system: System,
+    /// How many there are, so that a healthy database is asked nothing more.
+    count: AtomicUsize,
+    next_id: AtomicU64,
+    list: Mutex<Vec<(u64, Trouble)>>,
+}
+
+impl Troubles {
+    /// Nothing is wrong.
+    pub(super) fn new(system: System) -> Self {
+        Self {
+            system,
+            count: AtomicUsize::new(0),
+            next_id: AtomicU64::new(0),
+            list: Mutex::default(),
+        }
+    }
+
+    /// Whether anything is wrong.
+    pub(super) fn any(&self) -> bool {
+        self.count.load(Ordering::Relaxed) > 0
+    }
+
+    /// Adds something, until what is given is dropped.
+    pub(super) fn add(self: &Arc<Self>, trouble: Trouble) -> Ailing {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut list = self.list();
+        list.push((id, trouble));
+        self.count.store(list.len(), Ordering::Relaxed);
+        Ailing {
+            id,
+            of: self.clone(),
+        }
+    }
+
+    /// What happens to a piece of work now, done.
+    ///
+    /// # Errors
+    /// The one that the database would give.
+    pub(super) async fn meet(&self, work: Work) -> sqlx::Result<()> {
+        let (wait, failure) = self.touch(work);
+        if let Some(wait) = wait {
+            let span =
+                tracing::info_span!("fault", otel.name = "injected slowness of the database");
+            tokio::time::sleep(wait).instrument(span).await;
+        }
+        match failure {
+            None => Ok(()),
+            Some(failure) => Err(sqlx::Error::Database(Box::new(self.refusal(failure)))),
+        }
+    }
+
+    fn touch(&self, work: Work) -> (Option<Duration>, Option<Failure>) {
+        let (mut waits, mut fails) = (None, None);
+        for (_, trouble) in self.list().iter_mut() {
+            let Some(touch) = trouble.touch(work) else {
+                continue;
+            };
+            trouble.hits.add();
+            match touch {
+                Touch::Waits(wait) => waits = Some(waits.unwrap_or(Duration::ZERO) + wait),
+                Touch::Fails(failure) => fails = fails.or(Some(failure)),
+                Touch::ByItself => {}
+            }
+        }
+        (waits, fails)
+    }
+
+    /// Codes and words are those of SQLite 3 (sqlite.org/rescode.html) and PostgreSQL (appendix A, "Error Codes").
+    fn refusal(&self, failure: Failure) -> Refusal {
+        let (code, message) = match (self.system, failure) {
+            (System::Sqlite, Failure::Io) => ("10", "disk I/O error"),
+            (System::Sqlite, Failure::FullDisk) => ("13", "database or disk is full"),
+            (System::Postgres, Failure::Io) => ("58030", "could not read block: I/O error"),
+            (System::Postgres, Failure::FullDisk) => {
+                ("53100", "could not extend file: No space left on device")
+            }
+        };
+        Refusal { code, message }
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<(u64, Trouble)>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Something is wrong as long as this lives.
+pub(super) struct Ailing {
+    id: u64,
+    of: Arc<Troubles>,
+}
+
+impl Drop for Ailing {
+    fn drop(&mut self) {
+        let mut list = self.of.list();
+        list.retain(|(id, _)| *id != self.id);
+        self.of.count.store(list.len(), Ordering::Relaxed);
+    }
+}
+
+/// What a database says that cannot do its work.
+#[derive(Debug)]
+struct Refusal {
+    code: &'static str,
+    message: &'static str,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(code: {}) {}, injected", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl DatabaseError for Refusal {
+    fn message(&self) -> &str {
+        self.message
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(self.code))
+    }
+
+    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::metrics::Metrics;
+
+    fn trouble(ill: Ill, share: f64) -> Trouble {
+        let metrics = Metrics::new("cart", "cart-0");
+        Trouble::new(ill, share, 7, Hits::of("t", &metrics))
+    }
+
+    fn comes(pool: &'static str, waits: bool) -> Work {
+        Work::Comes {
+            pool,
+            writes: pool == "write",
+            waits,
+        }
+    }
+
+    #[test]
+    fn delays_lie_within_the_jitter_and_hits_within_the_share() {
+        let slow = Ill::Slow {
+            delay_us: 50_000,
+            jitter_us: 20_000,
+        };
+        let mut slow = trouble(slow, 0.3);
+        let touched: Vec<Touch> = (0..10_000)
+            .filter_map(|_| slow.touch(Work::Reads))
+            .collect();
+        // Four standard deviations of Binomial(10000, 0.3).
+        assert!((2816..=3184).contains(&touched.len()), "{}", touched.len());
+        let mut waits: Vec<Duration> = touched
+            .iter()
+            .map(|t| match t {
+                Touch::Waits(wait) => *wait,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        waits.sort();
+        let bounds = Duration::from_millis(30)..=Duration::from_millis(70);
+        assert!(waits.iter().all(|w| bounds.contains(w)));
+        let median = waits[waits.len() / 2];
+        assert!(median.abs_diff(Duration::from_millis(50)) < Duration::from_millis(2));
+    }
+
+    #[test]
+    fn a_full_disk_fails_writes_alone() {
+        let mut full = trouble(Ill::FullDisk, 1.0);
+        assert_eq!(
+            full.touch(Work::Writes),
+            Some(Touch::Fails(Failure::FullDisk))
+        );
+        assert_eq!(full.touch(Work::Reads), None);
+        assert_eq!(full.touch(comes("write", true)), None);
+    }
+
+    #[test]
+    fn a_lock_touches_writes_while_somebody_has_it() {
+        let taken = Arc::new(AtomicBool::new(false));
+        let mut locked = trouble(Ill::Locked(taken.clone()), 1.0);
+        assert_eq!(locked.touch(comes("write", false)), None);
+        taken.store(true, Ordering::Relaxed);
+        assert_eq!(locked.touch(comes("write", false)), Some(Touch::ByItself));
+        assert_eq!(locked.touch(comes("read", true)), None);
+        // It was counted when it came.
+        assert_eq!(locked.touch(Work::Writes), None);
+    }
+
+    #[test]
+    fn a_leak_touches_who_waits_for_that_pool() {
+        let taken = Arc::new(AtomicBool::new(true));
+        let mut leaking = trouble(Ill::Leaking("read", taken), 1.0);
+        assert_eq!(leaking.touch(comes("read", true)), Some(Touch::ByItself));
+        assert_eq!(leaking.touch(comes("read", false)), None);
+        assert_eq!(leaking.touch(comes("write", true)), None);
+        assert_eq!(leaking.touch(Work::Reads), None);
+    }
+
+    #[test]
+    fn troubles_come_and_go_side_by_side() {
+        let troubles = Arc::new(Troubles::new(System::Sqlite));
+        assert!(!troubles.any());
+        let slow = |delay_us| {
+            let jitter_us = 0;
+            trouble(
+                Ill::Slow {
+                    delay_us,
+                    jitter_us,
+                },
+                1.0,
+            )
+        };
+        let one = troubles.add(slow(1000));
+        let two = troubles.add(slow(2000));
+        let full = troubles.add(trouble(Ill::FullDisk, 1.0));
+        let three_ms = Some(Duration::from_millis(3));
+        assert_eq!(
+            troubles.touch(Work::Writes),
+            (three_ms, Some(Failure::FullDisk))
+        );
+        drop(one);
+        assert_eq!(
+            troubles.touch(Work::Reads),
+            (Some(Duration::from_millis(2)), None)
+        );
+        drop((two, full));
+        assert!(!troubles.any());
+    }
+}

@@ -1,0 +1,127 @@
+//! Faults of the database and of the process, at a real kit with a real database: each has hits, its effect is there,
+//! and it is gone after its time to live without anybody ending it.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+
+mod database;
+mod process;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use shop_contract::Role;
+use shop_contract::faults::{FaultEffect, FaultOrder, Only, Touches};
+use shop_kit::Kit;
+use shop_kit::faults::FaultRefused;
+use shop_kit::store::{Store, StoreError};
+use shop_testkit::config;
+use sqlx::migrate::Migrator;
+use tempfile::TempDir;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./tests/resources/migrations");
+
+/// The longest that any condition may take to come about. Nothing waits for it when all is well.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than any test takes: for faults that are ended by hand.
+const LONG_MS: u64 = 600_000;
+
+/// Waits until something holds.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !holds().await {
+        assert!(start.elapsed() < PATIENCE, "{what} did not come about");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// One replica of a service that keeps things.
+struct Service {
+    kit: Kit,
+    store: Store,
+}
+
+impl Service {
+    /// Over the database of a folder.
+    async fn open(folder: &TempDir) -> Self {
+        let kit = Kit::new(config(Role::Cart, folder.path(), BTreeMap::new()));
+        let (url, clock) = (&kit.config().database_url, kit.wall_clock().clone());
+        let store = Store::open(url, &MIGRATIONS, kit.metrics().clone(), clock);
+        let store = store.await.unwrap();
+        kit.faults()
+            .register(Touches::Database, Arc::new(store.clone()));
+        Self { kit, store }
+    }
+
+    fn inject(&self, effect: FaultEffect, ttl_ms: u64) {
+        self.try_inject(order(effect, ttl_ms)).unwrap();
+    }
+
+    fn try_inject(&self, order: FaultOrder) -> Result<(), FaultRefused> {
+        self.kit.faults().inject(order).map(|_| ())
+    }
+
+    fn clear(&self) -> u64 {
+        self.kit.faults().clear("fault").unwrap().hits
+    }
+
+    fn hits(&self) -> u64 {
+        let states = self.kit.faults().states();
+        let mut all = states.active.iter().chain(states.ended.iter().rev());
+        all.next().unwrap().hits
+    }
+
+    fn in_force(&self) -> bool {
+        !self.kit.faults().states().active.is_empty()
+    }
+
+    async fn until_over(&self) {
+        until("its end", async || !self.in_force()).await;
+    }
+
+    fn is_sqlite(&self) -> bool {
+        self.kit.config().database_url.starts_with("sqlite:")
+    }
+
+    async fn read(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT COUNT(*) AS n FROM things")
+            .fetch_one(self.store.reader())
+            .await?;
+        Ok(())
+    }
+
+    /// A single statement.
+    async fn write(&self) -> Result<(), StoreError> {
+        sqlx::query(INSERT)
+            .bind(uuid())
+            .execute(self.store.writer())
+            .await?;
+        Ok(())
+    }
+
+    async fn transaction(&self) -> Result<(), StoreError> {
+        let mut t = self.store.begin().await?;
+        sqlx::query(INSERT).bind(uuid()).execute(&mut *t).await?;
+        t.commit().await?;
+        Ok(())
+    }
+}
+
+const INSERT: &str = "INSERT INTO things (id, n) VALUES ($1, 1)";
+
+fn uuid() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+fn order(effect: FaultEffect, ttl_ms: u64) -> FaultOrder {
+    FaultOrder {
+        name: "fault".to_owned(),
+        ttl_ms,
+        share: 1.0,
+        seed: 7,
+        only: Only::default(),
+        effect,
+    }
+}

@@ -1,0 +1,147 @@
+//! What happens to a shop's processes from outside: paused, restarted, slow to start. And that a paused one is no
+//! reason for anything to be left, or to take long.
+
+use std::process::Child;
+
+use serde_json::{Value, json};
+
+use crate::harness::{self, Place, alive, kill, signal, state, until, wait};
+
+/// A crowd for as long as it takes, and one fault that lasts as long.
+fn paused(target: &str) -> Place {
+    Place::with(&format!(
+        "\
+name: paused
+shop: {{ products: 100, customers: 50, replicas: {{ order: 2, gateway: 2 }} }}
+load:
+  mix: ordering
+  think: 100ms
+  session: 3s
+  phases:
+    - {{ name: steady, for: 600s, arrivals: 2/s }}
+faults:
+  - {{ name: stalls, at: 1s, for: 500s, target: {target}, kind: pause }}
+"
+    ))
+}
+
+/// Starts a run and waits until one of its processes stands still; gives all of them, and that one.
+fn run_until_paused(place: &Place) -> (Child, Vec<u32>, u32) {
+    let child = place
+        .command(&["run", "s.yaml", "--port", "0", "--quiet"])
+        .spawn()
+        .unwrap();
+    let pids = place.pids();
+    let stopped = until("a paused process", || {
+        pids.iter().copied().find(|p| state(*p) == Some('T'))
+    });
+    (child, pids, stopped)
+}
+
+#[test]
+fn a_paused_process_dies_with_a_harness_that_was_killed() {
+    let place = paused("order/1");
+    let (mut child, pids, _) = run_until_paused(&place);
+    signal(&child, "-KILL");
+    wait(&mut child);
+    until("the end of all children", || {
+        pids.iter().all(|p| !alive(*p)).then_some(())
+    });
+}
+
+#[test]
+fn ctrl_c_ends_a_shop_with_a_paused_process_at_once() {
+    let place = paused("gateway/0");
+    let (mut child, pids, _) = run_until_paused(&place);
+    signal(&child, "-INT");
+    let (status, took) = wait(&mut child);
+    assert!(took.as_secs_f64() < 5.0, "it took {took:?}");
+    assert_eq!(status.code(), Some(4));
+    let left: Vec<_> = pids.iter().filter(|p| alive(**p)).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_process_that_somebody_else_stopped_does_not_hold_up_the_end() {
+    let place = Place::with(
+        "\
+name: up
+shop: { products: 100, customers: 50 }
+load: { mix: shopping, phases: [ { name: steady, for: 1s, arrivals: 1/s } ] }
+",
+    );
+    let mut child = place
+        .command(&["up", "s.yaml", "--port", "0", "--quiet"])
+        .spawn()
+        .unwrap();
+    let pids = place.pids();
+    // Ours to stop: it is a child of our own child.
+    kill(pids[0], "-STOP");
+    until("its stop", || (state(pids[0]) == Some('T')).then_some(()));
+    signal(&child, "-TERM");
+    let (_, took) = wait(&mut child);
+    // It is asked, given two seconds, and killed.
+    assert!(took.as_secs_f64() < 8.0, "it took {took:?}");
+    let left: Vec<_> = pids.iter().filter(|p| alive(**p)).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+const EVERYTHING: &str = "\
+name: processes
+seed: 5
+shop: { products: 100, customers: 50, replicas: { order: 2, product: 2, gateway: 2 } }
+load:
+  mix: ordering
+  think: 100ms
+  session: 3s
+  phases:
+    - { name: steady, for: 24s, arrivals: 5/s }
+faults:
+  - { name: order-stalls, at: 1s, for: 3s, target: order/1, kind: pause }
+  - { name: cart-stalls, at: 5s, for: 3s, target: cart, kind: pause }
+  - { name: bank-cold, at: 5s, target: bank, kind: slow-start, delay: 3s }
+  - { name: product-cold, at: 9s, target: product/1, kind: slow-start, delay: 2s }
+  - { name: user-deploy, at: 12s, target: user, kind: restart }
+  - { name: gateway-stalls, at: 14s, for: 2s, target: gateway/1, kind: pause }
+  - { name: gateway-deploy, at: 18s, target: gateway/0, kind: restart }
+";
+
+#[test]
+fn replicas_that_are_paused_restarted_or_late_have_hits_and_serve_again() {
+    let place = Place::with(EVERYTHING);
+    place.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
+    let record = place.record();
+    let faults = record["faults"].as_array().unwrap();
+    assert_eq!(faults.len(), 7, "{record:#}");
+    for fault in faults {
+        // A restart may be over before anybody comes.
+        let hits = fault["hits"].as_u64().unwrap();
+        assert!(hits > 0 || fault["kind"] == "restart", "{fault}");
+        assert_eq!(fault["trouble"], Value::Null, "{fault}");
+        let at = |key: &str| fault[key].as_f64().unwrap();
+        let length = at("ended_s") - at("started_s");
+        let least = match fault["name"].as_str().unwrap() {
+            "order-stalls" | "cart-stalls" | "bank-cold" => 2.9,
+            "product-cold" | "gateway-stalls" => 1.9,
+            _ => 0.0,
+        };
+        assert!(length >= least, "{fault}");
+    }
+    assert_eq!(record["crashes"], Value::Null, "nobody died by itself");
+    assert_eq!(record["audit"]["complete"], true, "{record:#}");
+    assert_eq!(record["audit"]["violations"], json!([]), "{record:#}");
+    // The seconds of the record show who stood still.
+    let intervals = std::fs::read_to_string(place.run_dir().join("intervals.jsonl")).unwrap();
+    let seen = |target: &str, state: &str| {
+        let second = |line: &str| -> Value { serde_json::from_str(line).unwrap() };
+        intervals
+            .lines()
+            .any(|line| second(line)["services"][target] == state)
+    };
+    assert!(seen("order/1", "paused"), "{intervals}");
+    assert!(seen("bank/0", "starting"), "{intervals}");
+    let topology = harness::json(&place.run_dir().join("topology.json"));
+    for process in topology.as_array().unwrap() {
+        assert!(!alive(process["pid"].as_u64().unwrap() as u32));
+    }
+}
