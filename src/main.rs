@@ -1,6 +1,7 @@
 //! The `doorbuster` command: parses, sets up, dispatches. What it does is in the modules it names.
 
 mod audit;
+mod chaos;
 mod cli;
 mod http;
 mod progress;
@@ -8,6 +9,7 @@ mod run;
 mod scenario;
 mod serve;
 mod shop;
+mod shrink;
 mod signals;
 mod supervisor;
 mod up;
@@ -16,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{Chaos, Cli, Command};
 use scenario::{DEMO_PATH, Scenario, ScenarioError};
 
 /// The tool could not do its work.
@@ -33,10 +35,19 @@ fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        None => run::run(DEMO_PATH.as_ref(), &cli.run),
-        Some(Command::Run { scenario, options }) => run::run(&scenario, &options),
+        None => run::run(DEMO_PATH.as_ref(), &cli.run, None),
+        Some(Command::Run {
+            scenario,
+            options,
+            shrink,
+        }) => run::run(&scenario, &options, shrink.runs()),
         Some(Command::Up { scenario, options }) => up::up(&scenario, &options).map(|()| 0),
         Some(Command::Serve(args)) => serve::serve(args).map(|()| 0),
+        Some(Command::Chaos { what }) => match what {
+            Chaos::Inject(args) => chaos::inject(&args),
+            Chaos::List(args) => chaos::list(&args),
+            Chaos::Clear(args) => chaos::clear(&args),
+        },
         Some(Command::Check { scenario }) => Scenario::read(&scenario, None)
             .map(|s| print!("{}", s.describe()))
             .map(|()| 0)

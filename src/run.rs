@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use chaos::{AdminClient, Injector, Schedule};
+use chaos::{AdminClient, Guard, Injector, Schedule};
 use jiff::Timestamp;
 use loadgen::plan::Plan;
-use loadgen::{Options, Outcome};
+use loadgen::{Event, Options, Outcome};
 use results::expect::{self, Evidence};
 use results::record::{AuditRow, FaultRow, Interval, ResourceRow, RunSummary, SCHEMA, Verdict};
 use results::recovery;
@@ -24,7 +24,7 @@ use crate::cli::RunOptions;
 use crate::progress::Progress;
 use crate::scenario::Scenario;
 use crate::shop::Shop;
-use crate::signals;
+use crate::{shrink, signals};
 use recorder::Recorder;
 
 /// Between the shop being ready and the load's zero: the workers start in it, so that the first arrival is not late.
@@ -35,14 +35,29 @@ const HURRY: Duration = Duration::from_millis(500);
 /// Planned sessions that are written at once, so that a crowd of a million does not stand in memory.
 const PLAN_LINES: usize = 1000;
 
-/// Runs a scenario; gives the exit code.
+/// Runs a scenario; gives the exit code. With `shrink`, a run that fails is repeated up to so many times with fewer
+/// faults.
 ///
 /// # Errors
 /// Mistakes in the scenario, a folder that cannot be written, a port that is taken, a service that does not start.
-pub(crate) fn run(path: &Path, options: &RunOptions) -> Result<u8> {
+pub(crate) fn run(path: &Path, options: &RunOptions, shrink: Option<u32>) -> Result<u8> {
     let scenario = Scenario::read(path, options.seed)?;
     let runtime = runtime()?;
-    let code = runtime.block_on(conduct(&scenario, options));
+    let code = runtime.block_on(async {
+        let stop = stop_on_signal();
+        let done = conduct(&scenario, options, &stop).await?;
+        if let Err(e) = show(&done.summary, &done.dir, options) {
+            // Whoever closed the pipe has seen enough; the verdict stands.
+            tracing::warn!(error = %e, "the summary could not be shown");
+        }
+        if let Some(runs) = shrink {
+            shrink::shrink(&scenario, options, &done, runs, &stop).await?;
+        }
+        Ok(expect::exit_code(
+            done.summary.verdict,
+            done.summary.interrupted,
+        ))
+    });
     runtime.shutdown_timeout(Duration::from_millis(100));
     code
 }
@@ -72,14 +87,30 @@ pub(crate) fn log_to(dir: &RunDir) {
     }
 }
 
-async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
+/// A run that is over and recorded.
+pub(crate) struct Conducted {
+    /// Its `run.json`.
+    pub summary: RunSummary,
+    /// Its folder.
+    pub dir: RunDir,
+}
+
+/// Runs a scenario until its end, or until `stop`, and writes its record. Nothing is shown but progress.
+///
+/// # Errors
+/// A folder that cannot be written, a port that is taken, a service that does not start.
+pub(crate) async fn conduct(
+    scenario: &Scenario,
+    options: &RunOptions,
+    stop: &CancellationToken,
+) -> Result<Conducted> {
     let started_at = Timestamp::now();
     let dir = RunDir::create(&options.out, &scenario.name, started_at)?;
     log_to(&dir);
     let progress = Arc::new(Progress::new(options.quiet));
-    let stop = stop_on_signal();
     dir.write_text("scenario.yaml", &scenario.text)?;
-    let schedule = Schedule::new(scenario.faults.clone(), scenario.seed);
+    let schedule =
+        Schedule::new(scenario.faults.clone(), scenario.seed).until(scenario.load.total());
     let plan = Plan::new(
         scenario.load.clone(),
         scenario.seed,
@@ -94,7 +125,7 @@ async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
     drop(sessions);
     let planned = plan.digest(&schedule.digest_lines());
 
-    let shop = Shop::open(scenario, options, &dir, &progress, &stop)
+    let shop = Shop::open(scenario, options, &dir, &progress, stop)
         .await
         .inspect_err(|_| progress.done())?;
     progress.say(&format!(
@@ -103,9 +134,11 @@ async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
         planned.sessions,
         syntax::units::show_duration(scenario.load.total())
     ));
-    let ran = crowd(&dir, &shop, &plan, schedule, &progress, &stop).await;
+    let guard = Guard::new(scenario.abort.clone());
+    let ran = crowd(&dir, &shop, &plan, (schedule, guard), &progress, stop).await;
     let Ran {
         outcome,
+        aborted,
         faults,
         resources,
         audit,
@@ -126,6 +159,7 @@ async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
         started_at: started_at.to_string(),
         duration_s: outcome.phases.last().map_or(0.0, |p| p.to_s),
         interrupted: outcome.interrupted,
+        aborted,
         verdict: Verdict::Invalid,
         reasons: Vec::new(),
         plan: planned,
@@ -145,16 +179,14 @@ async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
     let keep = options.keep_data || !summary.audit.violations.is_empty();
     shop.close(keep).await;
     progress.done();
-    if let Err(e) = show(&summary, &dir, options) {
-        // Whoever closed the pipe has seen enough; the verdict stands.
-        tracing::warn!(error = %e, "the summary could not be shown");
-    }
-    Ok(expect::exit_code(summary.verdict, summary.interrupted))
+    Ok(Conducted { summary, dir })
 }
 
 /// What a crowd and its faults came to.
 struct Ran {
     outcome: Outcome,
+    /// Why the experiment was stopped, where it was.
+    aborted: Option<String>,
     faults: Vec<FaultRow>,
     resources: Vec<ResourceRow>,
     audit: AuditRow,
@@ -166,7 +198,7 @@ async fn crowd(
     dir: &RunDir,
     shop: &Shop,
     plan: &Plan,
-    schedule: Schedule,
+    (schedule, mut guard): (Schedule, Guard),
     progress: &Arc<Progress>,
     stop: &CancellationToken,
 ) -> Result<Ran> {
@@ -184,8 +216,11 @@ async fn crowd(
         Arc::new(supervisor.clone()),
         AdminClient::new(None),
         tell,
-    );
-    let mut injecting = tokio::spawn(injector.run(schedule, begins.into(), stop.clone()));
+    )
+    .with_watch(Arc::new(supervisor.clone()));
+    // The experiment ends when it is told to, and when what shoppers meet is too much.
+    let ends = stop.child_token();
+    let mut injecting = tokio::spawn(injector.run(schedule, begins.into(), ends.clone()));
     let listening = tokio::spawn({
         let recorder = recorder.clone();
         async move {
@@ -203,17 +238,25 @@ async fn crowd(
             .unwrap_or_default(),
         ..Options::default()
     };
-    let load = {
-        let recorder = recorder.clone();
-        loadgen::run(
-            plan,
-            shop.gateway().into(),
-            options,
-            stop.clone(),
-            move |e| recorder.load(e),
-        )
+    let mut aborted = None;
+    let observe = |event| {
+        if let Event::Interval(second) = &event
+            && aborted.is_none()
+            && let Some(why) = guard.judge(second)
+        {
+            progress.say(&format!(
+                "{:>6.1} s  stopping the experiment: {why}",
+                second.t_s
+            ));
+            aborted = Some(why);
+            ends.cancel();
+        }
+        recorder.load(event);
     };
-    let mut outcome = load.await?;
+    let target = shop.gateway().into();
+    let mut outcome = loadgen::run(plan, target, options, ends.clone(), observe).await?;
+    // Ended before its time, but by the experiment's own rules.
+    outcome.interrupted = stop.is_cancelled();
     let mut faults = tokio::select! {
         rows = &mut injecting => {
             listening.await?;
@@ -252,6 +295,7 @@ async fn crowd(
     let doubts = outcome.doubts.drain(..).chain(unaudited).collect();
     Ok(Ran {
         outcome,
+        aborted,
         faults,
         resources,
         audit,
@@ -300,6 +344,13 @@ fn conclude(scenario: &Scenario, summary: &mut RunSummary, doubts: Vec<String>) 
     let judged = expect::judge(&scenario.expect, &Evidence::of(summary));
     let (mut verdict, mut reasons) =
         expect::verdict(&scenario.expect, &judged, &Evidence::of(summary));
+    if let Some(why) = &summary.aborted {
+        // What the faults did not come to any more voids nothing; a generator that is not to be trusted does.
+        if summary.generator.valid && !summary.interrupted {
+            verdict = Verdict::Fail;
+        }
+        reasons.insert(0, format!("aborted: {why}"));
+    }
     if !doubts.is_empty() {
         verdict = Verdict::Invalid;
     }

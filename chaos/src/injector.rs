@@ -137,10 +137,6 @@ impl Injector {
         let _watching = self.watch_breakers(&schedule, say.clone());
         let mut courses = Courses::default();
         while schedule.next_at().is_some() || schedule.is_waiting() {
-            let now = clock.elapsed();
-            if now >= schedule.end() {
-                schedule.give_up(now);
-            }
             // Beyond its end nothing is waited for any more.
             let next = schedule.next_at().unwrap_or(Duration::MAX);
             let next = if schedule.is_waiting() {
@@ -153,6 +149,9 @@ impl Injector {
                 () = all.cancelled() => break,
                 Some(seen) = heard.recv() => schedule.observe(&seen, clock.elapsed()),
                 () = until(started, next) => {}
+            }
+            if clock.elapsed() >= schedule.end() {
+                schedule.give_up(clock.elapsed());
             }
             for missed in schedule.missed() {
                 courses.missed(self.course(missed.planned, clock).miss(missed.why));
@@ -170,9 +169,6 @@ impl Injector {
                     Action::End(planned) => courses.end(&planned),
                 }
             }
-        }
-        for missed in schedule.missed() {
-            courses.missed(self.course(missed.planned, clock).miss(missed.why));
         }
         courses.rows().await
     }
