@@ -3,6 +3,8 @@
 //! Each part's type and reading belongs to the crate that lives by it; here they are put together, so that one look
 //! at a file names the mistakes of all of them.
 
+#[cfg(test)]
+mod pages;
 mod rewrite;
 
 use std::collections::BTreeMap;

@@ -48,7 +48,12 @@ faults:
     let record = place.record();
     let rows = faults(&record);
     let names: Vec<&str> = rows.iter().map(|r| r.0.as_str()).collect();
-    assert_eq!(names, ["slow", "slow-2", "next", "never"], "{}", stderr(&output));
+    assert_eq!(
+        names,
+        ["slow", "slow-2", "next", "never"],
+        "{}",
+        stderr(&output)
+    );
     let (slow, next, never) = (&rows[1], &rows[2], &rows[3]);
     assert!(rows[..3].iter().all(|r| r.3 > 0), "{rows:?}");
     let waited = next.1 - slow.2;
@@ -92,8 +97,13 @@ abort:
     ));
     let output = place.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
     let record = place.record();
-    let why = record["aborted"].as_str().unwrap_or_else(|| panic!("{record:#}"));
-    assert!(why.starts_with("errors of home were at 50% or more for 1s"), "{why}");
+    let why = record["aborted"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{record:#}"));
+    assert!(
+        why.starts_with("errors of home were at 50% or more for 1s"),
+        "{why}"
+    );
     assert_eq!(record["interrupted"], false);
     assert!(record["duration_s"].as_f64().unwrap() < 11.0, "{record:#}");
     // Started again at once, and nothing comes any more.
@@ -106,7 +116,9 @@ abort:
     }
     let reasons = record["reasons"].as_array().unwrap();
     assert!(
-        reasons.iter().any(|r| r.as_str().unwrap().starts_with("aborted: errors of home")),
+        reasons
+            .iter()
+            .any(|r| r.as_str().unwrap().starts_with("aborted: errors of home")),
         "{reasons:?}"
     );
 }
@@ -148,7 +160,10 @@ expect:
     let output = place.run(&["run", "s.yaml", "--port", "0", "--quiet", "--shrink"]);
     let said = stderr(&output);
     let runs = std::fs::read_dir(place.path().join("runs")).unwrap();
-    let mut runs: Vec<_> = runs.map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
+    let mut runs: Vec<_> = runs
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.is_dir())
+        .collect();
     runs.sort();
     let first = json(&runs[0].join("run.json"));
     if first["verdict"] == "invalid" {
@@ -167,7 +182,10 @@ expect:
     let shrunk = runs[0].join("shrunk.yaml");
     let checked = place.run(&["check", shrunk.to_str().unwrap()]);
     let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
-    assert!(checked.contains("fault     bank (latency of bank)"), "{checked}");
+    assert!(
+        checked.contains("fault     bank (latency of bank)"),
+        "{checked}"
+    );
     assert_eq!(checked.matches("fault     ").count(), 1, "{checked}");
 }
 
@@ -180,9 +198,15 @@ fn what_holds_or_has_no_faults_is_not_shrunk() {
     let said = stderr(&output);
     assert!(said.contains("Nothing to shrink: the"), "{said}");
     assert_eq!(
-        std::fs::read_dir(place.path().join("runs")).unwrap().count(),
+        std::fs::read_dir(place.path().join("runs"))
+            .unwrap()
+            .count(),
         1
     );
     let alone = place.run(&["run", "s.yaml", "--shrink-runs", "3"]);
-    assert_eq!(alone.status.code(), Some(1), "it says nothing without --shrink");
+    assert_eq!(
+        alone.status.code(),
+        Some(1),
+        "it says nothing without --shrink"
+    );
 }

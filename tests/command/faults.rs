@@ -1,7 +1,6 @@
 //! Faults in a shop that is up, from the command line: brought about, seen, ended, and gone when their time is over,
 //! whatever becomes of who asked for them.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Output};
 
@@ -42,7 +41,12 @@ impl Stage {
 
     fn args<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
         let place = ["--topology", &self.topology];
-        ["chaos"].iter().chain(args).chain(&place).copied().collect()
+        ["chaos"]
+            .iter()
+            .chain(args)
+            .chain(&place)
+            .copied()
+            .collect()
     }
 
     fn admins(&self, role: &str) -> Vec<SocketAddr> {
@@ -59,7 +63,9 @@ impl Stage {
             let (_, body) = http(admin, "GET", "/faults", &[], &Value::Null);
             let states: Value = serde_json::from_str(&body).unwrap();
             let active = states["active"].as_array().unwrap().clone();
-            active.into_iter().map(|s| s["name"].as_str().unwrap().to_owned())
+            active
+                .into_iter()
+                .map(|s| s["name"].as_str().unwrap().to_owned())
         };
         self.admins(role).into_iter().flat_map(names).collect()
     }
@@ -77,7 +83,9 @@ fn a_fault_is_followed_until_it_is_over_and_counts_its_hits() {
         "inject",
         "target: product, kind: latency, delay: 5ms, for: 3s, name: slow",
     ]);
-    until("the fault", || (stage.held("product") == ["slow"]).then_some(()));
+    until("the fault", || {
+        (stage.held("product") == ["slow"]).then_some(())
+    });
     stage.browse();
     stage.browse();
     let listed = stage.chaos(&["list"]);
@@ -110,7 +118,11 @@ fn a_detached_fault_is_at_every_replica_until_it_is_cleared() {
     // The name is in use, so it is refused, and what is there stays.
     let again = stage.chaos(&args);
     assert_eq!(again.status.code(), Some(1));
-    assert!(stderr(&again).contains("latency-order"), "{}", stderr(&again));
+    assert!(
+        stderr(&again).contains("latency-order"),
+        "{}",
+        stderr(&again)
+    );
     assert_eq!(stage.held("order").len(), 2);
 
     let other = stage.chaos(&["clear", "something-else"]);
@@ -146,7 +158,11 @@ fn clearing_ends_every_fault_and_minds_no_service_that_is_down() {
     };
     let output = clear(&[&bank, &down]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stderr(&output).contains("user/0 is down"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("user/0 is down"),
+        "{}",
+        stderr(&output)
+    );
     assert!(stage.held("bank").is_empty());
     assert_eq!(stage.held("cart"), ["latency-cart"]);
     let output = clear(&[&cart, &silent]);
@@ -164,39 +180,23 @@ fn ctrl_c_ends_the_fault_and_kill_leaves_it_to_its_time() {
     let stage = Stage::open();
     let fault = "target: bank, kind: latency, delay: 5ms, for: 10m, name: mine";
     let mut child = stage.spawn(&["inject", fault]);
-    until("the fault", || (stage.held("bank") == ["mine"]).then_some(()));
+    until("the fault", || {
+        (stage.held("bank") == ["mine"]).then_some(())
+    });
     signal(&child, "-INT");
     let (status, _) = wait(&mut child);
     assert_eq!(status.code(), Some(0));
     assert!(stage.held("bank").is_empty());
 
     let mut child = stage.spawn(&["inject", &fault.replace("10m", "3s")]);
-    until("the fault", || (stage.held("bank") == ["mine"]).then_some(()));
+    until("the fault", || {
+        (stage.held("bank") == ["mine"]).then_some(())
+    });
     signal(&child, "-KILL");
     wait(&mut child);
-    until("the end of the fault", || stage.held("bank").is_empty().then_some(()));
-    stage.browse();
-}
-
-/// The harness of a run takes its own shop with it. Another shop, which lives on, has nothing of it.
-#[test]
-fn a_run_that_is_killed_leaves_nothing_in_a_shop_that_lives_on() {
-    let stage = Stage::open();
-    let place = Place::with(&SMALL.replace("for: 6s", "for: 60s").replace(
-        "at: 1s, for: 2s",
-        "at: 0s, for: 50s",
-    ));
-    let mut child = place
-        .command(&["run", "s.yaml", "--port", "0"])
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let began = |line: &String| line.contains("fault bank-slow") && line.contains("in force");
-    assert!(lines.map_while(Result::ok).any(|line| began(&line)));
-    signal(&child, "-KILL");
-    wait(&mut child);
-    let listed = stage.chaos(&["list"]);
-    assert_eq!(stdout(&listed), "no fault is in force\n");
+    until("the end of the fault", || {
+        stage.held("bank").is_empty().then_some(())
+    });
     stage.browse();
 }
 
@@ -219,19 +219,59 @@ fn mistakes_have_their_column_and_nothing_is_injected() {
     let place = Place::with(SMALL);
     let nowhere = place.run(&["chaos", "list"]);
     assert_eq!(nowhere.status.code(), Some(1));
-    assert!(stderr(&nowhere).contains("doorbuster up"), "{}", stderr(&nowhere));
+    assert!(
+        stderr(&nowhere).contains("doorbuster up"),
+        "{}",
+        stderr(&nowhere)
+    );
     let wrong = place.run(&["chaos", "list", "--topology", "s.yaml"]);
-    assert!(stderr(&wrong).contains("topology.json"), "{}", stderr(&wrong));
+    assert!(
+        stderr(&wrong).contains("topology.json"),
+        "{}",
+        stderr(&wrong)
+    );
     let wrong = place.run(&["chaos", "list", "--admin", "bnk=127.0.0.1:1"]);
-    assert!(stderr(&wrong).contains("did you mean"), "{}", stderr(&wrong));
+    assert!(
+        stderr(&wrong).contains("did you mean"),
+        "{}",
+        stderr(&wrong)
+    );
 }
 
 #[test]
 fn admin_listeners_that_ask_for_a_token_are_given_it() {
-    let up = Up::open(&[("DOORBUSTER_LOG", "info")]);
-    // A shop of `up` has none; so its word is enough that a token does no harm, and a wrong listener tells of it.
-    let topology = up.run_dir().join("topology.json").display().to_string();
     let place = Place::with(SMALL);
-    let output = place.run(&["chaos", "list", "--topology", &topology, "--token", "x"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let admin = address.to_string();
+    let mut bank = place
+        .command(&[
+            "serve",
+            "bank",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            &admin,
+        ])
+        .env("DOORBUSTER_SERVICE_KEY", "a key")
+        .env("DOORBUSTER_ADMIN_TOKEN", "sesame")
+        .spawn()
+        .unwrap();
+    until("the admin listener", || {
+        std::net::TcpStream::connect(address).ok()
+    });
+    let named = format!("bank={admin}");
+    let without = place.run(&["chaos", "clear", "--admin", &named]);
+    assert_eq!(without.status.code(), Some(1));
+    let said = stderr(&without);
+    assert!(said.contains("DOORBUSTER_ADMIN_TOKEN"), "{said}");
+    let with = place
+        .command(&["chaos", "clear", "--admin", &named])
+        .env("DOORBUSTER_ADMIN_TOKEN", "sesame")
+        .output()
+        .unwrap();
+    assert_eq!(with.status.code(), Some(0), "{}", stderr(&with));
+    signal(&bank, "-TERM");
+    wait(&mut bank);
 }
