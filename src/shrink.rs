@@ -178,7 +178,7 @@ fn some_of(scenario: &Scenario, kept: &[usize]) -> Result<Scenario> {
 fn write(scenario: &Scenario, first: &Conducted, kept: &[usize]) -> Result<()> {
     let fewest = some_of(scenario, kept)?;
     let text = format!(
-        "# {} of the {} faults of this scenario are enough to break what it expects.\n{}",
+        "# Enough to break what this scenario expects: {} of its {} faults.\n{}",
         kept.len(),
         scenario.faults.len(),
         fewest.text
