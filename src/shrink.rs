@@ -128,10 +128,11 @@ impl Attempts<'_> {
 fn broken(summary: &RunSummary) -> BTreeSet<String> {
     // Without faults, what is expected of them cannot hold, and says nothing.
     let about_faults = |text: &str| text.starts_with("recovery") || text.starts_with("goodput");
+    let counts = |text: &str| !summary.faults.is_empty() || !about_faults(text);
     let missed = summary
         .expectations
         .iter()
-        .filter(|row| !row.held && !(summary.faults.is_empty() && about_faults(&row.text)))
+        .filter(|row| !row.held && counts(&row.text))
         .map(|row| row.text.clone());
     let dead = summary
         .steps
