@@ -68,7 +68,7 @@ Examples:
     /// Faults in a shop that is up
     Chaos {
         #[command(subcommand)]
-        what: Chaos,
+        command: ChaosCommand,
     },
     /// Read a scenario and say every mistake in it, with line and column
     #[command(after_help = "Example: doorbuster check my.yaml")]
@@ -80,7 +80,7 @@ Examples:
 
 /// What can be done with the faults of a shop that is up.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Chaos {
+pub(crate) enum ChaosCommand {
     /// Bring a fault about, and show its hits until it is over
     #[command(after_help = chaos::INJECT_HELP)]
     Inject(chaos::InjectArgs),

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Chaos, Cli, Command};
+use cli::{ChaosCommand, Cli, Command};
 use scenario::{DEMO_PATH, Scenario, ScenarioError};
 
 /// The tool could not do its work.
@@ -43,10 +43,10 @@ fn main() -> ExitCode {
         }) => run::run(&scenario, &options, shrink.runs()),
         Some(Command::Up { scenario, options }) => up::up(&scenario, &options).map(|()| 0),
         Some(Command::Serve(args)) => serve::serve(args).map(|()| 0),
-        Some(Command::Chaos { what }) => match what {
-            Chaos::Inject(args) => chaos::inject(&args),
-            Chaos::List(args) => chaos::list(&args),
-            Chaos::Clear(args) => chaos::clear(&args),
+        Some(Command::Chaos { command }) => match command {
+            ChaosCommand::Inject(args) => chaos::inject(&args),
+            ChaosCommand::List(args) => chaos::list(&args),
+            ChaosCommand::Clear(args) => chaos::clear(&args),
         },
         Some(Command::Check { scenario }) => Scenario::read(&scenario, None)
             .map(|s| print!("{}", s.describe()))
