@@ -11,7 +11,7 @@ use results::summary::ablation::render;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunOptions;
-use crate::run::{conduct, stdout_style};
+use crate::run::{Conducted, conduct, stdout_style};
 use crate::scenario::Scenario;
 
 /// In the folder of the first run, the one with all patterns.
@@ -62,7 +62,7 @@ pub(crate) async fn ablate(
         let name = without.map_or(scenario.name.clone(), |p| {
             format!("{}-without-{p}", scenario.name)
         });
-        let (summary, dir) = conduct(&arm, &name, options, stop).await?;
+        let Conducted { summary, dir } = conduct(&arm, &name, options, stop).await?;
         let record = dir.path().display().to_string();
         if summary.interrupted {
             // Half a run says nothing of a pattern. Those before it stand.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::chaos;
 use crate::scenario::DEMO_PATH;
 use crate::serve::ServeArgs;
 
@@ -42,13 +43,16 @@ pub(crate) enum Command {
 Examples:
   doorbuster run scenarios/demo.yaml --seed 3 --json > result.json
   doorbuster run scenarios/demo.yaml --without breakers
-  doorbuster run scenarios/demo.yaml --ablate=breakers,retries")]
+  doorbuster run scenarios/demo.yaml --ablate=breakers,retries
+  doorbuster run storm.yaml --shrink      which of the storm's faults broke it?")]
     Run {
         /// The scenario file
         #[arg(default_value = DEMO_PATH)]
         scenario: PathBuf,
         #[command(flatten)]
         options: RunOptions,
+        #[command(flatten)]
+        shrink: ShrinkOptions,
     },
     /// Open the shop and keep it open until Ctrl-C
     #[command(
@@ -63,12 +67,50 @@ Examples:
     },
     /// One service in the foreground
     Serve(ServeArgs),
+    /// Faults in a shop that is up
+    Chaos {
+        #[command(subcommand)]
+        command: ChaosCommand,
+    },
     /// Read a scenario and say every mistake in it, with line and column
     #[command(after_help = "Example: doorbuster check my.yaml")]
     Check {
         /// The scenario file
         scenario: PathBuf,
     },
+}
+
+/// What can be done with the faults of a shop that is up.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChaosCommand {
+    /// Bring a fault about, and show its hits until it is over
+    #[command(after_help = chaos::INJECT_HELP)]
+    Inject(chaos::InjectArgs),
+    /// The faults in force at every replica, and their hits
+    #[command(after_help = chaos::LIST_HELP)]
+    List(chaos::PlaceArgs),
+    /// End one fault, or all of them, at every replica
+    #[command(after_help = chaos::CLEAR_HELP)]
+    Clear(chaos::ClearArgs),
+}
+
+/// Whether and how long to look for the fewest faults that break a run.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ShrinkOptions {
+    /// When an expectation fails, repeat the run with fewer faults, and leave the fewest found that still break it in
+    /// the run's folder as shrunk.yaml
+    #[arg(long)]
+    pub shrink: bool,
+    /// The most runs that may take
+    #[arg(long, value_name = "N", default_value_t = 12, requires = "shrink")]
+    pub shrink_runs: u32,
+}
+
+impl ShrinkOptions {
+    /// How many runs, where it was asked for.
+    pub(crate) fn runs(&self) -> Option<u32> {
+        self.shrink.then_some(self.shrink_runs)
+    }
 }
 
 /// Options of a run.

@@ -2,6 +2,7 @@
 
 mod ablate;
 mod audit;
+mod chaos;
 mod cli;
 mod http;
 mod progress;
@@ -9,6 +10,7 @@ mod run;
 mod scenario;
 mod serve;
 mod shop;
+mod shrink;
 mod signals;
 mod supervisor;
 mod up;
@@ -17,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{ChaosCommand, Cli, Command};
 use scenario::{DEMO_PATH, Scenario, ScenarioError};
 
 /// The tool could not do its work.
@@ -34,10 +36,19 @@ fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        None => run::run(DEMO_PATH.as_ref(), &cli.run),
-        Some(Command::Run { scenario, options }) => run::run(&scenario, &options),
+        None => run::run(DEMO_PATH.as_ref(), &cli.run, None),
+        Some(Command::Run {
+            scenario,
+            options,
+            shrink,
+        }) => run::run(&scenario, &options, shrink.runs()),
         Some(Command::Up { scenario, options }) => up::up(&scenario, &options).map(|()| 0),
         Some(Command::Serve(args)) => serve::serve(args).map(|()| 0),
+        Some(Command::Chaos { command }) => match command {
+            ChaosCommand::Inject(args) => chaos::inject(&args),
+            ChaosCommand::List(args) => chaos::list(&args),
+            ChaosCommand::Clear(args) => chaos::clear(&args),
+        },
         Some(Command::Check { scenario }) => Scenario::read(&scenario, None)
             .map(|s| print!("{}", s.describe()))
             .map(|()| 0)

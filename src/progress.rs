@@ -56,6 +56,15 @@ impl Progress {
         }
     }
 
+    /// How something stands now: the live line on a terminal, a line of its own elsewhere.
+    pub(crate) fn report(&self, text: &str) {
+        match &self.how {
+            How::Quiet => {}
+            How::Plain => tell(text),
+            How::Live(bar) => bar.set_message(text.to_owned()),
+        }
+    }
+
     /// A second of the run.
     pub(crate) fn interval(&self, interval: &Interval) {
         match &self.how {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use chaos::{AdminClient, Injector, Schedule};
+use chaos::{AdminClient, Guard, Injector, Schedule};
 use jiff::Timestamp;
 use loadgen::plan::Plan;
-use loadgen::{Options, Outcome};
+use loadgen::{Event, Options, Outcome};
 use results::expect::{self, Evidence};
 use results::record::{AuditRow, FaultRow, ResourceRow, RunSummary, SCHEMA, Verdict};
 use results::recovery;
@@ -27,7 +27,7 @@ use crate::cli::RunOptions;
 use crate::progress::Progress;
 use crate::scenario::Scenario;
 use crate::shop::Shop;
-use crate::signals;
+use crate::{shrink, signals};
 use recorder::Recorder;
 
 /// Between the shop being ready and the load's zero: the workers start in it, so that the first arrival is not late.
@@ -38,11 +38,12 @@ const HURRY: Duration = Duration::from_millis(500);
 /// Planned sessions that are written at once, so that a crowd of a million does not stand in memory.
 const PLAN_LINES: usize = 1000;
 
-/// Runs a scenario; gives the exit code.
+/// Runs a scenario; gives the exit code. With `shrink`, a run that fails is repeated up to so many times with fewer
+/// faults.
 ///
 /// # Errors
 /// Mistakes in the scenario, a folder that cannot be written, a port that is taken, a service that does not start.
-pub(crate) fn run(path: &Path, options: &RunOptions) -> Result<u8> {
+pub(crate) fn run(path: &Path, options: &RunOptions, shrink: Option<u32>) -> Result<u8> {
     let without = switches(options.without.as_deref(), "--without")?;
     let scenario = Scenario::read(path, options.seed)?.without(&without);
     let ablated = match &options.ablate {
@@ -54,7 +55,7 @@ pub(crate) fn run(path: &Path, options: &RunOptions) -> Result<u8> {
         let stop = stop_on_signal();
         match ablated {
             Some(patterns) => ablate(&scenario, &patterns, options, &stop).await,
-            None => once(&scenario, options, &stop).await,
+            None => once(&scenario, options, shrink, &stop).await,
         }
     });
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -78,14 +79,25 @@ fn switches(list: Option<&str>, flag: &str) -> Result<Vec<&'static str>> {
         .collect()
 }
 
-/// One run with its summary.
-async fn once(scenario: &Scenario, options: &RunOptions, stop: &CancellationToken) -> Result<u8> {
-    let (summary, dir) = conduct(scenario, &scenario.name, options, stop).await?;
-    if let Err(e) = show(&summary, &dir, options) {
+/// One run with its summary, and what comes of making it smaller where that is asked for.
+async fn once(
+    scenario: &Scenario,
+    options: &RunOptions,
+    shrink: Option<u32>,
+    stop: &CancellationToken,
+) -> Result<u8> {
+    let done = conduct(scenario, &scenario.name, options, stop).await?;
+    if let Err(e) = show(&done.summary, &done.dir, options) {
         // Whoever closed the pipe has seen enough; the verdict stands.
         tracing::warn!(error = %e, "the summary could not be shown");
     }
-    Ok(expect::exit_code(summary.verdict, summary.interrupted))
+    if let Some(runs) = shrink {
+        shrink::shrink(scenario, options, &done, runs, stop).await?;
+    }
+    Ok(expect::exit_code(
+        done.summary.verdict,
+        done.summary.interrupted,
+    ))
 }
 
 /// The harness's own runtime. The load has threads of its own.
@@ -113,7 +125,16 @@ pub(crate) fn log_to(dir: &RunDir) {
     }
 }
 
-/// From opening the shop to closing it; gives what `run.json` holds, and where. `name` is the folder's.
+/// A run that is over and recorded.
+pub(crate) struct Conducted {
+    /// Its `run.json`.
+    pub summary: RunSummary,
+    /// Its folder.
+    pub dir: RunDir,
+}
+
+/// Runs a scenario until its end, or until `stop`, and writes its record into a folder of that name. Nothing is shown
+/// but progress.
 ///
 /// # Errors
 /// A folder that cannot be written, a port that is taken, a service that does not start.
@@ -122,13 +143,14 @@ pub(crate) async fn conduct(
     name: &str,
     options: &RunOptions,
     stop: &CancellationToken,
-) -> Result<(RunSummary, RunDir)> {
+) -> Result<Conducted> {
     let started_at = Timestamp::now();
     let dir = RunDir::create(&options.out, name, started_at)?;
     log_to(&dir);
     let progress = Arc::new(Progress::new(options.quiet));
     dir.write_text("scenario.yaml", &scenario.text)?;
-    let schedule = Schedule::new(scenario.faults.clone(), scenario.seed);
+    let schedule =
+        Schedule::new(scenario.faults.clone(), scenario.seed).until(scenario.load.total());
     let plan = Plan::new(
         scenario.load.clone(),
         scenario.seed,
@@ -152,9 +174,11 @@ pub(crate) async fn conduct(
         planned.sessions,
         syntax::units::show_duration(scenario.load.total())
     ));
-    let ran = crowd(&dir, &shop, &plan, schedule, &progress, stop).await;
+    let guard = Guard::new(scenario.abort.clone());
+    let ran = crowd(&dir, &shop, &plan, (schedule, guard), &progress, stop).await;
     let Ran {
         outcome,
+        aborted,
         faults,
         resources,
         audit,
@@ -175,6 +199,7 @@ pub(crate) async fn conduct(
         started_at: started_at.to_string(),
         duration_s: outcome.phases.last().map_or(0.0, |p| p.to_s),
         interrupted: outcome.interrupted,
+        aborted,
         verdict: Verdict::Invalid,
         reasons: Vec::new(),
         plan: planned,
@@ -194,12 +219,14 @@ pub(crate) async fn conduct(
     let keep = options.keep_data || !summary.audit.violations.is_empty();
     shop.close(keep).await;
     progress.done();
-    Ok((summary, dir))
+    Ok(Conducted { summary, dir })
 }
 
 /// What a crowd and its faults came to.
 struct Ran {
     outcome: Outcome,
+    /// Why the experiment was stopped, where it was.
+    aborted: Option<String>,
     faults: Vec<FaultRow>,
     resources: Vec<ResourceRow>,
     audit: AuditRow,
@@ -211,7 +238,7 @@ async fn crowd(
     dir: &RunDir,
     shop: &Shop,
     plan: &Plan,
-    schedule: Schedule,
+    (schedule, mut guard): (Schedule, Guard),
     progress: &Arc<Progress>,
     stop: &CancellationToken,
 ) -> Result<Ran> {
@@ -229,8 +256,11 @@ async fn crowd(
         Arc::new(supervisor.clone()),
         AdminClient::new(None),
         tell,
-    );
-    let mut injecting = tokio::spawn(injector.run(schedule, begins.into(), stop.clone()));
+    )
+    .with_watch(Arc::new(supervisor.clone()));
+    // The experiment ends when it is told to, and when what shoppers meet is too much.
+    let ends = stop.child_token();
+    let mut injecting = tokio::spawn(injector.run(schedule, begins.into(), ends.clone()));
     let listening = tokio::spawn({
         let recorder = recorder.clone();
         async move {
@@ -248,17 +278,25 @@ async fn crowd(
             .unwrap_or_default(),
         ..Options::default()
     };
-    let load = {
-        let recorder = recorder.clone();
-        loadgen::run(
-            plan,
-            shop.gateway().into(),
-            options,
-            stop.clone(),
-            move |e| recorder.load(e),
-        )
+    let mut aborted = None;
+    let observe = |event| {
+        if let Event::Interval(second) = &event
+            && aborted.is_none()
+            && let Some(why) = guard.judge(second)
+        {
+            progress.say(&format!(
+                "{:>6.1} s  stopping the experiment: {why}",
+                second.t_s
+            ));
+            aborted = Some(why);
+            ends.cancel();
+        }
+        recorder.load(event);
     };
-    let mut outcome = load.await?;
+    let target = shop.gateway().into();
+    let mut outcome = loadgen::run(plan, target, options, ends.clone(), observe).await?;
+    // Ended before its time, but by the experiment's own rules.
+    outcome.interrupted = stop.is_cancelled();
     let mut faults = tokio::select! {
         rows = &mut injecting => {
             listening.await?;
@@ -292,6 +330,7 @@ async fn crowd(
     let doubts = outcome.doubts.drain(..).chain(unaudited).collect();
     Ok(Ran {
         outcome,
+        aborted,
         faults,
         resources,
         audit,
@@ -304,6 +343,13 @@ fn conclude(scenario: &Scenario, summary: &mut RunSummary, doubts: Vec<String>) 
     let judged = expect::judge(&scenario.expect, &Evidence::of(summary));
     let (mut verdict, mut reasons) =
         expect::verdict(&scenario.expect, &judged, &Evidence::of(summary));
+    if let Some(why) = &summary.aborted {
+        // What the faults did not come to any more voids nothing; a generator that is not to be trusted does.
+        if summary.generator.valid && !summary.interrupted {
+            verdict = Verdict::Fail;
+        }
+        reasons.insert(0, format!("aborted: {why}"));
+    }
     if !doubts.is_empty() {
         verdict = Verdict::Invalid;
     }

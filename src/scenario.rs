@@ -3,11 +3,15 @@
 //! Each part's type and reading belongs to the crate that lives by it; here they are put together, so that one look
 //! at a file names the mistakes of all of them.
 
+#[cfg(test)]
+mod pages;
+mod rewrite;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use chaos::Fault;
+use chaos::{Abort, Begin, Fault, Storm};
 use loadgen::STEPS;
 use loadgen::spec::Load;
 use results::expect::Expectation;
@@ -36,10 +40,12 @@ pub(crate) struct Scenario {
     pub shop: ShopSpec,
     /// The crowd.
     pub load: Load,
-    /// What goes wrong.
+    /// What goes wrong, what the storm has drawn included.
     pub faults: Vec<Fault>,
     /// Patterns without which it is meant to fail.
     pub relies_on: Vec<&'static str>,
+    /// What ends the experiment before its time.
+    pub abort: Vec<Abort>,
     /// What is expected.
     pub expect: Vec<Expectation>,
     /// The file as it was read, with the seed that is used.
@@ -130,13 +136,19 @@ impl Scenario {
             return Err(Mistakes::single(file, unexplained));
         };
         let seed_used = seed.or(parts.seed).unwrap_or(1);
+        let mut faults = parts.faults;
+        if let Some(storm) = parts.storm {
+            let drawn = storm.faults(&known(&parts.shop, Some(&parts.load)), &faults, seed_used);
+            faults.extend(drawn);
+        }
         Ok(Self {
             name: parts.name,
             about: parts.about,
             seed: seed_used,
             shop: parts.shop,
             load: parts.load,
-            faults: parts.faults,
+            faults,
+            abort: parts.abort,
             relies_on: parts.relies_on,
             expect: parts.expect,
             text: with_line(text, "seed", &seed_used.to_string()),
@@ -158,6 +170,14 @@ impl Scenario {
 }
 
 impl Scenario {
+    /// The same scenario with these faults, each written down, and no storm. `None` where that cannot be written
+    /// into its text.
+    pub(crate) fn with_faults(&self, faults: &[Fault]) -> Option<Self> {
+        let text = rewrite::with_faults(&self.text, faults)?;
+        let scenario = Self::parse("scenario", &text, Some(self.seed)).ok()?;
+        (scenario.faults == faults).then_some(scenario)
+    }
+
     /// What it will do, in a few lines, for `doorbuster check`.
     pub(crate) fn describe(&self) -> String {
         let mut text = format!("{}: no mistakes\n", self.name);
@@ -180,17 +200,49 @@ impl Scenario {
             self.seed
         );
         for fault in &self.faults {
-            let window = fault.window();
             text += &format!(
-                "  fault     {} ({} of {}) from {} to {}\n",
+                "  fault     {} ({} of {}) {}\n",
                 fault.name,
                 fault.kind.name(),
                 fault.target,
-                units::show_duration(window.from),
-                units::show_duration(window.to)
+                when(fault)
             );
         }
+        if !self.abort.is_empty() {
+            text += &format!("  stops     at {} conditions\n", self.abort.len());
+        }
         text + &format!("  expects   {} things\n", self.expect.len())
+    }
+}
+
+/// When a fault is in force, in words.
+fn when(fault: &Fault) -> String {
+    let length = units::show_duration(fault.length());
+    match &fault.begins {
+        Begin::At(at) => format!(
+            "from {} to {}",
+            units::show_duration(*at),
+            units::show_duration(at.saturating_add(fault.length()))
+        ),
+        Begin::After { fault, wait } => format!(
+            "{} after the end of {fault}, for {length}",
+            units::show_duration(*wait)
+        ),
+        Begin::When { breaker, wait } => format!(
+            "{} after the breaker {breaker} opens, for {length}",
+            units::show_duration(*wait)
+        ),
+    }
+}
+
+/// What the faults must know of the rest. A shop or load that could not be read counts as the usual one, so that no
+/// fault is held against it.
+fn known(shop: &ShopSpec, load: Option<&Load>) -> chaos::spec::Shop {
+    let all = Role::ALL.into_iter();
+    let replicas = all.map(|r| (r.name().to_owned(), shop.replicas_of(r)));
+    chaos::spec::Shop {
+        replicas: replicas.collect(),
+        duration: load.map_or(Duration::MAX, Load::total),
     }
 }
 
@@ -202,6 +254,8 @@ struct Parts {
     load: Load,
     faults: Vec<Fault>,
     relies_on: Vec<&'static str>,
+    storm: Option<Storm>,
+    abort: Vec<Abort>,
     expect: Vec<Expectation>,
 }
 
@@ -221,17 +275,20 @@ fn read_parts(mut map: Map<'_>) -> Option<Parts> {
     let load = map.required("load", Load::read);
     // Also where the shop or the load has mistakes, faults and expectations are read as far as can be, so that
     // theirs are named in the same go.
-    let known_shop = chaos::spec::Shop {
-        replicas: {
-            let shop = shop.clone().unwrap_or_default();
-            let all = Role::ALL.into_iter();
-            all.map(|r| (r.name().to_owned(), shop.replicas_of(r)))
-                .collect()
-        },
-        duration: load.as_ref().map_or(Duration::MAX, Load::total),
-    };
+    let known_shop = known(&shop.clone().unwrap_or_default(), load.as_ref());
     let faults = match map.get("faults") {
         Some(node) => chaos::spec::read(node, &known_shop),
+        None => Some(Vec::new()),
+    };
+    let storm = match map.get("storm") {
+        Some(node) => {
+            let written = faults.as_deref().unwrap_or_default();
+            chaos::spec::read_storm(node, &known_shop, written).map(Some)
+        }
+        None => Some(None),
+    };
+    let abort = match map.get("abort") {
+        Some(node) => chaos::spec::read_abort(node, STEPS),
         None => Some(Vec::new()),
     };
     let expect = match map.get("expect") {
@@ -247,6 +304,8 @@ fn read_parts(mut map: Map<'_>) -> Option<Parts> {
         load: load?,
         faults: faults?,
         relies_on,
+        storm: storm?,
+        abort: abort?,
         expect: expect?,
     })
 }
@@ -393,6 +452,20 @@ mod tests {
         let again = Scenario::parse(DEMO_PATH, &bare.text, None).unwrap();
         assert_eq!(again.shop, bare.shop);
         assert_eq!(demo.without(&[]).text, demo.text);
+    }
+
+    #[test]
+    fn a_storm_becomes_plain_faults_that_its_seed_decides() {
+        let stormy = format!("{DEMO}storm: {{ from: 5s, for: 40s, lasts: 1s..2s }}\n");
+        let one = Scenario::parse("x.yaml", &stormy, None).unwrap();
+        assert!(one.faults.len() > 4, "{:?}", one.faults);
+        // Neither the bank's latency nor the order service's kill is met by another fault of theirs.
+        let again = Scenario::parse("x.yaml", &one.text, None).unwrap();
+        assert_eq!(one.faults, again.faults);
+        let other = Scenario::parse("x.yaml", &stormy, Some(8)).unwrap();
+        assert_eq!(one.faults[..2], other.faults[..2]);
+        assert_ne!(one.faults, other.faults);
+        assert!(one.describe().contains("fault     storm-1-"));
     }
 
     #[test]

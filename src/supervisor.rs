@@ -3,6 +3,7 @@
 //! Every address is decided before the first child starts: the supervisor reserves the ports and tells each child
 //! its own and all others'. So children start in any order and at once, and come back to where they were.
 
+mod breakers;
 mod keeper;
 mod signals;
 mod usage;

@@ -11,14 +11,45 @@ use shop_contract::faults::{FaultEffect, Only};
 pub struct Fault {
     /// Its name, unique in the scenario: `[a-z0-9-]+`.
     pub name: String,
-    /// When it begins, from the run's start.
-    pub at: Duration,
+    /// When it begins.
+    pub begins: Begin,
     /// How long it lasts. Absent for kinds that end by themselves, such as a kill.
     pub lasts: Option<Duration>,
     /// What it is aimed at.
     pub target: Target,
     /// What it does.
     pub kind: FaultKind,
+}
+
+/// When a fault begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begin {
+    /// At an instant, from the run's start.
+    At(Duration),
+    /// When another fault has ended: when it has really ended, which for a kill is when the replica is ready again.
+    After {
+        /// The other fault's name.
+        fault: String,
+        /// How long after that.
+        wait: Duration,
+    },
+    /// When a breaker is seen open.
+    When {
+        /// Which.
+        breaker: Breaker,
+        /// How long after that.
+        wait: Duration,
+    },
+}
+
+/// The circuit breaker that one role has towards another: open when any of its replicas has it open towards any
+/// replica of the other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Breaker {
+    /// Who calls.
+    pub caller: String,
+    /// Who is called.
+    pub callee: String,
 }
 
 /// What a fault is aimed at. Written `bank`, `order/1`, or `payment->bank` for a way from one to another.
@@ -81,19 +112,33 @@ pub struct Window {
 }
 
 impl Fault {
-    /// The planned window.
-    pub fn window(&self) -> Window {
-        let length = match self.kind {
+    /// How long it is meant to be in force. Nothing for a restart, which is over when it is done.
+    pub fn length(&self) -> Duration {
+        match self.kind {
             FaultKind::Process(ProcessFault::Kill { restart: length })
             | FaultKind::Process(ProcessFault::SlowStart { delay: length }) => length,
             FaultKind::Process(ProcessFault::Restart) => Duration::ZERO,
             FaultKind::InService(_) | FaultKind::Process(ProcessFault::Pause) => {
                 self.lasts.unwrap_or_default()
             }
-        };
-        Window {
-            from: self.at,
-            to: self.at.saturating_add(length),
+        }
+    }
+
+    /// The planned window, of a fault that begins at an instant; of others nobody knows it beforehand.
+    pub fn window(&self) -> Option<Window> {
+        match self.begins {
+            Begin::At(at) => Some(Window::new(at, self.length())),
+            Begin::After { .. } | Begin::When { .. } => None,
+        }
+    }
+}
+
+impl Window {
+    /// From an instant on, for some time.
+    pub fn new(from: Duration, length: Duration) -> Self {
+        Self {
+            from,
+            to: from.saturating_add(length),
         }
     }
 }
@@ -146,6 +191,12 @@ impl FaultKind {
             Self::InService(_) => false,
             Self::Process(_) => true,
         }
+    }
+}
+
+impl fmt::Display for Breaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}->{}", self.caller, self.callee)
     }
 }
 

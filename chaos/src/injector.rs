@@ -1,23 +1,24 @@
 //! Brings a schedule's faults about, and ends every one of them.
 //!
-//! This file waits for due times and keeps the board; `course` takes one fault from *asked* to *ended*;
+//! This file waits for due times, and for what faults wait for, and keeps the board; `course` takes one fault from *asked* to *ended*;
 //! `in_service` and `process` know how a fault of their sort is begun, looked after and ended. A new sort (a proxy
 //! on the path, say) is a further `Injection` and a line in `Injector::injection`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use results::record::{FaultEvent, FaultRow};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::admin::AdminClient;
-use crate::fault::FaultKind;
+use crate::fault::{Breaker, FaultKind};
 use crate::processes::{CallerHits, Processes};
-use crate::schedule::{Action, Planned, Schedule};
+use crate::schedule::{Action, Observed, Planned, Schedule};
+use crate::watch::Watch;
 use course::Course;
 use in_service::InService;
 use injection::Injection;
@@ -31,6 +32,8 @@ mod process;
 /// How often a fault in force is looked after. A replica that lost its fault by a restart is without it for at most
 /// this long, and figures on the board are at most this old.
 const POLL: Duration = Duration::from_secs(1);
+/// Between two looks at breakers that faults wait for. A breaker stays open for a second at least.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
 
 /// Every fault of the run by name, those to come included: the console's list, and the label sets of
 /// `chaos_fault_active` and `chaos_fault_hits_total`.
@@ -57,6 +60,7 @@ pub struct Injector {
     events: mpsc::UnboundedSender<FaultEvent>,
     board: Arc<watch::Sender<Board>>,
     poll: Duration,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 /// The run's time.
@@ -87,7 +91,15 @@ impl Injector {
             events,
             board: Arc::new(watch::Sender::new(Board::new())),
             poll: POLL,
+            watch: None,
         }
+    }
+
+    /// Sees breakers through `watch`. Without it, a fault that waits for one does not come.
+    #[must_use]
+    pub fn with_watch(mut self, watch: Arc<dyn Watch>) -> Self {
+        self.watch = Some(watch);
+        self
     }
 
     /// Looks after faults in force every `poll` instead of every second.
@@ -109,7 +121,8 @@ impl Injector {
     /// time to live.
     ///
     /// The rows are in the order of time, one per fault that was asked for. A refused one has no hits and ends
-    /// when it starts. What the run alone can know, `detected_s` and `recovered_s`, is left out.
+    /// when it starts; so does one that waited in vain, and of these no row is left when the run was told to stop. What
+    /// the run alone can know, `detected_s` and `recovered_s`, is left out.
     pub async fn run(
         self,
         mut schedule: Schedule,
@@ -120,12 +133,28 @@ impl Injector {
         self.board.send_replace(blank(&schedule));
         let all = shutdown.child_token();
         let _ends_when_dropped = all.clone().drop_guard();
+        let (say, mut heard) = mpsc::unbounded_channel();
+        let _watching = self.watch_breakers(&schedule, say.clone());
         let mut courses = Courses::default();
-        while let Some(next) = schedule.next_at() {
+        while schedule.next_at().is_some() || schedule.is_waiting() {
+            // Beyond its end nothing is waited for any more.
+            let next = schedule.next_at().unwrap_or(Duration::MAX);
+            let next = if schedule.is_waiting() {
+                next.min(schedule.end())
+            } else {
+                next
+            };
             tokio::select! {
                 biased;
                 () = all.cancelled() => break,
-                () = sleep_until(started + next) => {}
+                Some(seen) = heard.recv() => schedule.observe(&seen, clock.elapsed()),
+                () = until(started, next) => {}
+            }
+            if clock.elapsed() >= schedule.end() {
+                schedule.give_up(clock.elapsed());
+            }
+            for missed in schedule.missed() {
+                courses.missed(self.course(missed.planned, clock).miss(missed.why));
             }
             for action in schedule.due(clock.elapsed()) {
                 match action {
@@ -134,7 +163,7 @@ impl Injector {
                         courses.begin(
                             &planned,
                             over.clone(),
-                            self.follow(planned.clone(), clock, over),
+                            self.follow(planned.clone(), clock, over, say.clone()),
                         );
                     }
                     Action::End(planned) => courses.end(&planned),
@@ -144,14 +173,25 @@ impl Injector {
         courses.rows().await
     }
 
-    /// The whole course of one fault, until `over` is cancelled.
+    /// The whole course of one fault, until `over` is cancelled. What others may wait for goes to `say`.
     fn follow(
         &self,
         planned: Arc<Planned>,
         clock: Clock,
         over: CancellationToken,
+        say: mpsc::UnboundedSender<Observed>,
     ) -> impl Future<Output = FaultRow> + Send + 'static {
         let injection = self.injection(&planned, clock, &over);
+        let course = self.course(planned, clock);
+        async move {
+            let (row, seen) = course.run(injection, over).await;
+            // When nobody waits for it, nobody listens.
+            let _ = say.send(seen);
+            row
+        }
+    }
+
+    fn course(&self, planned: Arc<Planned>, clock: Clock) -> Course {
         Course {
             planned,
             clock,
@@ -159,7 +199,21 @@ impl Injector {
             board: self.board.clone(),
             poll: self.poll,
         }
-        .run(injection, over)
+    }
+
+    /// Looks at the breakers that faults wait for until each was seen open, and no longer than the guard lives.
+    fn watch_breakers(
+        &self,
+        schedule: &Schedule,
+        say: mpsc::UnboundedSender<Observed>,
+    ) -> DropGuard {
+        let stop = CancellationToken::new();
+        if let Some(eyes) = self.watch.clone() {
+            let watching = watch_all(eyes, schedule.breakers(), say);
+            let stopped = stop.clone();
+            tokio::spawn(async move { stopped.run_until_cancelled(watching).await });
+        }
+        stop.drop_guard()
     }
 
     /// Who knows how to inject this kind of fault.
@@ -170,9 +224,8 @@ impl Injector {
         over: &CancellationToken,
     ) -> Box<dyn Injection> {
         match &planned.fault.kind {
-            FaultKind::InService(fault) => Box::new(InService::new(
+            FaultKind::InService(_) => Box::new(InService::new(
                 planned.clone(),
-                fault.clone(),
                 self.processes.clone(),
                 self.admin.clone(),
                 clock,
@@ -190,10 +243,35 @@ impl Injector {
     }
 }
 
-/// The faults that have begun.
+/// Waits for an instant of the run; for ever, for one that no clock will show.
+async fn until(started: Instant, at: Duration) {
+    match started.checked_add(at) {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn watch_all(
+    eyes: Arc<dyn Watch>,
+    mut breakers: BTreeSet<Breaker>,
+    say: mpsc::UnboundedSender<Observed>,
+) {
+    while !breakers.is_empty() {
+        for breaker in breakers.clone() {
+            if eyes.is_open(&breaker).await == Some(true) {
+                breakers.remove(&breaker);
+                let _ = say.send(Observed::BreakerOpened(breaker));
+            }
+        }
+        sleep(WATCH_EVERY).await;
+    }
+}
+
+/// The faults that have begun, and those that did not come.
 #[derive(Default)]
 struct Courses {
     begun: Vec<Begun>,
+    missed: Vec<FaultRow>,
 }
 
 struct Begun {
@@ -214,6 +292,10 @@ impl Courses {
             over,
             task: tokio::spawn(course),
         });
+    }
+
+    fn missed(&mut self, row: FaultRow) {
+        self.missed.push(row);
     }
 
     fn end(&self, planned: &Arc<Planned>) {
@@ -238,6 +320,7 @@ impl Courses {
                 }
             }
         }
+        rows.extend(self.missed);
         rows
     }
 }
@@ -245,10 +328,9 @@ impl Courses {
 /// A board on which nothing has happened yet.
 fn blank(schedule: &Schedule) -> Board {
     schedule
-        .planned()
+        .faults()
         .iter()
-        .map(|planned| {
-            let fault = &planned.fault;
+        .map(|fault| {
             let now = FaultNow {
                 kind: fault.kind.name(),
                 target: fault.target.to_string(),

@@ -47,7 +47,9 @@ impl fmt::Display for Aim {
 }
 
 /// Keys that every fault takes.
-pub const COMMON_KEYS: &[&str] = &["name", "at", "target", "kind"];
+pub const COMMON_KEYS: &[&str] = &[
+    "name", "at", "after", "when", "wait", "every", "times", "target", "kind",
+];
 
 /// Every kind of fault.
 pub const KINDS: &[KindInfo] = &[

@@ -4,8 +4,10 @@
 //!
 //! 1. **A scenario names it.** [`spec::read`] turns `faults:` into a list of [`Fault`]s and notes every mistake with
 //!    line and column. [`KINDS`] is the table of what there is.
+//!    A [`Storm`] is drawn from the run's seed and becomes plain faults before anything begins.
 //! 2. **The schedule says when.** [`Schedule`] is pure: from the faults and the run's seed it derives each fault's
-//!    window and seed, and hands out [`Action`]s as they become due. Its digest lines go into the plan's digest.
+//!    window and seed, and hands out [`Action`]s as they become due. A fault that waits for another's end or for a
+//!    breaker gets its window when the schedule is told so. Its digest lines go into the plan's digest.
 //! 3. **The injector brings it about.** [`Injector::run`] waits for due times and gives each fault a task that takes
 //!    it through its course: asked, in force, ended, or refused.
 //!    - A fault *in a service* (`latency`) is asked for at the target's admin endpoint by [`AdminClient`], with a
@@ -15,7 +17,9 @@
 //! 4. **It proves itself.** The target counts the requests that the fault touched. A dead target cannot, so its callers
 //!    do: [`CallerHits`]. The figures are on the [`Board`] while it is in force and in its
 //!    [`FaultRow`](results::record::FaultRow) afterwards. A fault without hits shows nothing, and the run says so.
-//! 5. **It ends,** at its time, when the run is told to stop, and also when the run is dropped: what was slowed is
+//! 5. **It can be too much.** [`Guard`] judges the run's seconds and says when to stop; [`Shrink`] looks for the fewest
+//!    faults that break what was expected. Both are pure.
+//! 6. **It ends,** at its time, when the run is told to stop, and also when the run is dropped: what was slowed is
 //!    cleared, what was killed is started again, what was paused goes on.
 //!
 //! How long detection and recovery took is for the run to say, which sees the shoppers' figures; this crate does
@@ -26,12 +30,20 @@ pub mod fault;
 pub mod injector;
 pub mod kinds;
 pub mod processes;
+pub mod safety;
 pub mod schedule;
+pub mod shrink;
 pub mod spec;
+pub mod storm;
+pub mod watch;
 
 pub use admin::AdminClient;
-pub use fault::{Fault, FaultKind, InService, ProcessFault, Target, Window};
+pub use fault::{Begin, Breaker, Fault, FaultKind, InService, ProcessFault, Target, Window};
 pub use injector::{Board, FaultNow, Injector};
 pub use kinds::{Aim, COMMON_KEYS, KINDS, KindInfo};
 pub use processes::{BoxFuture, CallerHits, InjectError, Processes, Struck};
-pub use schedule::{Action, Planned, Schedule};
+pub use safety::{Abort, Guard};
+pub use schedule::{Action, Missed, Observed, Planned, Schedule};
+pub use shrink::Shrink;
+pub use storm::Storm;
+pub use watch::Watch;

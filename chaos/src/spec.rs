@@ -5,20 +5,30 @@
 //! - { name: order-down, at: 30s,          target: order/1, kind: kill, restart: 3s }
 //! ```
 //!
-//! Here is what every fault has: name, time and target. The keys of each kind are read in `spec/kind.rs`, and what can be
-//! wrong between two faults is checked in `spec/together.rs`.
+//! Here is what every fault has: name, time and target. When it begins and how often is read in `spec/timing.rs`, the keys of
+//! each kind in `spec/kind.rs`, and what can be wrong between two faults is checked in `spec/together.rs`. Beside the list of
+//! faults a scenario may have a storm (`spec/storm.rs`) and conditions to stop at (`spec/abort.rs`). `spec/write.rs` goes the
+//! other way.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use syntax::units::{self, show_duration};
 use syntax::{Node, did_you_mean};
 
-use crate::fault::{Fault, FaultKind, Target};
+use crate::fault::{Begin, Fault, FaultKind, Target};
 use crate::kinds::{Aim, KindInfo};
+use timing::Timing;
 
+mod abort;
 mod kind;
+mod storm;
+mod timing;
 mod together;
+mod write;
+
+pub use abort::read as read_abort;
+pub use storm::read as read_storm;
+pub use write::{list, written};
 
 /// What must be known of the rest of a scenario to judge its faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,78 +44,125 @@ struct Draft<'d> {
     name: Option<(String, Node<'d>)>,
     /// Where mistakes about its time belong.
     at: Node<'d>,
-    fault: Option<Fault>,
+    /// The fault, once for each time that it comes.
+    faults: Option<Vec<Fault>>,
 }
 
-/// Reads the list of faults, in the order of the file.
+/// Reads the list of faults, in the order of the file; one that is repeated stands in it once for each time.
 ///
 /// `None` when mistakes leave no sound list. Some mistakes, such as an unknown key, leave one all the same, so it is
 /// [`syntax::Document::finish`] that decides whether the scenario may run.
 pub fn read(node: Node<'_>, shop: &Shop) -> Option<Vec<Fault>> {
-    let drafts: Vec<Option<Draft<'_>>> = node
+    let mut drafts: Vec<Option<Draft<'_>>> = node
         .list()?
         .into_iter()
         .map(|item| read_one(item, shop))
         .collect();
+    let mut known: Vec<&mut Draft<'_>> = drafts.iter_mut().flatten().collect();
+    together::wait_for_the_last_time(&mut known);
     let known: Vec<&Draft<'_>> = drafts.iter().flatten().collect();
     let unique = together::names_are_unique(&known);
+    let chained = together::chains_hold(&known, shop);
     let apart = together::nothing_overlaps(&known, shop);
-    if !(unique && apart) {
+    if !(unique && chained && apart) {
         return None;
     }
-    drafts.into_iter().map(|draft| draft?.fault).collect()
+    let lists: Option<Vec<Vec<Fault>>> = drafts.into_iter().map(|draft| draft?.faults).collect();
+    Some(lists?.concat())
+}
+
+/// Reads one fault that is to begin at once, in a shop that is up. Without a name it is called by kind and target.
+pub fn read_now(node: Node<'_>, shop: &Shop) -> Option<Fault> {
+    let mut map = node.map()?;
+    for key in timing::KEYS {
+        if let Some(node) = map.get(key) {
+            node.mistake(format!(
+                "`{key}` belongs to scenarios; here the fault begins at once"
+            ));
+        }
+    }
+    let chosen = match map.get("name") {
+        Some(node) => Some(name(node)?),
+        None => None,
+    };
+    let (target, body) = what(&mut map, shop);
+    map.finish();
+    let (target, body) = (target?, body?);
+    let called = || slug(&format!("{}-{target}", body.kind.name()));
+    Some(Fault {
+        name: chosen.unwrap_or_else(called),
+        begins: Begin::At(Duration::ZERO),
+        lasts: body.lasts,
+        kind: on_its_way(body.kind, &target),
+        target,
+    })
 }
 
 fn read_one<'d>(node: Node<'d>, shop: &Shop) -> Option<Draft<'d>> {
     let mut map = node.map()?;
     let name = map.required("name", |n| Some((name(n)?, n)));
-    let at_node = map.get("at").unwrap_or(node);
-    let at = map.required("at", |n| begin(n, shop));
+    let at = timing::place(&mut map);
+    let timing = timing::read(&mut map, shop);
+    let (target, body) = what(&mut map, shop);
+    map.finish();
+
+    let in_time = match (&timing, &body) {
+        (Some(timing), Some(body)) => timing::fits(timing, body, shop),
+        _ => true,
+    };
+    let faults = match (&name, timing, target, body) {
+        (Some((name, _)), Some(timing), Some(target), Some(body)) if in_time => {
+            let fault = Fault {
+                name: name.clone(),
+                begins: timing.begins.clone(),
+                lasts: body.lasts,
+                kind: on_its_way(body.kind, &target),
+                target,
+            };
+            Some(each_time(&fault, &timing))
+        }
+        _ => None,
+    };
+    Some(Draft { name, at, faults })
+}
+
+/// The first time has the fault's own name, so that one that is not repeated keeps it. The others are numbered in
+/// letters that a name may have, so that each can be written down as a fault by itself.
+fn each_time(fault: &Fault, timing: &Timing<'_>) -> Vec<Fault> {
+    let Begin::At(first) = fault.begins else {
+        return vec![fault.clone()];
+    };
+    let nth = |n: u32| Fault {
+        name: match n {
+            0 => fault.name.clone(),
+            n => format!("{}-{}", fault.name, n + 1),
+        },
+        begins: Begin::At(first.saturating_add(timing.every.saturating_mul(n))),
+        ..fault.clone()
+    };
+    (0..timing.times).map(nth).collect()
+}
+
+/// Target and kind, with the kind's own keys.
+fn what<'d>(map: &mut syntax::Map<'d>, shop: &Shop) -> (Option<Target>, Option<kind::Body<'d>>) {
     let target_node = map.get("target");
     let target = map.required("target", |n| target(n, shop));
     let info = map.required("kind", kind::info);
-    let body = kind::body(&mut map, info);
-    map.finish();
-
+    let body = kind::body(map, info);
     let target = match (target, target_node, info) {
         (Some(t), Some(n), Some(info)) => aimed(t, n, info, shop),
         (t, ..) => t,
     };
-    let in_time = match (at, &body) {
-        (Some(at), Some(body)) => ends_in_time(at, body, shop),
-        _ => true,
-    };
-    let fault = match (&name, at, target, body) {
-        (Some((name, _)), Some(at), Some(target), Some(body)) if in_time => Some(Fault {
-            name: name.clone(),
-            at,
-            lasts: body.lasts,
-            kind: on_its_way(body.kind, &target),
-            target,
-        }),
-        _ => None,
-    };
-    Some(Draft {
-        name,
-        at: at_node,
-        fault,
-    })
+    (target, body)
 }
 
 /// A name goes into file names, metric labels and the admin endpoint's paths, so it is kept to what all of them take.
 fn name(node: Node<'_>) -> Option<String> {
     let text = node.text()?;
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !text.is_empty() && text.chars().all(fits) {
+    if !text.is_empty() && text.chars().all(in_a_name) {
         return Some(text);
     }
-    let slug: String = text
-        .to_lowercase()
-        .chars()
-        .map(|c| if fits(c) { c } else { '-' })
-        .collect();
-    let slug = slug.trim_matches('-');
-    let instead = match slug {
+    let instead = match slug(&text).as_str() {
         "" => String::new(),
         slug => format!("; write `{slug}`"),
     };
@@ -115,31 +172,15 @@ fn name(node: Node<'_>) -> Option<String> {
     None
 }
 
-fn begin(node: Node<'_>, shop: &Shop) -> Option<Duration> {
-    let at = units::duration(node)?;
-    if at < shop.duration {
-        return Some(at);
-    }
-    node.mistake(format!(
-        "the fault starts at {}, but the load is over after {}",
-        show_duration(at),
-        show_duration(shop.duration)
-    ));
-    None
+fn in_a_name(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
 }
 
-fn ends_in_time(at: Duration, body: &kind::Body<'_>, shop: &Shop) -> bool {
-    let end = at.saturating_add(body.length);
-    let fits = end <= shop.duration;
-    if !fits {
-        body.length_at.mistake(format!(
-            "the fault ends at {}, but the load is over after {}; {} is the most that fits",
-            show_duration(end),
-            show_duration(shop.duration),
-            show_duration(shop.duration.saturating_sub(at)),
-        ));
-    }
-    fits
+/// The nearest thing to a text that a name can be; empty when nothing is left.
+fn slug(text: &str) -> String {
+    let text = text.to_lowercase().replace("->", "-");
+    let letters = text.chars().map(|c| if in_a_name(c) { c } else { '-' });
+    letters.collect::<String>().trim_matches('-').to_owned()
 }
 
 /// `bank`, `order/1` or `payment->bank`: a role of the shop, a replica that it has, and a role that it calls.

@@ -27,6 +27,9 @@ pub struct RunSummary {
     pub duration_s: f64,
     /// True when a signal ended the run before its time. Its verdict is then [`Verdict::Invalid`].
     pub interrupted: bool,
+    /// The condition that stopped the experiment before its time, in words. Its verdict is then [`Verdict::Fail`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<String>,
     /// What the run says in one word.
     pub verdict: Verdict,
     /// Why, when the verdict is not pass.

@@ -87,6 +87,7 @@ fn demo() -> RunSummary {
         started_at: "2026-11-21T06:57:30.655348874Z".to_owned(),
         duration_s: 50.04,
         interrupted: false,
+        aborted: None,
         verdict: Verdict::Pass,
         reasons: vec![],
         plan: Plan {

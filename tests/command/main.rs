@@ -6,6 +6,8 @@
 
 mod dashboards;
 mod doors;
+mod experiments;
+mod faults;
 mod floors;
 mod harness;
 mod mistakes;

@@ -106,6 +106,9 @@ fn a_mistake_on_the_command_line_is_exit_code_1_and_help_is_0() {
         &["up", "--help"],
         &["serve", "--help"],
         &["check", "--help"],
+        &["chaos", "inject", "--help"],
+        &["chaos", "list", "--help"],
+        &["chaos", "clear", "--help"],
     ] {
         let output = place.run(command);
         assert_eq!(output.status.code(), Some(0));

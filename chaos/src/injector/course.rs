@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::injection::Injection;
 use super::{Board, Clock, FaultNow};
-use crate::schedule::Planned;
+use crate::schedule::{Observed, Planned};
 
 /// What it takes to follow one fault.
 pub(super) struct Course {
@@ -22,12 +22,14 @@ pub(super) struct Course {
 }
 
 impl Course {
-    /// Follows the fault until `over` is cancelled, or until it is gone by itself.
+    /// Follows the fault until `over` is cancelled, or until it is gone by itself. Gives its row and what others may
+    /// have waited for.
     pub(super) async fn run(
         self,
         mut injection: Box<dyn Injection>,
         over: CancellationToken,
-    ) -> FaultRow {
+    ) -> (FaultRow, Observed) {
+        let name = self.planned.fault.name.clone();
         let mut row = empty_row(&self.planned);
         self.report(FaultEventKind::Asked, None, None);
         let begun = injection.begin().await;
@@ -37,7 +39,7 @@ impl Course {
                 row.ended_s = row.started_s;
                 let detail = Some(error.to_string());
                 self.report_at(row.started_s, FaultEventKind::Refused, None, detail);
-                return row;
+                return (row, Observed::Refused(name));
             }
             Ok(detail) => {
                 self.report_at(row.started_s, FaultEventKind::InForce, None, detail);
@@ -59,6 +61,13 @@ impl Course {
         row.trouble.clone_from(&trouble);
         let detail = trouble.or_else(|| hits.is_none().then(unproven));
         self.report_at(row.ended_s, FaultEventKind::Ended, hits, detail);
+        (row, Observed::Ended(name))
+    }
+
+    /// Tells of a fault that does not come, and gives its row.
+    pub(super) fn miss(self, why: String) -> FaultRow {
+        let row = empty_row(&self.planned);
+        self.report_at(row.started_s, FaultEventKind::Refused, None, Some(why));
         row
     }
 

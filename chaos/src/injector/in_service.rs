@@ -8,21 +8,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::StatusCode;
-use shop_contract::faults::{FaultOrder, FaultState, FaultStates, MAX_TTL_MS};
+use shop_contract::faults::{FaultOrder, FaultState, FaultStates};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Clock;
 use super::injection::{Injection, Sighting};
 use crate::admin::AdminClient;
-use crate::fault::{self, Target};
+use crate::fault::Target;
 use crate::processes::{BoxFuture, InjectError, Processes};
 use crate::schedule::Planned;
 
 /// One fault at every replica that it is aimed at.
 pub(super) struct InService {
     planned: Arc<Planned>,
-    fault: fault::InService,
     processes: Arc<dyn Processes>,
     admin: AdminClient,
     clock: Clock,
@@ -59,7 +58,6 @@ type Answers<T> = Vec<(u32, Result<T, InjectError>)>;
 impl InService {
     pub(super) fn new(
         planned: Arc<Planned>,
-        fault: fault::InService,
         processes: Arc<dyn Processes>,
         admin: AdminClient,
         clock: Clock,
@@ -67,7 +65,6 @@ impl InService {
     ) -> Self {
         Self {
             planned,
-            fault,
             processes,
             admin,
             clock,
@@ -274,16 +271,8 @@ impl InService {
         if remaining.is_zero() {
             return Err(InjectError::TooLate);
         }
-        let remaining_ms = u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX);
-        Ok(FaultOrder {
-            name: self.planned.fault.name.clone(),
-            // A fraction of a millisecond is still some time to live.
-            ttl_ms: remaining_ms.clamp(1, MAX_TTL_MS),
-            share: self.fault.share,
-            seed: self.planned.seed_at(replica),
-            only: self.fault.only.clone(),
-            effect: self.fault.effect.clone(),
-        })
+        let order = self.planned.order_at(replica, remaining);
+        order.ok_or(InjectError::TooLate)
     }
 
     /// The replicas that it is aimed at, as many as there are by now.

@@ -166,7 +166,7 @@ fn effect(map: &mut Map<'_>, info: &KindInfo) -> Option<FaultEffect> {
         },
         "clock-skew" => FaultEffect::ClockSkew {
             by_ms: map.required("by", |n| {
-                let by_ms = (units::offset(n)? * 1e3) as i64;
+                let by_ms = (units::offset(n)? * 1e3).round() as i64;
                 if by_ms == 0 {
                     n.mistake(
                         "a skew of 0s is none; say by how much the clock is wrong, such as -2h",
@@ -289,7 +289,7 @@ fn length(node: Node<'_>) -> Option<Duration> {
     Some(length)
 }
 
-fn positive(node: Node<'_>, what: &str) -> Option<Duration> {
+pub(super) fn positive(node: Node<'_>, what: &str) -> Option<Duration> {
     let value = units::duration(node)?;
     if value.is_zero() {
         node.mistake(format!("{what} must be more than 0s"));

@@ -6,10 +6,15 @@
     reason = "test code throughout; the lint's own exception knows only #[test] functions"
 )]
 
+mod chain;
 mod in_service;
 mod kill;
 mod process;
+mod safety;
 mod schedule;
 mod shop;
+mod shrink;
 mod spec;
+mod storm;
 mod target;
+mod timing;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chaos::{Action, Fault, FaultKind, InService, ProcessFault, Schedule, Target};
+use chaos::{Action, Begin, Fault, FaultKind, InService, ProcessFault, Schedule, Target};
 use proptest::prelude::*;
 use shop_contract::faults::{Distribution, FaultEffect};
 
@@ -21,7 +21,7 @@ fn faults() -> impl Strategy<Value = Vec<Fault>> {
                 let length = Duration::from_millis(length * 100);
                 Fault {
                     name: format!("fault-{i}"),
-                    at: Duration::from_millis(at * 100),
+                    begins: Begin::At(Duration::from_millis(at * 100)),
                     lasts: (!kill).then_some(length),
                     target: Target {
                         replica: kill.then_some(0),
@@ -139,7 +139,7 @@ fn the_lines_for_the_plans_digest_are_stable() {
     let faults = [
         Fault {
             name: "order-down".to_owned(),
-            at: Duration::from_secs(30),
+            begins: Begin::At(Duration::from_secs(30)),
             lasts: None,
             target: Target::replica("order", 1),
             kind: FaultKind::Process(ProcessFault::Kill {
@@ -148,7 +148,7 @@ fn the_lines_for_the_plans_digest_are_stable() {
         },
         Fault {
             name: "bank-slow".to_owned(),
-            at: Duration::from_secs(12),
+            begins: Begin::At(Duration::from_secs(12)),
             lasts: Some(Duration::from_secs(8)),
             target: Target::role("bank"),
             kind: FaultKind::InService(InService {

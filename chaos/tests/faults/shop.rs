@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chaos::{
-    AdminClient, Board, BoxFuture, CallerHits, Fault, FaultKind, InService, InjectError, Injector,
-    ProcessFault, Processes, Schedule, Struck, Target,
+    AdminClient, Begin, Board, BoxFuture, Breaker, CallerHits, Fault, FaultKind, InService,
+    InjectError, Injector, ProcessFault, Processes, Schedule, Struck, Target, Watch,
 };
 use results::record::{FaultEvent, FaultEventKind, FaultRow};
 use shop_contract::faults::{Distribution, FaultEffect};
@@ -36,6 +36,8 @@ pub(crate) struct FakeShop {
     pub(crate) counts: Mutex<VecDeque<Option<u64>>>,
     /// The same of all attempts that were begun.
     pub(crate) begun: Mutex<VecDeque<Option<u64>>>,
+    /// How often breakers are looked at before they are open; none opens when it is absent.
+    pub(crate) opens_after: Mutex<Option<u32>>,
 }
 
 /// The last one stays.
@@ -163,11 +165,23 @@ impl CallerHits for FakeShop {
     }
 }
 
+impl Watch for FakeShop {
+    fn is_open<'a>(&'a self, _: &'a Breaker) -> BoxFuture<'a, Option<bool>> {
+        Box::pin(async move {
+            let mut looks = self.opens_after.lock().unwrap();
+            let left = looks.as_mut()?;
+            let open = *left == 0;
+            *left = left.saturating_sub(1);
+            Some(open)
+        })
+    }
+}
+
 /// A latency that covers the whole role, from the start.
 pub(crate) fn slow(role: &str, lasts: Duration) -> Fault {
     Fault {
         name: format!("{role}-slow"),
-        at: Duration::ZERO,
+        begins: Begin::At(Duration::ZERO),
         lasts: Some(lasts),
         target: Target::role(role),
         kind: FaultKind::InService(InService {
@@ -185,7 +199,7 @@ pub(crate) fn slow(role: &str, lasts: Duration) -> Fault {
 pub(crate) fn kill(replica: u32, at: u64, restart: u64) -> Fault {
     Fault {
         name: format!("order-{replica}-down"),
-        at: Duration::from_secs(at),
+        begins: Begin::At(Duration::from_secs(at)),
         lasts: None,
         target: Target::replica("order", replica),
         kind: FaultKind::Process(ProcessFault::Kill {
@@ -219,12 +233,24 @@ impl Run {
     }
 
     pub(crate) fn start_polling(shop: &Arc<FakeShop>, faults: Vec<Fault>, poll: Duration) -> Self {
+        Self::start_until(shop, faults, poll, Duration::MAX)
+    }
+
+    /// With a load that ends.
+    pub(crate) fn start_until(
+        shop: &Arc<FakeShop>,
+        faults: Vec<Fault>,
+        poll: Duration,
+        end: Duration,
+    ) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let admin = AdminClient::new(Some("sesame".to_owned()));
-        let injector = Injector::new(shop.clone(), shop.clone(), admin, sender).with_poll(poll);
+        let injector = Injector::new(shop.clone(), shop.clone(), admin, sender)
+            .with_watch(shop.clone())
+            .with_poll(poll);
         let board = injector.board();
         let shutdown = CancellationToken::new();
-        let schedule = Schedule::new(faults, SEED);
+        let schedule = Schedule::new(faults, SEED).until(end);
         let task = tokio::spawn(injector.run(schedule, Instant::now(), shutdown.clone()));
         Self {
             shutdown,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chaos::spec::{Shop, read};
-use chaos::{COMMON_KEYS, Fault, FaultKind, InService, KINDS, ProcessFault, Target};
+use chaos::{Begin, COMMON_KEYS, Fault, FaultKind, InService, KINDS, ProcessFault, Target};
 use shop_contract::Role;
 use shop_contract::faults::{Distribution, FaultEffect};
 use syntax::Document;
@@ -63,7 +63,7 @@ fn the_faults_of_the_demo_are_read() {
     let expected = [
         Fault {
             name: "bank-slow".to_owned(),
-            at: Duration::from_secs(12),
+            begins: Begin::At(Duration::from_secs(12)),
             lasts: Some(Duration::from_secs(8)),
             target: Target::role("bank"),
             kind: FaultKind::InService(InService {
@@ -77,7 +77,7 @@ fn the_faults_of_the_demo_are_read() {
         },
         Fault {
             name: "order-down".to_owned(),
-            at: Duration::from_secs(30),
+            begins: Begin::At(Duration::from_secs(30)),
             lasts: None,
             target: Target::replica("order", 1),
             kind: FaultKind::Process(ProcessFault::Kill {
@@ -156,15 +156,15 @@ fn every_mistake_is_named_at_its_place_in_one_go() {
             "4:79: a jitter of 400ms is larger than the delay of 300ms, and no request can wait less than nothing",
             "4:93: a share of 0% touches no request; leave the fault out instead",
             "5:72: a delay must be more than 0s",
-            "5:76: unknown key `colour`; expected one of: at, caller, delay, distribution, for, jitter, kind, name, route, share, shopper, shoppers, target",
+            "5:76: unknown key `colour`; expected one of: after, at, caller, delay, distribution, every, for, jitter, kind, name, route, share, shopper, shoppers, target, times, wait, when",
             "6:3: `name` is missing",
             "6:49: the fault ends at 51s, but the load is over after 50s; 1s is the most that fits",
             "7:31: a target takes no fault for longer than 60m",
             "7:43: there is no cart/3; cart has 3 replicas, counted from 0: cart/0 to cart/2",
             "7:78: `restart` belongs to kind `kill`; kind `latency` takes for, delay, jitter, distribution, share, route, caller, shopper, shoppers",
-            "8:3: `at` is missing",
             "8:3: `kind` is missing",
             "8:3: `target` is missing",
+            "8:3: say when it begins: `at: 12s`, `after: other-fault` or `when: breaker payment->bank`",
             "8:11: a fault's name is made of a-z, 0-9 and `-`, found `***`",
             "9:3: expected `key: value` pairs, found `just words`",
         ]
@@ -234,5 +234,5 @@ fn where_the_load_could_not_be_read_no_fault_is_too_late() {
     };
     let read = read(document.root(), &shop).unwrap();
     document.finish().unwrap();
-    assert_eq!(read[0].at, Duration::from_secs(900 * 3600));
+    assert_eq!(read[0].begins, Begin::At(Duration::from_secs(900 * 3600)));
 }

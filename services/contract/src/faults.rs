@@ -55,7 +55,7 @@ pub struct Only {
     /// The id of the user on whose behalf it is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shopper: Option<String>,
-    /// A share of the shoppers, above 0 and up to 1: always the same ones, at every service that has the same seed.
+    /// A share of the shoppers, above 0 and up to 1: always the same ones, wherever a fault of this name is in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shoppers: Option<f64>,
 }

@@ -119,16 +119,23 @@ impl Filter {
     }
 }
 
+/// What a fault's name makes of the shoppers: the same at every replica, each of which has draws of its own.
+pub(super) fn seed_of(fault: &str) -> u64 {
+    fnv1a(fault.bytes())
+}
+
+/// FNV-1a, 64 bits. It has to be the same on every machine and in every release, which the standard library's hashers do
+/// not promise.
+fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
 /// A shopper's lot under a seed, evenly from 0 up to 1: FNV-1a over seed and id, then the finaliser of SplitMix64,
-/// without which similar ids would have similar lots. It has to be the same on every machine and in every release,
-/// which the standard library's hashers do not promise.
+/// without which similar ids would have similar lots.
 fn lot(seed: u64, shopper: &str) -> f64 {
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let seed = seed.to_le_bytes();
-    let bytes = seed.iter().copied().chain(shopper.bytes());
-    let mut mixed = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(PRIME)
-    });
+    let mut mixed = fnv1a(seed.to_le_bytes().into_iter().chain(shopper.bytes()));
     for (shift, factor) in [(30, 0xbf58_476d_1ce4_e5b9), (27, 0x94d0_49bb_1331_11eb)] {
         mixed = (mixed ^ (mixed >> shift)).wrapping_mul(factor);
     }

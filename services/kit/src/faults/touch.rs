@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::doer::Hits;
-use super::only::{Asked, Filter};
+use super::only::{Asked, Filter, seed_of};
 
 /// A fault of requests.
 pub(super) struct RequestFault {
@@ -63,7 +63,7 @@ impl RequestFault {
             share: order.share,
             seed: order.seed,
             effect: order.effect.clone(),
-            filter: Filter::new(&order.only, order.seed),
+            filter: Filter::new(&order.only, seed_of(&order.name)),
             ends,
             over: CancellationToken::new(),
             met: AtomicU64::new(0),

@@ -1,0 +1,188 @@
+//! Reading the `storm:` of a scenario.
+//!
+//! ```yaml
+//! storm: { from: 10s, for: 60s, kinds: [latency, error, kill], at_once: 2, every: 4s, lasts: 1s..5s, spare: [gateway] }
+//! ```
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use syntax::units::{self, show_duration};
+use syntax::{Map, Node, did_you_mean};
+
+use super::{Shop, kind};
+use crate::fault::Fault;
+use crate::kinds::{KINDS, KindInfo};
+use crate::storm::{PREFIX, Storm};
+
+/// More faults at once than the shop has roles cannot be.
+const MOST_AT_ONCE: u64 = 9;
+/// Faults that come faster than this cannot be told apart in a record that has a line a second.
+const LEAST_APART: Duration = Duration::from_millis(100);
+
+/// Reads a storm for a shop whose scenario has `written` faults of its own. `None` when mistakes leave none.
+pub fn read(node: Node<'_>, shop: &Shop, written: &[Fault]) -> Option<Storm> {
+    let mut map = node.map()?;
+    let from = map.required("from", units::duration);
+    let lasts_at = map.get("for").unwrap_or(node);
+    let lasts = map.required("for", |n| kind::positive(n, "a storm's length"));
+    let kinds = match map.get("kinds") {
+        None => Some(KINDS.iter().collect()),
+        Some(node) => kinds(node),
+    };
+    let at_once = or(map.get("at_once"), 2, |n| {
+        units::integer_in(n, 1, MOST_AT_ONCE)
+    });
+    let every = or(map.get("every"), Duration::from_secs(4), apart);
+    let length = or(
+        map.get("lasts"),
+        (Duration::from_secs(1), Duration::from_secs(5)),
+        range,
+    );
+    let targets = targets(&mut map, shop);
+    let cool_down = or(
+        map.get("cool_down"),
+        Duration::from_secs(3),
+        units::duration,
+    );
+    let singles = or(map.get("singles"), false, Node::flag);
+    map.finish();
+    for fault in written.iter().filter(|f| f.name.starts_with(PREFIX)) {
+        node.mistake(format!(
+            "names that begin with `{PREFIX}` are the storm's own; give `{}` another",
+            fault.name
+        ));
+    }
+    let (from, lasts) = (from?, lasts?);
+    if from.saturating_add(lasts) > shop.duration {
+        lasts_at.mistake(format!(
+            "the storm is over at {}, but the load after {} already",
+            show_duration(from.saturating_add(lasts)),
+            show_duration(shop.duration)
+        ));
+        return None;
+    }
+    Some(Storm {
+        from,
+        lasts,
+        kinds: kinds?,
+        at_once: at_once? as usize,
+        every: every?,
+        length: length?,
+        targets: targets?,
+        cool_down: cool_down?,
+        singles: singles?,
+    })
+}
+
+/// What is written, or else the default.
+fn or<'d, T>(
+    node: Option<Node<'d>>,
+    default: T,
+    read: impl FnOnce(Node<'d>) -> Option<T>,
+) -> Option<T> {
+    match node {
+        None => Some(default),
+        Some(node) => read(node),
+    }
+}
+
+/// `all`, or a list of names.
+fn names<'d>(node: Node<'d>) -> Option<Option<Vec<Node<'d>>>> {
+    if node.is_list() {
+        let list = node.list()?;
+        if list.is_empty() {
+            node.mistake("nothing is in this list; write `all`, or leave the key out");
+            return None;
+        }
+        return Some(Some(list));
+    }
+    node.one_of(&["all"]).map(|_| None)
+}
+
+fn kinds(node: Node<'_>) -> Option<Vec<&'static KindInfo>> {
+    match names(node)? {
+        None => Some(KINDS.iter().collect()),
+        Some(list) => {
+            let read: Vec<Option<&'static KindInfo>> = list.into_iter().map(kind::info).collect();
+            read.into_iter().collect()
+        }
+    }
+}
+
+fn targets(map: &mut Map<'_>, shop: &Shop) -> Option<BTreeSet<String>> {
+    let node = map.node();
+    let all: BTreeSet<String> = shop.replicas.keys().cloned().collect();
+    let targets = match map.get("targets") {
+        None => Some(all),
+        Some(node) => match names(node) {
+            None => None,
+            Some(None) => Some(all),
+            Some(Some(list)) => roles(list, shop),
+        },
+    };
+    let spared = match map.get("spare") {
+        None => Some(BTreeSet::new()),
+        Some(node) => node.list().and_then(|list| roles(list, shop)),
+    };
+    let spared = spared?;
+    let left: BTreeSet<String> = targets?.difference(&spared).cloned().collect();
+    if left.is_empty() {
+        node.mistake("every role is spared, so there is nothing that the storm could touch");
+        return None;
+    }
+    Some(left)
+}
+
+fn roles(list: Vec<Node<'_>>, shop: &Shop) -> Option<BTreeSet<String>> {
+    let role = |node: Node<'_>| {
+        let role = node.text()?;
+        if shop.replicas.contains_key(&role) {
+            return Some(role);
+        }
+        let known: Vec<&str> = shop.replicas.keys().map(String::as_str).collect();
+        node.mistake(format!(
+            "the shop has no `{role}`; {}",
+            did_you_mean(&role, &known)
+        ));
+        None
+    };
+    let read: Vec<Option<String>> = list.into_iter().map(role).collect();
+    read.into_iter().collect()
+}
+
+fn apart(node: Node<'_>) -> Option<Duration> {
+    let every = units::duration(node)?;
+    if every < LEAST_APART {
+        node.mistake(format!(
+            "the least from one fault to the next is {}",
+            show_duration(LEAST_APART)
+        ));
+        return None;
+    }
+    Some(every)
+}
+
+/// `1s..5s`, or `2s` where all last as long.
+fn range(node: Node<'_>) -> Option<(Duration, Duration)> {
+    let text = node.text()?;
+    let (least, most) = text.split_once("..").unwrap_or((&text, &text));
+    let parsed = units::parse_duration(least.trim()).zip(units::parse_duration(most.trim()));
+    let Some((least, most)) = parsed else {
+        node.mistake(format!(
+            "expected lengths of time such as 1s..5s, found `{text}`"
+        ));
+        return None;
+    };
+    if least > most || least < Duration::from_millis(1) {
+        node.mistake(format!(
+            "the shorter one comes first and is more than nothing, found `{text}`"
+        ));
+        return None;
+    }
+    if most > Duration::from_secs(3600) {
+        node.mistake("a target takes no fault for longer than 60m");
+        return None;
+    }
+    Some((least, most))
+}

@@ -1,0 +1,195 @@
+//! When a fault begins, and how often: `at`, `after` or `when`, `wait`, `every` and `times`.
+
+use std::time::Duration;
+
+use syntax::units::{self, show_duration};
+use syntax::{Map, Node, did_you_mean};
+
+use super::{Shop, kind};
+use crate::fault::{Begin, Breaker};
+
+/// The keys that say when.
+pub(super) const KEYS: [&str; 6] = ["at", "after", "when", "wait", "every", "times"];
+/// More repetitions are a slip of the pen, or a storm.
+const MOST_TIMES: u64 = 1000;
+/// What to write.
+const SAY_WHEN: &str =
+    "say when it begins: `at: 12s`, `after: other-fault` or `when: breaker payment->bank`";
+
+/// When a fault comes.
+pub(super) struct Timing<'d> {
+    /// The first time.
+    pub(super) begins: Begin,
+    /// From one beginning to the next.
+    pub(super) every: Duration,
+    /// How often, at least once.
+    pub(super) times: u32,
+    /// Where `every` stands.
+    every_at: Node<'d>,
+}
+
+/// Where mistakes about a fault's time belong.
+pub(super) fn place<'d>(map: &mut Map<'d>) -> Node<'d> {
+    let found = ["at", "after", "when"].iter().find_map(|key| map.get(key));
+    found.unwrap_or(map.node())
+}
+
+/// Reads all that says when.
+pub(super) fn read<'d>(map: &mut Map<'d>, shop: &Shop) -> Option<Timing<'d>> {
+    let node = map.node();
+    let [at, after, when] = ["at", "after", "when"].map(|key| map.get(key));
+    let wait = map.get("wait");
+    let every = map.get("every");
+    let times = map.get("times");
+    let found = [at, after, when].iter().flatten().count();
+    if found != 1 {
+        node.mistake(match found {
+            0 => SAY_WHEN.to_owned(),
+            _ => "a fault begins at one time only: keep one of `at`, `after` and `when`".to_owned(),
+        });
+        return None;
+    }
+    let waits = match (wait, at) {
+        (Some(node), Some(_)) => {
+            node.mistake("`wait` goes with `after` or `when`; with `at`, write the later time");
+            None
+        }
+        (Some(node), None) => units::duration(node),
+        (None, _) => Some(Duration::ZERO),
+    };
+    let begins = match (at, after, when) {
+        (Some(node), ..) => Begin::At(begin(node, shop)?),
+        (_, Some(node), _) => Begin::After {
+            fault: node.text()?,
+            wait: waits?,
+        },
+        (.., Some(node)) => Begin::When {
+            breaker: breaker(node, shop)?,
+            wait: waits?,
+        },
+        (None, None, None) => return None,
+    };
+    waits?;
+    let once = Timing {
+        begins,
+        every: Duration::ZERO,
+        times: 1,
+        every_at: every.unwrap_or(node),
+    };
+    match (every, times) {
+        (None, None) => Some(once),
+        (Some(only), None) => {
+            only.mistake("`every` needs `times`: say how often, such as `times: 3`");
+            None
+        }
+        (None, Some(only)) => {
+            only.mistake("`times` needs `every`: say how far apart, such as `every: 30s`");
+            None
+        }
+        (Some(every), Some(times)) if at.is_none() => {
+            every.mistake("only a fault with `at` can be repeated");
+            let _ = times;
+            None
+        }
+        (Some(every), Some(times)) => {
+            let every = kind::positive(every, "the time from one to the next");
+            let times = units::integer_in(times, 1, MOST_TIMES);
+            Some(Timing {
+                every: every?,
+                times: times? as u32,
+                ..once
+            })
+        }
+    }
+}
+
+fn begin(node: Node<'_>, shop: &Shop) -> Option<Duration> {
+    let at = units::duration(node)?;
+    if at < shop.duration {
+        return Some(at);
+    }
+    node.mistake(format!(
+        "the fault starts at {}, but the load is over after {}",
+        show_duration(at),
+        show_duration(shop.duration)
+    ));
+    None
+}
+
+/// `breaker payment->bank`, and whoever likes a sentence adds `opens`.
+fn breaker(node: Node<'_>, shop: &Shop) -> Option<Breaker> {
+    let text = node.text()?;
+    let way = text
+        .strip_prefix("breaker ")
+        .map(|way| way.strip_suffix(" opens").unwrap_or(way))
+        .and_then(|way| way.split_once("->"));
+    let Some((caller, callee)) = way else {
+        node.mistake(format!(
+            "expected a breaker such as `breaker payment->bank`, found `{text}`"
+        ));
+        return None;
+    };
+    let (caller, callee) = (caller.trim(), callee.trim());
+    for role in [caller, callee] {
+        if !shop.replicas.contains_key(role) {
+            let roles: Vec<&str> = shop.replicas.keys().map(String::as_str).collect();
+            node.mistake(format!(
+                "the shop has no `{role}`; {}",
+                did_you_mean(role, &roles)
+            ));
+            return None;
+        }
+    }
+    Some(Breaker {
+        caller: caller.to_owned(),
+        callee: callee.to_owned(),
+    })
+}
+
+/// Whether it does not overlap itself and is over before the load is, as far as can be known.
+pub(super) fn fits(timing: &Timing<'_>, body: &kind::Body<'_>, shop: &Shop) -> bool {
+    if timing.times > 1 && !apart(timing, body) {
+        return false;
+    }
+    let Begin::At(first) = timing.begins else {
+        // Its place in a chain is looked at when all of the chain is known.
+        return true;
+    };
+    let last = first.saturating_add(timing.every.saturating_mul(timing.times - 1));
+    let end = last.saturating_add(body.length);
+    if end <= shop.duration {
+        return true;
+    }
+    let over = show_duration(shop.duration);
+    if timing.times == 1 {
+        body.length_at.mistake(format!(
+            "the fault ends at {}, but the load is over after {over}; {} is the most that fits",
+            show_duration(end),
+            show_duration(shop.duration.saturating_sub(last)),
+        ));
+    } else {
+        timing.every_at.mistake(format!(
+            "the fault comes {} times and ends at {} for the last time, but the load is over after {over}",
+            timing.times,
+            show_duration(end),
+        ));
+    }
+    false
+}
+
+fn apart(timing: &Timing<'_>, body: &kind::Body<'_>) -> bool {
+    // A replica is ready some time after its restart, so the end of its window still counts.
+    let fits = if body.kind.takes_replica_down() {
+        timing.every > body.length
+    } else {
+        timing.every >= body.length
+    };
+    if !fits {
+        timing.every_at.mistake(format!(
+            "the fault comes every {} and lasts {}: it would overlap itself",
+            show_duration(timing.every),
+            show_duration(body.length),
+        ));
+    }
+    fits
+}

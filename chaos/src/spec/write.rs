@@ -1,0 +1,146 @@
+//! Faults as a scenario would write them: the way back from [`read`](super::read), for a scenario that was made rather than
+//! written, such as the fewest faults of a storm. What is written here reads as the very same faults.
+
+use std::time::Duration;
+
+use shop_contract::faults::{Distribution, FaultEffect};
+use syntax::units::show_duration;
+
+use crate::fault::{Begin, Fault, FaultKind, InService, ProcessFault};
+
+/// The `faults:` of a scenario, one on each line.
+pub fn list(faults: &[Fault]) -> String {
+    if faults.is_empty() {
+        return "faults: []\n".to_owned();
+    }
+    let lines = faults.iter().map(|f| format!("  - {}\n", written(f)));
+    format!("faults:\n{}", lines.collect::<String>())
+}
+
+/// One fault, on one line.
+pub fn written(fault: &Fault) -> String {
+    let mut keys = vec![("name", fault.name.clone())];
+    let wait = match &fault.begins {
+        Begin::At(at) => {
+            keys.push(("at", show_duration(*at)));
+            Duration::ZERO
+        }
+        Begin::After { fault, wait } => {
+            keys.push(("after", fault.clone()));
+            *wait
+        }
+        Begin::When { breaker, wait } => {
+            keys.push(("when", format!("breaker {breaker}")));
+            *wait
+        }
+    };
+    if !wait.is_zero() {
+        keys.push(("wait", show_duration(wait)));
+    }
+    if let Some(lasts) = fault.lasts {
+        keys.push(("for", show_duration(lasts)));
+    }
+    keys.push(("target", fault.target.to_string()));
+    keys.push(("kind", fault.kind.name().to_owned()));
+    match &fault.kind {
+        FaultKind::Process(ProcessFault::Kill { restart }) => {
+            keys.push(("restart", show_duration(*restart)));
+        }
+        FaultKind::Process(ProcessFault::SlowStart { delay }) => {
+            keys.push(("delay", show_duration(*delay)));
+        }
+        FaultKind::Process(ProcessFault::Pause | ProcessFault::Restart) => {}
+        FaultKind::InService(held) => in_service(held, &mut keys),
+    }
+    let keys: Vec<String> = keys.into_iter().map(|(k, v)| format!("{k}: {v}")).collect();
+    format!("{{ {} }}", keys.join(", "))
+}
+
+type Keys = Vec<(&'static str, String)>;
+
+fn in_service(held: &InService, keys: &mut Keys) {
+    effect(&held.effect, keys);
+    if held.share != 1.0 {
+        keys.push(("share", percent(held.share)));
+    }
+    if let Some(route) = &held.only.route {
+        keys.push(("route", quoted(route)));
+    }
+    if let Some(caller) = held.only.caller {
+        keys.push(("caller", caller.name().to_owned()));
+    }
+    if let Some(shopper) = &held.only.shopper {
+        keys.push(("shopper", quoted(shopper)));
+    }
+    if let Some(shoppers) = held.only.shoppers {
+        keys.push(("shoppers", percent(shoppers)));
+    }
+}
+
+fn effect(effect: &FaultEffect, keys: &mut Keys) {
+    match effect {
+        FaultEffect::Latency {
+            delay_us,
+            jitter_us,
+            distribution,
+        } => {
+            delays(*delay_us, *jitter_us, keys);
+            let name = match distribution {
+                Distribution::Uniform => return,
+                Distribution::Normal => "normal",
+                Distribution::Exponential => "exponential",
+            };
+            keys.push(("distribution", name.to_owned()));
+        }
+        FaultEffect::SlowDatabase {
+            delay_us,
+            jitter_us,
+        } => delays(*delay_us, *jitter_us, keys),
+        FaultEffect::Error { status } => keys.push(("status", status.to_string())),
+        FaultEffect::SlowBody { bytes_per_s } => {
+            keys.push(("rate", format!("{}/s", amount(*bytes_per_s))));
+        }
+        FaultEffect::Cpu { threads } => keys.push(("threads", threads.to_string())),
+        FaultEffect::Memory { bytes } => keys.push(("size", amount(*bytes))),
+        FaultEffect::LeakedConnections { left } => keys.push(("left", left.to_string())),
+        FaultEffect::ClockSkew { by_ms } => {
+            let sign = if *by_ms < 0 { "-" } else { "" };
+            let by = Duration::from_millis(by_ms.unsigned_abs());
+            keys.push(("by", format!("{sign}{}", show_duration(by))));
+        }
+        FaultEffect::Abort
+        | FaultEffect::Hang
+        | FaultEffect::Truncate
+        | FaultEffect::Corrupt
+        | FaultEffect::Refuse
+        | FaultEffect::FailingDatabase
+        | FaultEffect::LockedDatabase
+        | FaultEffect::FullDisk => {}
+    }
+}
+
+fn delays(delay_us: u64, jitter_us: u64, keys: &mut Keys) {
+    keys.push(("delay", show_duration(Duration::from_micros(delay_us))));
+    if jitter_us > 0 {
+        keys.push(("jitter", show_duration(Duration::from_micros(jitter_us))));
+    }
+}
+
+/// A share as it was written: what dividing by a hundred has blurred beyond nine digits is not written.
+fn percent(share: f64) -> String {
+    let digits = format!("{:.9}", share * 100.0);
+    format!("{}%", digits.trim_end_matches('0').trim_end_matches('.'))
+}
+
+fn amount(bytes: u64) -> String {
+    match bytes {
+        _ if bytes.is_multiple_of(1_000_000) => format!("{}MB", bytes / 1_000_000),
+        _ if bytes.is_multiple_of(1_000) => format!("{}KB", bytes / 1_000),
+        _ => format!("{bytes}B"),
+    }
+}
+
+/// In single quotes, within which YAML takes everything as it is but the quote itself.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

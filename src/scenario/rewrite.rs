@@ -1,0 +1,104 @@
+//! A scenario's text with other faults in it. All the rest stays as it was written, comments included.
+
+use chaos::Fault;
+use syntax::Document;
+
+/// The text with these faults in place of its own and of its storm. `None` for a text whose keys do not stand on lines
+/// of their own, such as one that is all in braces.
+pub(super) fn with_faults(text: &str, faults: &[Fault]) -> Option<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let keys = keys(text)?;
+    let mut made = String::new();
+    let mut list = Some(chaos::spec::list(faults));
+    let first = keys.first().map_or(lines.len(), |(_, line)| *line);
+    let put = |lines: &[&str], made: &mut String| {
+        for line in lines {
+            *made += line;
+            made.push('\n');
+        }
+    };
+    put(lines.get(..first)?, &mut made);
+    for (i, (key, from)) in keys.iter().enumerate() {
+        let to = keys.get(i + 1).map_or(lines.len(), |(_, line)| *line);
+        let section = lines.get(*from..to)?;
+        if !matches!(key.as_str(), "faults" | "storm") {
+            put(section, &mut made);
+            continue;
+        }
+        made += &list.take().unwrap_or_default();
+        // Comments before the next key are about that one.
+        let own = section.iter().rposition(|line| !is_between(line));
+        put(section.get(own? + 1..)?, &mut made);
+    }
+    made += &list.take().unwrap_or_default();
+    Some(made)
+}
+
+/// The keys of the document and the lines they stand on, from 0.
+fn keys(text: &str) -> Option<Vec<(String, usize)>> {
+    let document = Document::parse("", text).ok()?;
+    let map = document.root().map()?;
+    let mut keys = Vec::new();
+    for (name, key, _) in map.entries() {
+        if key.column() != 1 {
+            return None;
+        }
+        keys.push((name.to_owned(), key.line() - 1));
+    }
+    keys.is_sorted_by(|(_, a), (_, b)| a < b).then_some(keys)
+}
+
+fn is_between(line: &str) -> bool {
+    line.is_empty() || line.starts_with('#')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DEMO, Scenario};
+    use super::*;
+
+    #[test]
+    fn only_the_faults_are_others() {
+        let demo = Scenario::parse("x.yaml", DEMO, None).unwrap();
+        let fewer = with_faults(DEMO, &demo.faults[1..]).unwrap();
+        let gone: Vec<&str> = DEMO.lines().filter(|l| !fewer.contains(l)).collect();
+        assert_eq!(gone.len(), 2, "both are written anew: {gone:?}");
+        let read = Scenario::parse("x.yaml", &fewer, None).unwrap();
+        assert_eq!(read.faults, demo.faults[1..]);
+        assert_eq!(read.expect, demo.expect);
+        assert!(fewer.contains("# Who is buying at the replica that dies"));
+    }
+
+    #[test]
+    fn a_storm_gives_way_to_what_it_had_drawn() {
+        let stormy = format!(
+            "# before\n{DEMO}storm:\n  from: 5s\n  for: 40s\n  # within\n  lasts: 1s..2s\n\n# after\n"
+        );
+        let one = Scenario::parse("x.yaml", &stormy, Some(3)).unwrap();
+        let plain = one.with_faults(&one.faults).unwrap();
+        assert_eq!(plain.faults, one.faults);
+        assert_eq!(plain.seed, 3);
+        assert!(!plain.text.contains("storm:") && !plain.text.contains("# within"));
+        assert!(plain.text.contains("# after\n"));
+        let none = one.with_faults(&[]).unwrap();
+        assert!(none.faults.is_empty());
+    }
+
+    #[test]
+    fn a_scenario_without_faults_gets_its_first_at_the_end() {
+        let demo = Scenario::parse("x.yaml", DEMO, None).unwrap();
+        let bare = demo
+            .with_faults(&[])
+            .unwrap()
+            .text
+            .replace("faults: []\n", "");
+        let again = with_faults(&bare, &demo.faults).unwrap();
+        let read = Scenario::parse("x.yaml", &again, None).unwrap();
+        assert_eq!(read.faults, demo.faults);
+    }
+
+    #[test]
+    fn a_text_all_in_braces_is_left_alone() {
+        assert_eq!(with_faults("{ name: x, faults: [] }", &[]), None);
+    }
+}
