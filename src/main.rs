@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Some(Command::Run { scenario, options }) => run::run(&scenario, &options),
         Some(Command::Up { scenario, options }) => up::up(&scenario, &options).map(|()| 0),
         Some(Command::Serve(args)) => serve::serve(args).map(|()| 0),
+        Some(Command::Audit(args)) => audit::command::audit(&args),
         Some(Command::Check { scenario }) => Scenario::read(&scenario, None)
             .map(|s| print!("{}", s.describe()))
             .map(|()| 0)

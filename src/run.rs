@@ -243,10 +243,13 @@ async fn crowd(
     // Now, for telling everything that it holds costs a service memory that the load did not ask for.
     let resources = supervisor.resources();
     progress.now("the crowd has left; auditing".to_owned());
+    let doors = supervisor.doors();
     let (audit, unaudited) = tokio::select! {
         biased;
         () = stop.cancelled() => (audit::not_made(&outcome.ledger), None),
-        audited = audit::settle_and_check(&supervisor, &outcome.ledger) => audited,
+        audited = audit::settle_and_check(&doors, &outcome.ledger, audit::SETTLE) => {
+            (audited.row, audited.trouble.map(audit::Trouble::into_words))
+        }
     };
     outcome.interrupted |= stop.is_cancelled();
     let doubts = outcome.doubts.drain(..).chain(unaudited).collect();

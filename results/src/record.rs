@@ -216,8 +216,38 @@ pub struct AuditRow {
     pub orders_found: u64,
     /// Orders whose outcome no shopper ever learned (they may exist or not; either is right).
     pub orders_unknown: u64,
+    /// Of those, how many are confirmed.
+    #[serde(default)]
+    pub unknown_came_true: u64,
+    /// Of those, how many are cancelled or do not exist. What is neither was still under way.
+    #[serde(default)]
+    pub unknown_did_not: u64,
+    /// What the bank ever took, in minor units, whether or not it gave it back.
+    #[serde(default)]
+    pub captured_minor: i64,
+    /// What the bank gave back, in minor units.
+    #[serde(default)]
+    pub refunded_minor: i64,
+    /// What the confirmed orders come to, in minor units: what the bank took and did not give back, if all is well.
+    #[serde(default)]
+    pub confirmed_minor: i64,
+    /// What is left over from orders that need it no more, or never were. Each is among the violations, too.
+    #[serde(default)]
+    pub orphaned: Orphaned,
     /// Every contradiction, in words.
     pub violations: Vec<String>,
+}
+
+/// What is kept for nobody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Orphaned {
+    /// Stock held for an order that does not exist or has come to its end.
+    pub reservations: u64,
+    /// Payments that keep money, or wait for the bank, without an order that they could be for.
+    pub payments: u64,
+    /// Money that the bank has taken for no captured payment.
+    pub charges: u64,
 }
 
 /// What one process used.
