@@ -1,6 +1,7 @@
 //! `doorbuster run`: shop up, crowd in, faults on schedule, crowd out, audit, verdict, record; then everything down.
 
 mod recorder;
+mod sampler;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,12 +13,16 @@ use jiff::Timestamp;
 use loadgen::plan::Plan;
 use loadgen::{Options, Outcome};
 use results::expect::{self, Evidence};
-use results::record::{AuditRow, FaultRow, Interval, ResourceRow, RunSummary, SCHEMA, Verdict};
-use results::recovery;
+use results::metastability;
+use results::record::{
+    AuditRow, FaultRow, Interval, MetastabilityRow, ResourceRow, RunSummary, SCHEMA, Verdict,
+};
 use results::run_dir::{PLAN, RunDir, read_intervals};
+use results::scorecard;
 use results::summary::{self, Style};
 use shop_contract::Role;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::audit;
 use crate::cli::RunOptions;
@@ -103,10 +108,11 @@ async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
         planned.sessions,
         syntax::units::show_duration(scenario.load.total())
     ));
-    let ran = crowd(&dir, &shop, &plan, schedule, &progress, &stop).await;
+    let ran = crowd(scenario, &dir, &shop, &plan, schedule, &progress, &stop).await;
     let Ran {
         outcome,
         faults,
+        metastability,
         resources,
         audit,
         doubts,
@@ -133,6 +139,7 @@ async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
         phases: outcome.phases,
         steps: outcome.steps,
         faults,
+        metastability,
         crashes: shop.supervisor().crashes(),
         expectations: Vec::new(),
         audit,
@@ -156,6 +163,7 @@ async fn conduct(scenario: &Scenario, options: &RunOptions) -> Result<u8> {
 struct Ran {
     outcome: Outcome,
     faults: Vec<FaultRow>,
+    metastability: Option<MetastabilityRow>,
     resources: Vec<ResourceRow>,
     audit: AuditRow,
     /// Why the measurement cannot be trusted, in words.
@@ -163,6 +171,7 @@ struct Ran {
 }
 
 async fn crowd(
+    scenario: &Scenario,
     dir: &RunDir,
     shop: &Shop,
     plan: &Plan,
@@ -176,8 +185,11 @@ async fn crowd(
         Timestamp::now(),
         supervisor.clone(),
         Arc::clone(progress),
+        plan.demand(),
     )?;
     let begins = Instant::now() + LEAD;
+    let sampling = sampler::sample(supervisor.clone(), recorder.clone(), begins.into());
+    let sampling = AbortOnDropHandle::new(tokio::spawn(sampling));
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let injector = Injector::new(
         Arc::new(supervisor.clone()),
@@ -214,6 +226,7 @@ async fn crowd(
         )
     };
     let mut outcome = load.await?;
+    drop(sampling);
     let mut faults = tokio::select! {
         rows = &mut injecting => {
             listening.await?;
@@ -236,10 +249,14 @@ async fn crowd(
                     gateways,
                 );
         }
-        let found = recovery::measure(&intervals, fault.started_s, fault.ended_s);
-        fault.detected_s = found.detected_s;
-        fault.recovered_s = found.recovered_s;
+        let evidence = scorecard::Evidence {
+            intervals: &intervals,
+            ledger: &outcome.ledger,
+            expectations: &scenario.expect,
+        };
+        evidence.complete(fault);
     }
+    let metastability = metastability::check(&intervals, &faults);
     // Now, for telling everything that it holds costs a service memory that the load did not ask for.
     let resources = supervisor.resources();
     progress.now("the crowd has left; auditing".to_owned());
@@ -256,6 +273,7 @@ async fn crowd(
     Ok(Ran {
         outcome,
         faults,
+        metastability,
         resources,
         audit,
         doubts,

@@ -3,6 +3,7 @@
 //! Every address is decided before the first child starts: the supervisor reserves the ports and tells each child
 //! its own and all others'. So children start in any order and at once, and come back to where they were.
 
+mod callers;
 mod keeper;
 mod usage;
 mod witness;
@@ -27,6 +28,7 @@ use crate::http::Http;
 use crate::scenario::ShopSpec;
 use crate::serve::{SERVICE_KEY, SUPERVISED};
 use crate::shop::Databases;
+pub(crate) use callers::{Ledger, add};
 use keeper::{Keeper, Order, State};
 
 /// How long the shop may take until all of it is ready.
