@@ -12,7 +12,8 @@
 //! fails has a goodput too low because steps fail, one that hangs because they do not come about.
 //!
 //! **The rule.** Of the last [`TAIL`] seconds whose rate of arrivals is within [`WITHIN`] of that before the first fault,
-//! the goodput must be within [`WITHIN`] of what it was before. With fewer than [`LEAST`] such seconds, or fewer than
+//! the goodput must be within [`WITHIN`] of what it was before, or more. Where it is not, but as many steps succeed as
+//! before, the crowd merely asks for more than it did: nothing is said. With fewer than [`LEAST`] such seconds, or fewer than
 //! [`DEMAND`] steps in either stretch, nothing is said. More than before is no fault: shoppers who were held up catch up.
 //! A final phase that is too short says nothing either, so give a run some fifteen seconds after its last fault.
 
@@ -69,11 +70,20 @@ pub fn check(intervals: &[Interval], faults: &[FaultRow]) -> Option<Metastabilit
         ));
         return Some(row);
     }
-    row.verdict = if row.goodput_after >= (1.0 - WITHIN) * row.goodput_before {
-        Metastability::Recovered
+    // Arrivals may be as before and the demand still higher: a rush leaves its shoppers behind.
+    let least = (1.0 - WITHIN) * row.goodput_before;
+    let as_much = least * before.demand_per_s().min(after.demand_per_s());
+    if row.goodput_after >= least {
+        row.verdict = Metastability::Recovered;
+    } else if row.ok_after < as_much {
+        row.verdict = Metastability::Metastable;
     } else {
-        Metastability::Metastable
-    };
+        row.why = Some(format!(
+            "as many steps succeed as before, but the crowd still asks for {:.0} a second, before {:.0}",
+            after.demand_per_s(),
+            before.demand_per_s()
+        ));
+    }
     Some(row)
 }
 
@@ -117,6 +127,10 @@ impl Stretch {
 
     fn ok_per_s(&self) -> f64 {
         self.ok as f64 / self.seconds.max(1) as f64
+    }
+
+    fn demand_per_s(&self) -> f64 {
+        self.demand as f64 / self.seconds.max(1) as f64
     }
 
     fn goodput(&self) -> f64 {
@@ -197,6 +211,26 @@ mod tests {
             (Metastability::Metastable, 27.0)
         );
         assert_eq!(row.goodput_before, 1.0);
+    }
+
+    #[test]
+    fn a_rush_that_is_still_in_the_shop_is_no_sign_of_anything() {
+        let mut rush = run(|_| 100);
+        for second in rush.iter_mut().filter(|second| second.t_s > 12.0) {
+            second.planned.steps = 250;
+        }
+        let row = check(&rush, &[fault(12.0, 20.0)]).unwrap();
+        assert_eq!(row.verdict, Metastability::NotEnoughSaid);
+        assert!(
+            row.why
+                .unwrap()
+                .contains("still asks for 250 a second, before 100")
+        );
+        // Less than before, though more is asked for, is one.
+        for second in rush.iter_mut().filter(|second| second.t_s > 12.0) {
+            second.all.ok = 60;
+        }
+        assert_eq!(verdict(&rush), Metastability::Metastable);
     }
 
     #[test]
