@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::audit::command::AuditArgs;
 use crate::chaos;
 use crate::scenario::DEMO_PATH;
 use crate::serve::ServeArgs;
@@ -20,12 +21,13 @@ use crate::serve::ServeArgs;
     about,
     args_conflicts_with_subcommands = true,
     after_help = "\
-Exit codes: 0 pass, 1 the tool could not do its work, 2 an expectation failed, 4 the measurement is invalid.
+Exit codes: 0 pass, 1 the tool could not do its work, 2 an expectation failed, 3 inconclusive, 4 the measurement is invalid.
 
 Examples:
   doorbuster                              the demo
   doorbuster run my.yaml --seed 3         a scenario of your own
-  doorbuster up                           the shop alone, until Ctrl-C"
+  doorbuster up                           the shop alone, until Ctrl-C
+  doorbuster audit --topology FILE        what a shop that is up holds, checked for contradictions"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -72,6 +74,15 @@ Examples:
         #[command(subcommand)]
         command: ChaosCommand,
     },
+    /// What the services of a shop that is up hold, checked for contradictions: orders, money, stock, messages, events
+    #[command(after_help = "\
+Exit codes: 0 no contradiction, 1 the shop could not be asked, 2 contradictions, 3 things were still moving.
+
+Examples:
+  doorbuster audit --topology runs/2026-11-21T165742Z-up/topology.json
+  doorbuster audit --admin order=127.0.0.1:9101 --admin payment=127.0.0.1:9102 --admin bank=127.0.0.1:9103 \\
+    --admin inventory=127.0.0.1:9104 --admin notification=127.0.0.1:9105 --ledger ledger.jsonl --json")]
+    Audit(AuditArgs),
     /// Read a scenario and say every mistake in it, with line and column
     #[command(after_help = "Example: doorbuster check my.yaml")]
     Check {

@@ -1,6 +1,6 @@
 //! Small HTTP calls of the harness to the shop's admin listeners.
 
-use std::net::SocketAddr;
+use std::fmt::Display;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -17,6 +17,7 @@ const MAX_BYTES: usize = 512 * 1024 * 1024;
 #[derive(Clone)]
 pub(crate) struct Http {
     client: Client<HttpConnector, Empty<Bytes>>,
+    token: Option<String>,
 }
 
 impl Http {
@@ -26,22 +27,34 @@ impl Http {
         connector.set_connect_timeout(Some(Duration::from_millis(500)));
         Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
+            token: None,
         }
     }
 
-    /// The text at a path, within a time limit.
+    /// Shows this bearer token with each call; an empty one is none.
+    #[must_use]
+    pub(crate) fn with_token(mut self, token: Option<String>) -> Self {
+        self.token = token.filter(|token| !token.is_empty());
+        self
+    }
+
+    /// The text at a path of `host:port`, within a time limit.
     ///
     /// # Errors
     /// No answer, or one that is not 200.
     pub(crate) async fn get(
         &self,
-        address: SocketAddr,
+        address: impl Display,
         path: &str,
         limit: Duration,
     ) -> Result<String> {
         let work = async {
-            let uri: http::Uri = format!("http://{address}{path}").parse()?;
-            let response = self.client.get(uri).await?;
+            let mut request = http::Request::get(format!("http://{address}{path}"));
+            if let Some(token) = &self.token {
+                request = request.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
+            }
+            let request = request.body(Empty::new())?;
+            let response = self.client.request(request).await?;
             let status = response.status();
             let body = Limited::new(response.into_body(), MAX_BYTES);
             let body = body

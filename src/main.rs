@@ -49,6 +49,7 @@ fn main() -> ExitCode {
             ChaosCommand::List(args) => chaos::list(&args),
             ChaosCommand::Clear(args) => chaos::clear(&args),
         },
+        Some(Command::Audit(args)) => audit::command::audit(&args),
         Some(Command::Check { scenario }) => Scenario::read(&scenario, None)
             .map(|s| print!("{}", s.describe()))
             .map(|()| 0)

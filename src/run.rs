@@ -1,6 +1,7 @@
 //! `doorbuster run`: shop up, crowd in, faults on schedule, crowd out, audit, verdict, record; then everything down.
 
 mod recorder;
+mod sampler;
 mod shoppers;
 
 use std::path::Path;
@@ -13,13 +14,17 @@ use jiff::Timestamp;
 use loadgen::plan::Plan;
 use loadgen::{Event, Options, Outcome};
 use results::expect::{self, Evidence};
-use results::record::{AuditRow, FaultRow, ResourceRow, RunSummary, SCHEMA, Verdict};
-use results::recovery;
+use results::metastability;
+use results::record::{
+    AuditRow, FaultRow, MetastabilityRow, ResourceRow, RunSummary, SCHEMA, Verdict,
+};
 use results::run_dir::{PLAN, RunDir, read_intervals};
+use results::scorecard;
 use results::summary::{self, Style};
 use shop_contract::Role;
 use shop_kit::config::Switches;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::ablate::ablate;
 use crate::audit;
@@ -175,11 +180,21 @@ pub(crate) async fn conduct(
         syntax::units::show_duration(scenario.load.total())
     ));
     let guard = Guard::new(scenario.abort.clone());
-    let ran = crowd(&dir, &shop, &plan, (schedule, guard), &progress, stop).await;
+    let ran = crowd(
+        scenario,
+        &dir,
+        &shop,
+        &plan,
+        (schedule, guard),
+        &progress,
+        stop,
+    )
+    .await;
     let Ran {
         outcome,
         aborted,
         faults,
+        metastability,
         resources,
         audit,
         doubts,
@@ -207,6 +222,7 @@ pub(crate) async fn conduct(
         phases: outcome.phases,
         steps: outcome.steps,
         faults,
+        metastability,
         crashes: shop.supervisor().crashes(),
         expectations: Vec::new(),
         audit,
@@ -228,6 +244,7 @@ struct Ran {
     /// Why the experiment was stopped, where it was.
     aborted: Option<String>,
     faults: Vec<FaultRow>,
+    metastability: Option<MetastabilityRow>,
     resources: Vec<ResourceRow>,
     audit: AuditRow,
     /// Why the measurement cannot be trusted, in words.
@@ -235,6 +252,7 @@ struct Ran {
 }
 
 async fn crowd(
+    scenario: &Scenario,
     dir: &RunDir,
     shop: &Shop,
     plan: &Plan,
@@ -248,8 +266,11 @@ async fn crowd(
         Timestamp::now(),
         supervisor.clone(),
         Arc::clone(progress),
+        plan.demand(),
     )?;
     let begins = Instant::now() + LEAD;
+    let sampling = sampler::sample(supervisor.clone(), recorder.clone(), begins.into());
+    let sampling = AbortOnDropHandle::new(tokio::spawn(sampling));
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let injector = Injector::new(
         Arc::new(supervisor.clone()),
@@ -295,6 +316,7 @@ async fn crowd(
     };
     let target = shop.gateway().into();
     let mut outcome = loadgen::run(plan, target, options, ends.clone(), observe).await?;
+    drop(sampling);
     // Ended before its time, but by the experiment's own rules.
     outcome.interrupted = stop.is_cancelled();
     let mut faults = tokio::select! {
@@ -314,17 +336,24 @@ async fn crowd(
                 fault.hits = hits;
             }
         }
-        let found = recovery::measure(&intervals, fault.started_s, fault.ended_s);
-        fault.detected_s = found.detected_s;
-        fault.recovered_s = found.recovered_s;
+        let evidence = scorecard::Evidence {
+            intervals: &intervals,
+            ledger: &outcome.ledger,
+            expectations: &scenario.expect,
+        };
+        evidence.complete(fault);
     }
+    let metastability = metastability::check(&intervals, &faults);
     // Now, for telling everything that it holds costs a service memory that the load did not ask for.
     let resources = supervisor.resources();
     progress.now("the crowd has left; auditing".to_owned());
+    let doors = supervisor.doors();
     let (audit, unaudited) = tokio::select! {
         biased;
         () = stop.cancelled() => (audit::not_made(&outcome.ledger), None),
-        audited = audit::settle_and_check(&supervisor, &outcome.ledger) => audited,
+        audited = audit::settle_and_check(&doors, &outcome.ledger, audit::SETTLE) => {
+            (audited.row, audited.trouble.map(audit::Trouble::into_words))
+        }
     };
     outcome.interrupted |= stop.is_cancelled();
     let doubts = outcome.doubts.drain(..).chain(unaudited).collect();
@@ -332,6 +361,7 @@ async fn crowd(
         outcome,
         aborted,
         faults,
+        metastability,
         resources,
         audit,
         doubts,

@@ -4,6 +4,7 @@
 //! its own and all others'. So children start in any order and at once, and come back to where they were.
 
 mod breakers;
+mod callers;
 mod keeper;
 mod signals;
 mod usage;
@@ -18,16 +19,18 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use chaos::{BoxFuture, InjectError, Processes, Struck};
 use results::record::ResourceRow;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shop_contract::Role;
 use shop_kit::net::Lease;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::Doors;
 use crate::http::Http;
 use crate::scenario::ShopSpec;
 use crate::serve::{SERVICE_KEY, SUPERVISED};
 use crate::shop::Databases;
+pub(crate) use callers::{Ledger, add};
 use keeper::{Keeper, Order, State};
 
 /// How long the shop may take until all of it is ready.
@@ -52,7 +55,7 @@ pub(crate) struct Blueprint<'a> {
 }
 
 /// A line of `topology.json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Placed {
     /// Role.
     pub role: String,
@@ -216,9 +219,14 @@ impl Supervisor {
         of_role.map(|m| m.admin.address()).collect()
     }
 
-    /// The client for admin listeners.
-    pub(crate) fn http(&self) -> &Http {
-        &self.http
+    /// Where the services tell what they hold.
+    pub(crate) fn doors(&self) -> Doors {
+        let mut admins: BTreeMap<Role, Vec<String>> = BTreeMap::new();
+        for member in self.members.iter() {
+            let of_role = admins.entry(member.role).or_default();
+            of_role.push(member.admin.address().to_string());
+        }
+        Doors::new(self.http.clone(), admins)
     }
 
     /// Stops every child: asked first, killed when it does not listen. Resolves when all are gone.

@@ -29,7 +29,8 @@ pub(crate) fn up(path: &Path, options: &RunOptions) -> Result<()> {
         let topology = dir.path().join("topology.json");
         let gateway = shop.gateway();
         let told = format!(
-            "The shop is open: http://{gateway}\n  try      curl 'http://{gateway}/products?limit=3'\n  where    {}\n  logs     {}\nCtrl-C closes it.\n",
+            "The shop is open: http://{gateway}\n  try      curl 'http://{gateway}/products?limit=3'\n  where    {}\n  audit    doorbuster audit --topology {}\n  logs     {}\nCtrl-C closes it.\n",
+            topology.display(),
             topology.display(),
             dir.logs().display()
         );

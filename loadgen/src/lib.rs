@@ -43,6 +43,7 @@ pub mod arrivals;
 pub mod call;
 mod client;
 mod collector;
+mod demand;
 mod engine;
 mod event;
 pub mod mix;

@@ -4,6 +4,7 @@
 //! expect:
 //!   - { step: buy_confirm, p99: 800ms, errors: 1%, in: steady }
 //!   - { recovery: 10s }
+//!   - { goodput: back }
 //!   - { audit: clean }
 //! ```
 //!
@@ -21,8 +22,11 @@ mod verdict;
 
 use std::time::Duration;
 
-use crate::record::{AuditRow, FaultRow, Generator, PhaseRow, Quantiles, RunSummary, StepRow};
+use crate::record::{
+    AuditRow, FaultRow, Generator, MetastabilityRow, PhaseRow, Quantiles, RunSummary, StepRow,
+};
 
+pub(crate) use judge::goodput_seen;
 pub use judge::judge;
 pub use verdict::{exit_code, verdict};
 
@@ -43,6 +47,8 @@ pub enum Expectation {
         /// The longest time allowed.
         within: Duration,
     },
+    /// Once the last fault was over and the load was as before, so was the goodput: see [`crate::metastability`].
+    GoodputBack,
     /// The audit was made and found no contradiction.
     AuditClean,
 }
@@ -115,6 +121,8 @@ pub struct Evidence<'r> {
     pub steps: &'r [StepRow],
     /// The faults that the scenario has.
     pub faults: &'r [FaultRow],
+    /// Whether the goodput came back; none where nothing was injected.
+    pub metastability: Option<&'r MetastabilityRow>,
     /// Services that died by themselves.
     pub crashes: &'r [String],
     /// The audit.
@@ -132,6 +140,7 @@ impl<'r> Evidence<'r> {
             phases: &summary.phases,
             steps: &summary.steps,
             faults: &summary.faults,
+            metastability: summary.metastability.as_ref(),
             crashes: &summary.crashes,
             audit: &summary.audit,
             generator: &summary.generator,

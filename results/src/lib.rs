@@ -7,7 +7,8 @@
 //! 2. [`record`] has the shapes of those files. Whoever wants to know a format reads it there.
 //! 3. [`quantiles`] has the one histogram that latencies go into, and its summary in a row.
 //! 4. [`hlog`] keeps those histograms, second by second, in a log that other tools can read.
-//! 5. [`recovery`] says from the seconds how long a fault was felt.
+//! 5. [`recovery`] says from the seconds how long a fault was felt, [`scorecard`] what it cost, and [`metastability`]
+//!    whether the goodput came back.
 //! 6. [`expect`] reads what a scenario expects, judges the record by it, and has the verdict and the exit code.
 //! 7. [`summary`] shows the record in a terminal.
 //!
@@ -17,8 +18,11 @@ pub mod ablation;
 pub mod expect;
 mod figures;
 pub mod hlog;
+pub mod metastability;
 pub mod quantiles;
 pub mod record;
 pub mod recovery;
 pub mod run_dir;
+pub mod scorecard;
+mod steady;
 pub mod summary;

@@ -31,6 +31,7 @@ impl Quantiles {
     pub fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| histogram.value_at_quantile(quantile);
         Self {
+            min: histogram.min(),
             p50: at(0.5),
             p90: at(0.9),
             p95: at(0.95),

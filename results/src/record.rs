@@ -3,9 +3,16 @@
 //! These types *are* the file formats. Times are seconds from the run's start, latencies whole microseconds.
 //! Maps are ordered, so that the same run writes the same bytes.
 
+mod score;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use score::{
+    Budget, Edge, Metastability, MetastabilityRow, Orders, Planned, Requests, Retries, Revenue,
+    Score, StepSteady,
+};
 
 /// What `schema` in `run.json` says. Readers refuse a number they do not know.
 pub const SCHEMA: &str = "doorbuster.run/1";
@@ -44,6 +51,9 @@ pub struct RunSummary {
     pub steps: Vec<StepRow>,
     /// A row per injected fault, in the order of time.
     pub faults: Vec<FaultRow>,
+    /// Whether the goodput came back once the last fault was over; absent where nothing was injected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metastability: Option<MetastabilityRow>,
     /// Services that died without being killed on purpose. The shop is at fault then, whatever its figures are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub crashes: Vec<String>,
@@ -107,6 +117,9 @@ pub struct Lateness {
 /// Quantiles of a latency, in microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quantiles {
+    /// Minimum.
+    #[serde(default)]
+    pub min: u64,
     /// Median.
     pub p50: u64,
     /// 90th percentile.
@@ -173,10 +186,18 @@ pub struct FaultRow {
     /// What did not go as it should when it ended: a replica that could not be started again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
-    /// How long after its start the shoppers' figures left the steady state; absent when they never did.
+    /// How long after its start it was noticed: the shoppers' figures left the steady state, or a breaker opened on
+    /// the way to the target. Absent when neither happened. To the second, as all that follows from `intervals.jsonl`.
     pub detected_s: Option<f64>,
-    /// How long after its end they were back in it; absent when they were not, zero when they had never left it.
+    /// What it was noticed by in that second: `errors of buy_confirm`, `p90 of search_results`, `breaker cart→product`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub detected_by: Vec<String>,
+    /// How long after its end the shoppers' figures were back in the steady state; absent when they were not, zero when
+    /// they had never left it.
     pub recovered_s: Option<f64>,
+    /// What it cost. Absent in records from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
 }
 
 /// One expectation of the scenario, judged.
@@ -219,8 +240,38 @@ pub struct AuditRow {
     pub orders_found: u64,
     /// Orders whose outcome no shopper ever learned (they may exist or not; either is right).
     pub orders_unknown: u64,
+    /// Of those, how many are confirmed.
+    #[serde(default)]
+    pub unknown_came_true: u64,
+    /// Of those, how many are cancelled or do not exist. What is neither was still under way.
+    #[serde(default)]
+    pub unknown_did_not: u64,
+    /// What the bank ever took, in minor units, whether or not it gave it back.
+    #[serde(default)]
+    pub captured_minor: i64,
+    /// What the bank gave back, in minor units.
+    #[serde(default)]
+    pub refunded_minor: i64,
+    /// What the confirmed orders come to, in minor units: what the bank took and did not give back, if all is well.
+    #[serde(default)]
+    pub confirmed_minor: i64,
+    /// What is left over from orders that need it no more, or never were. Each is among the violations, too.
+    #[serde(default)]
+    pub orphaned: Orphaned,
     /// Every contradiction, in words.
     pub violations: Vec<String>,
+}
+
+/// What is kept for nobody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Orphaned {
+    /// Stock held for an order that does not exist or has come to its end.
+    pub reservations: u64,
+    /// Payments that keep money, or wait for the bank, without an order that they could be for.
+    pub payments: u64,
+    /// Money that the bank has taken for no captured payment.
+    pub charges: u64,
 }
 
 /// What one process used.
@@ -263,6 +314,13 @@ pub struct Interval {
     pub services: BTreeMap<String, String>,
     /// Names of the faults in force at any time in this second.
     pub faults: Vec<String>,
+    /// What the plan has in this second.
+    #[serde(default)]
+    pub planned: Planned,
+    /// What services say of those that they call, `cart→product`, where anything is to be said. Counted up to a tenth
+    /// of a second before the end of this one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub callers: BTreeMap<String, Edge>,
 }
 
 /// One step in one second.

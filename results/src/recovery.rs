@@ -26,52 +26,26 @@
 //! The thresholds are this project's own. They were chosen for faults that a shopper would notice against the
 //! noise of one machine, where a quiet step's p90 may double from 2 ms to 4 ms and mean nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::record::{Interval, StepInterval};
-
-/// How far back the steady state is looked for. Long enough for ten samples of a sparse step, short enough that a
-/// ramp has not changed the load much.
-pub const BEFORE_S: f64 = 10.0;
-
-/// Failed requests over the baseline, as a share of all: twice what a service level of 99 % forgives.
-pub const ERRORS_OVER: f64 = 0.02;
-
-/// Failed requests of one step over its baseline, as a share of that step. Wider, for its counts are small.
-pub const STEP_ERRORS_OVER: f64 = 0.10;
-
-/// One failure is an accident; this many are not.
-pub const FAILURES: u64 = 2;
-
-/// A p90 is out when it is over this many times its baseline …
-pub const SLOWER_TIMES: u64 = 2;
-
-/// … and over the baseline by this much: about what a person begins to notice.
-pub const SLOWER_BY_US: u64 = 50_000;
-
-/// A second with as many requests of a step speaks for itself: its p90 has two samples above it.
-pub const ENOUGH: u64 = 20;
-
-/// With fewer requests of a step in a window nothing is said about it.
-pub const FEW: u64 = 3;
-
-/// Seconds in a window for sparse steps.
-const WINDOW: usize = 3;
+use crate::record::Interval;
+pub use crate::steady::{
+    BEFORE_S, ENOUGH, ERRORS_OVER, FAILURES, FEW, SLOWER_BY_US, SLOWER_TIMES, STEP_ERRORS_OVER,
+};
+use crate::steady::{Judgement, SteadyState, requests};
 
 /// Seconds in a row that make a recovery.
 pub const CALM: usize = 3;
 
-/// Sent in a second of which nothing is answered, so that the shop hangs rather than idles.
-const UNANSWERED: u64 = 5;
-
-/// Seconds that make a baseline.
-const LEAST_BASELINE: usize = 3;
-
 /// What the figures say of one fault.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recovery {
     /// From the fault's start until the shop was seen out of its steady state; absent when it never was.
     pub detected_s: Option<f64>,
+    /// What it was seen by in that second: `errors of buy_confirm`.
+    pub detected_by: Vec<String>,
+    /// Every step that was out of it at any time until recovery.
+    pub steps: BTreeSet<String>,
     /// From the fault's end until the shop was back in it; zero when it never left, absent when it was not seen to
     /// come back, or when there was no steady state to compare with.
     pub recovered_s: Option<f64>,
@@ -80,8 +54,8 @@ pub struct Recovery {
 /// Measures one fault, in force from `started_s` to `ended_s`, on the seconds of a run in the order of time.
 pub fn measure(intervals: &[Interval], started_s: f64, ended_s: f64) -> Recovery {
     let first = intervals.partition_point(|second| second.t_s <= started_s);
-    let (before, after) = intervals.split_at(first);
-    let Some(steady) = SteadyState::before(before, started_s) else {
+    let after = &intervals[first..];
+    let Some(steady) = SteadyState::before(intervals, started_s) else {
         return Recovery::default();
     };
     // The first second that lies wholly after the fault.
@@ -111,6 +85,7 @@ const ROUNDING_S: f64 = 0.001;
 #[derive(Default)]
 struct Felt {
     detected_s: Option<f64>,
+    detected_by: Vec<String>,
     steps: BTreeSet<String>,
 }
 
@@ -118,7 +93,10 @@ impl Felt {
     /// Takes note of one second's judgement; true when it is out of the steady state.
     fn note(&mut self, second: &Interval, started_s: f64, judgement: Judgement<'_>) -> bool {
         if judgement.out {
-            self.detected_s.get_or_insert(second.t_s - started_s);
+            if self.detected_s.is_none() {
+                self.detected_s = Some(second.t_s - started_s);
+                self.detected_by = judgement.signs;
+            }
             let steps = judgement.steps.into_iter().map(str::to_owned);
             self.steps.extend(steps);
         }
@@ -133,149 +111,14 @@ impl Felt {
     fn recovered(self, back_s: Option<f64>) -> Recovery {
         Recovery {
             detected_s: self.detected_s,
+            detected_by: self.detected_by,
+            steps: self.steps,
             recovered_s: match self.detected_s {
                 None => Some(0.0),
                 Some(_) => back_s,
             },
         }
     }
-}
-
-/// Whether a second is out of the steady state, and by which steps.
-#[derive(Default)]
-struct Judgement<'s> {
-    out: bool,
-    steps: Vec<&'s str>,
-}
-
-/// The figures before the fault.
-struct SteadyState {
-    error_ratio: f64,
-    steps: BTreeMap<String, StepState>,
-}
-
-struct StepState {
-    error_ratio: f64,
-    p90_us: u64,
-}
-
-impl SteadyState {
-    /// From the measured seconds without a fault, else from those without a fault, else from all there are.
-    fn before(intervals: &[Interval], started_s: f64) -> Option<Self> {
-        let recent = intervals.partition_point(|second| second.t_s <= started_s - BEFORE_S);
-        let all: Vec<&Interval> = intervals[recent..].iter().collect();
-        let kept = |keep: fn(&Interval) -> bool| -> Vec<&Interval> {
-            all.iter().copied().filter(|second| keep(second)).collect()
-        };
-        let seconds = [
-            kept(|second| second.measure && second.faults.is_empty()),
-            kept(|second| second.faults.is_empty()),
-        ]
-        .into_iter()
-        .find(|seconds| seconds.len() >= LEAST_BASELINE)
-        .unwrap_or(all);
-
-        let mut names: BTreeSet<&String> = BTreeSet::new();
-        names.extend(seconds.iter().flat_map(|second| second.steps.keys()));
-        let mut steps = BTreeMap::new();
-        for name in names {
-            let rows: Vec<&StepInterval> = rows(&seconds, name);
-            let (requests, failed) = counts(&rows);
-            if requests >= FEW {
-                let state = StepState {
-                    error_ratio: ratio(failed, requests),
-                    p90_us: typical_p90(&rows),
-                };
-                steps.insert(name.clone(), state);
-            }
-        }
-        let all: Vec<&StepInterval> = seconds.iter().map(|second| &second.all).collect();
-        let (requests, failed) = counts(&all);
-        (requests > 0).then(|| Self {
-            error_ratio: ratio(failed, requests),
-            steps,
-        })
-    }
-
-    /// Judges the last of some seconds, which may be seen together with those before it.
-    fn judge<'s>(&self, seconds: &'s [Interval]) -> Judgement<'s> {
-        let Some(last) = seconds.last() else {
-            return Judgement::default();
-        };
-        let steps: Vec<&str> = last
-            .steps
-            .iter()
-            .filter(|(_, row)| row.requests > 0)
-            .map(|(name, _)| name.as_str())
-            .filter(|name| self.step_is_out(name, seconds))
-            .collect();
-        let all = &last.all;
-        let failing = all.failed >= FAILURES
-            && ratio(all.failed, all.requests) > self.error_ratio + ERRORS_OVER;
-        let hanging = all.requests == 0 && last.sent >= UNANSWERED;
-        Judgement {
-            out: failing || hanging || !steps.is_empty(),
-            steps,
-        }
-    }
-
-    fn step_is_out(&self, step: &str, seconds: &[Interval]) -> bool {
-        let Some(steady) = self.steps.get(step) else {
-            return false; // Never taken before the fault, so nothing is known of how it should be.
-        };
-        let rows: Vec<&StepInterval> = match seconds {
-            [.., last] if requests(last, step) >= ENOUGH => rows(&[last], step),
-            _ => {
-                let window = &seconds[seconds.len().saturating_sub(WINDOW)..];
-                rows(&window.iter().collect::<Vec<_>>(), step)
-            }
-        };
-        let (requests, failed) = counts(&rows);
-        let (Some(own), true) = (rows.last(), requests >= FEW) else {
-            return false;
-        };
-        let failing = own.failed > 0
-            && failed >= FAILURES
-            && ratio(failed, requests) > steady.error_ratio + STEP_ERRORS_OVER;
-        let slowest = (steady.p90_us * SLOWER_TIMES).max(steady.p90_us + SLOWER_BY_US);
-        let seen = match rows[..] {
-            [alone] if requests < ENOUGH => alone.response_us.p50,
-            _ => typical_p90(&rows),
-        };
-        failing || own.response_us.p90.min(seen) > slowest
-    }
-}
-
-fn requests(second: &Interval, step: &str) -> u64 {
-    second.steps.get(step).map_or(0, |row| row.requests)
-}
-
-/// The seconds' figures of a step, where it was taken.
-fn rows<'s>(seconds: &[&'s Interval], step: &str) -> Vec<&'s StepInterval> {
-    let rows = seconds.iter().filter_map(|second| second.steps.get(step));
-    rows.filter(|row| row.requests > 0).collect()
-}
-
-fn counts(rows: &[&StepInterval]) -> (u64, u64) {
-    let requests = rows.iter().map(|row| row.requests).sum();
-    let failed = rows.iter().map(|row| row.failed).sum();
-    (requests, failed)
-}
-
-fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
-}
-
-/// The median of the seconds' p90; the lower one of two.
-fn typical_p90(rows: &[&StepInterval]) -> u64 {
-    let mut p90: Vec<u64> = rows.iter().map(|row| row.response_us.p90).collect();
-    p90.sort_unstable();
-    let middle = p90.len().saturating_sub(1) / 2;
-    p90.get(middle).copied().unwrap_or(0)
 }
 
 #[cfg(test)]

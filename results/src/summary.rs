@@ -6,11 +6,15 @@
 pub mod ablation;
 mod expectations;
 mod groups;
+mod scorecard;
 mod steps;
 mod table;
 
+use crate::expect::goodput_seen;
 use crate::figures::{bytes, count, latency};
-use crate::record::{FaultRow, Interval, ResourceRow, RunSummary, StepInterval, Verdict};
+use crate::record::{
+    FaultRow, Interval, Metastability, ResourceRow, RunSummary, StepInterval, Verdict,
+};
 use table::{Cell, Column, Paint, Table, wrapped};
 
 /// How the summary is shown.
@@ -46,6 +50,7 @@ pub fn render(summary: &RunSummary, dir: &str, style: Style) -> String {
         headline(summary, style),
         steps::table(summary, style),
         faults(summary, style),
+        scorecard::cards(summary, style),
         expectations::table(summary, style),
         footer(summary, dir, style),
     ];
@@ -194,6 +199,10 @@ fn recovered(fault: &FaultRow) -> Cell {
     match (fault.detected_s, fault.recovered_s) {
         (_, None) => Cell::new("not recovered", Paint::Bad),
         (None, Some(_)) => Cell::new("–", Paint::Quiet),
+        // A breaker noticed it, and shoppers did not.
+        (_, Some(_)) if fault.score.as_ref().is_some_and(|s| s.felt_s.is_none()) => {
+            Cell::new("never felt", Paint::Quiet)
+        }
         (_, Some(s)) if s < 0.05 => Cell::plain("at once"),
         (_, Some(s)) => Cell::plain(format!("after {s:.1} s")),
     }
@@ -209,6 +218,14 @@ fn footer(summary: &RunSummary, dir: &str, style: Style) -> String {
     let kinds = steps::error_kinds(summary);
     if !kinds.is_empty() {
         put("Errors", &kinds);
+    }
+    if let Some(row) = &summary.metastability
+        && row.verdict == Metastability::Metastable
+    {
+        put(
+            "Goodput",
+            &format!("✗ did not come back · {}", goodput_seen(row)),
+        );
     }
     put("Audit", &audit(summary));
     let violations = &summary.audit.violations;
@@ -244,6 +261,13 @@ fn audit(summary: &RunSummary) -> String {
             " · {} whose outcome no shopper learned",
             count(audit.orders_unknown)
         ));
+        if audit.unknown_came_true + audit.unknown_did_not > 0 {
+            text.push_str(&format!(
+                ": {} came true, {} did not",
+                count(audit.unknown_came_true),
+                count(audit.unknown_did_not)
+            ));
+        }
     }
     match audit.violations.len() {
         0 => {}

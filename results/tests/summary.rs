@@ -40,6 +40,7 @@ fn step(step: &str, phase: &str, requests: u64, failed: u64, ms: [f64; 4]) -> St
             n => BTreeMap::from([("http_503".to_owned(), n - 1), ("timeout".to_owned(), 1)]),
         },
         response_us: Quantiles {
+            min: p50 / 2,
             p50,
             p90: p95,
             p95,
@@ -51,6 +52,59 @@ fn step(step: &str, phase: &str, requests: u64, failed: u64, ms: [f64; 4]) -> St
             p99: p99 * 9 / 10,
             ..Quantiles::default()
         },
+    }
+}
+
+/// What a slow bank cost.
+fn card() -> Score {
+    Score {
+        from_s: 12.0,
+        to_s: 23.0,
+        steady_error_ratio: Some(0.004),
+        steady: BTreeMap::from([(
+            "buy_confirm".to_owned(),
+            StepSteady {
+                error_ratio: 0.0,
+                p90_us: 58_400,
+            },
+        )]),
+        felt_s: Some(2.0),
+        breakers: vec!["payment→bank".to_owned()],
+        requests: Requests {
+            all: 1740,
+            failed: 21,
+            affected: Some(96),
+        },
+        orders: Some(Orders {
+            promised: 61,
+            expected: 74.6,
+            margin: 9.2,
+            accepted: 4,
+            refused: 2,
+            unknown: 1,
+        }),
+        revenue: Some(Revenue {
+            promised_minor: 812_340,
+            expected_minor: 1_003_000,
+            margin_minor: 170_000,
+        }),
+        retries: Some(Retries {
+            before: Some(1.0),
+            during: Some(1.384),
+        }),
+        retries_everywhere: Some(Retries {
+            before: Some(1.0),
+            during: Some(1.02),
+        }),
+        budget: Budget {
+            failed: 21,
+            allowed: 17.4,
+            spent: Some(1.21),
+            worst: Some("buy_confirm".to_owned()),
+        },
+        unknown: vec![
+            "order-down overlapped: what each cost is counted for all of them".to_owned(),
+        ],
     }
 }
 
@@ -68,9 +122,8 @@ fn demo() -> RunSummary {
         started_s,
         ended_s,
         hits,
-        trouble: None,
-        detected_s: None,
         recovered_s: Some(0.0),
+        ..FaultRow::default()
     };
     let process = |role: &str, replica, mib: u64, cpu_s| ResourceRow {
         role: role.to_owned(),
@@ -126,7 +179,12 @@ fn demo() -> RunSummary {
         faults: vec![
             FaultRow {
                 detected_s: Some(2.0),
+                detected_by: vec![
+                    "p90 of buy_confirm".to_owned(),
+                    "breaker payment→bank".to_owned(),
+                ],
                 recovered_s: Some(3.0),
+                score: Some(card()),
                 ..fault("bank-slow", "latency", "bank", 12.0, 20.0, 412)
             },
             fault("order-down", "kill", "order/1", 30.0, 33.2, 17),
@@ -137,8 +195,14 @@ fn demo() -> RunSummary {
             orders_promised: 428,
             orders_found: 428,
             orders_unknown: 3,
-            violations: vec![],
+            unknown_came_true: 2,
+            unknown_did_not: 1,
+            ..AuditRow::default()
         },
+        metastability: Some(MetastabilityRow {
+            verdict: Metastability::Recovered,
+            ..MetastabilityRow::default()
+        }),
         resources: vec![
             process("gateway", 0, 31, 8.13),
             process("order", 0, 38, 6.9),
@@ -186,6 +250,17 @@ fn a_run_that_failed() {
     let search = summary.steps.iter_mut().find(|row| row.step == "search");
     *search.unwrap() = step("search", "rush", 31, 31, [0.004, 0.9, 1.1, 1.2]);
     summary.faults[0].recovered_s = None;
+    summary.metastability = Some(MetastabilityRow {
+        verdict: Metastability::Metastable,
+        trigger_ended_s: 33.2,
+        arrivals_before: 15.0,
+        arrivals_after: 15.0,
+        ok_before: 196.4,
+        ok_after: 61.3,
+        goodput_before: 0.99,
+        goodput_after: 0.31,
+        why: None,
+    });
     summary.audit.orders_found = 427;
     summary.audit.violations = (1..=7)
         .map(|n| format!("order o-{n} was promised to its shopper and is not confirmed"))

@@ -3,9 +3,12 @@
 //! What no shopper ever learned the outcome of is kept apart: such an order may exist or not, but whichever it is,
 //! money, stock and messages must fit it.
 
+#[path = "holdings/money.rs"]
+mod money;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use results::record::{AuditRow, LedgerEntry, OrderOutcome};
+use results::record::{AuditRow, LedgerEntry, OrderOutcome, Orphaned};
 use shop_contract::audit::AuditLine;
 use shop_contract::bank::ChargeStatus;
 use shop_contract::inventory::ReservationStatus;
@@ -22,6 +25,21 @@ struct OrderHeld {
     status: OrderStatus,
     total_minor: i64,
     pieces: i64,
+}
+
+impl OrderHeld {
+    fn is_confirmed(&self) -> bool {
+        self.status == OrderStatus::Confirmed
+    }
+
+    /// What the customer is told at the end.
+    fn closing_message(&self) -> &'static str {
+        if self.is_confirmed() {
+            "order.confirmed"
+        } else {
+            "order.cancelled"
+        }
+    }
 }
 
 /// What the services hold, by what it is about.
@@ -132,27 +150,43 @@ impl Holdings {
     pub(crate) fn is_settled(&self) -> bool {
         self.outbox == 0 && self.unsent == 0 && self.orders.values().all(|o| o.status.is_final())
     }
+
+    /// Whether a customer has yet to be told how an order ended. The event that will do so may be on its way through a
+    /// server, where no service sees it.
+    pub(crate) fn awaits_messages(&self) -> bool {
+        let ended = self.orders.iter().filter(|(_, o)| o.status.is_final());
+        ended.into_iter().any(|(id, order)| {
+            let kind = order.closing_message();
+            self.messages(kind, id) == 0
+        })
+    }
+
+    /// How many messages of a kind are about an order.
+    fn messages(&self, kind: &str, order: &str) -> u32 {
+        let key = (kind.to_owned(), order.to_owned());
+        self.notifications.get(&key).copied().unwrap_or(0)
+    }
 }
 
 /// Every contradiction there is. `complete` is left to whoever knows whether all had settled.
 pub(crate) fn check(ledger: &[LedgerEntry], held: &Holdings) -> AuditRow {
+    let mut row = not_made(ledger);
     let mut violations = Vec::new();
-    let found = check_promises(ledger, held, &mut violations);
+    check_promises(ledger, held, &mut row, &mut violations);
     for (id, order) in &held.orders {
         check_order(id, order, held, &mut violations);
     }
     check_strays(held, &mut violations);
     check_stock(held, &mut violations);
+    money::check_sums(held, &mut row, &mut violations);
+    row.orphaned = orphaned(held);
     if violations.len() > SHOWN {
         let more = violations.len() - SHOWN;
         violations.truncate(SHOWN);
         violations.push(format!("… and {more} more"));
     }
-    AuditRow {
-        orders_found: found,
-        violations,
-        ..not_made(ledger)
-    }
+    row.violations = violations;
+    row
 }
 
 /// What can be said without asking the services: how many were promised.
@@ -165,21 +199,26 @@ pub(crate) fn not_made(ledger: &[LedgerEntry]) -> AuditRow {
     }
 }
 
-/// Each order as its shopper knows it. Gives how many of the promised ones are held as confirmed.
-fn check_promises(ledger: &[LedgerEntry], held: &Holdings, violations: &mut Vec<String>) -> u64 {
+/// Each order as its shopper knows it. Counts the promised ones that are held as confirmed, and what became of those
+/// whose shopper never learned it.
+fn check_promises(
+    ledger: &[LedgerEntry],
+    held: &Holdings,
+    row: &mut AuditRow,
+    violations: &mut Vec<String>,
+) {
     let by_key: BTreeMap<(&str, &str), &str> = held
         .orders
         .iter()
         .map(|(id, o)| ((o.user_id.as_str(), o.key.as_str()), id.as_str()))
         .collect();
-    let mut found = 0;
     for entry in ledger {
         let named = by_key.get(&(entry.user_id.as_str(), entry.key.as_str()));
         let order = named.and_then(|id| held.orders.get(*id));
         let key = &entry.key;
         match (entry.outcome, order) {
-            (OrderOutcome::Promised, Some(o)) if o.status == OrderStatus::Confirmed => {
-                found += 1;
+            (OrderOutcome::Promised, Some(o)) if o.is_confirmed() => {
+                row.orders_found += 1;
                 if entry.order_id.as_deref() != named.copied() {
                     violations.push(format!(
                         "order under key {key}: its shopper was told another id"
@@ -212,21 +251,24 @@ fn check_promises(ledger: &[LedgerEntry], held: &Holdings, violations: &mut Vec<
                     "order under key {key} was accepted and does not exist"
                 ));
             }
-            (OrderOutcome::Refused, Some(o)) if o.status == OrderStatus::Confirmed => {
+            (OrderOutcome::Refused, Some(o)) if o.is_confirmed() => {
                 violations.push(format!(
                     "order under key {key} was refused and is confirmed"
                 ));
             }
-            // An end of its own, or none: what exists is checked as an order below.
-            (OrderOutcome::Refused | OrderOutcome::Unknown, _) => {}
+            // Either is right: what exists is checked as an order below.
+            (OrderOutcome::Unknown, Some(o)) if o.is_confirmed() => row.unknown_came_true += 1,
+            (OrderOutcome::Unknown, Some(o)) if !o.status.is_final() => {}
+            (OrderOutcome::Unknown, _) => row.unknown_did_not += 1,
+            // An end of its own, or none.
+            (OrderOutcome::Refused, _) => {}
         }
     }
-    found
 }
 
 /// One order against money, stock and messages.
 fn check_order(id: &str, order: &OrderHeld, held: &Holdings, violations: &mut Vec<String>) {
-    let confirmed = order.status == OrderStatus::Confirmed;
+    let confirmed = order.is_confirmed();
     let mut wrong = |what: String| {
         violations.push(format!("order {id} ({}): {what}", order.status.name()));
     };
@@ -234,48 +276,7 @@ fn check_order(id: &str, order: &OrderHeld, held: &Holdings, violations: &mut Ve
         wrong("has not come to its end".to_owned());
         return;
     }
-    let payments = held.payments.get(id).map_or(&[][..], Vec::as_slice);
-    let captured: Vec<_> = payments
-        .iter()
-        .filter(|(_, status, _)| *status == PaymentStatus::Captured)
-        .collect();
-    let due = usize::from(confirmed);
-    if captured.len() != due {
-        wrong(format!(
-            "{} payments are captured, {due} should be",
-            captured.len()
-        ));
-    }
-    if let Some((_, _, amount)) = captured.iter().find(|(.., a)| *a != order.total_minor) {
-        wrong(format!("{amount} was taken for {}", order.total_minor));
-    }
-    for (payment, status, amount) in payments {
-        if *status == PaymentStatus::Pending {
-            wrong(format!("payment {payment} is still pending"));
-        }
-        let charges = held.charges.get(payment).map_or(&[][..], Vec::as_slice);
-        let taken: i64 = charges
-            .iter()
-            .filter(|(status, _)| *status == ChargeStatus::Captured)
-            .map(|(_, amount)| amount)
-            .sum();
-        let expected = if *status == PaymentStatus::Captured {
-            *amount
-        } else {
-            0
-        };
-        if taken != expected {
-            wrong(format!(
-                "the bank took {taken} for payment {payment}, {expected} is due"
-            ));
-        }
-        if charges.len() > 1 {
-            wrong(format!(
-                "the bank charged payment {payment} {} times",
-                charges.len()
-            ));
-        }
-    }
+    money::check_order(id, order, held, &mut wrong);
     match held.reservations.get(id) {
         Some((ReservationStatus::Committed, pieces)) if confirmed => {
             if *pieces != order.pieces {
@@ -290,12 +291,9 @@ fn check_order(id: &str, order: &OrderHeld, held: &Holdings, violations: &mut Ve
         Some((status, _)) => wrong(format!("its stock is {}", status.name())),
         None => wrong("no stock was taken".to_owned()),
     }
-    for (kind, due) in [
-        ("order.confirmed", u32::from(confirmed)),
-        ("order.cancelled", u32::from(!confirmed)),
-    ] {
-        let key = (kind.to_owned(), id.to_owned());
-        let sent = held.notifications.get(&key).copied().unwrap_or(0);
+    for kind in ["order.confirmed", "order.cancelled"] {
+        let due = u32::from(kind == order.closing_message());
+        let sent = held.messages(kind, id);
         if sent != due {
             wrong(format!(
                 "{sent} messages of {kind} were sent, {due} should be"
@@ -340,6 +338,18 @@ fn check_strays(held: &Holdings, violations: &mut Vec<String>) {
     }
 }
 
+/// What is kept for orders that are over, or never were.
+fn orphaned(held: &Holdings) -> Orphaned {
+    let living = |id: &str| held.orders.get(id).is_some_and(|o| !o.status.is_final());
+    let stock = held.reservations.iter();
+    let stock = stock.filter(|(id, (status, _))| *status == ReservationStatus::Held && !living(id));
+    Orphaned {
+        reservations: stock.count() as u64,
+        payments: money::orphaned_payments(held),
+        charges: money::orphaned_charges(held),
+    }
+}
+
 /// The stock as a whole against the orders as a whole.
 fn check_stock(held: &Holdings, violations: &mut Vec<String>) {
     let Stock {
@@ -362,7 +372,7 @@ fn check_stock(held: &Holdings, violations: &mut Vec<String>) {
     let bought: i64 = held
         .orders
         .values()
-        .filter(|o| o.status == OrderStatus::Confirmed)
+        .filter(|o| o.is_confirmed())
         .map(|o| o.pieces)
         .sum();
     if bought != committed {

@@ -1,17 +1,17 @@
 //! Writes down what a run tells while it goes on, and shows it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use jiff::Timestamp;
 use loadgen::Event;
 use results::hlog::LatencyLog;
-use results::record::{FaultEvent, FaultEventKind, Interval, LedgerEntry};
+use results::record::{Edge, FaultEvent, FaultEventKind, Interval, LedgerEntry, Planned};
 use results::run_dir::{Lines, RecordError, RunDir};
 
 use crate::progress::Progress;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Supervisor, add};
 
 /// The files of a run that grow while it goes on. Cloning shares them.
 #[derive(Clone)]
@@ -26,6 +26,10 @@ struct Files {
     ledger: Lines<LedgerEntry>,
     faults: Lines<FaultEvent>,
     latency: LatencyLog,
+    /// What the plan has in each second.
+    demand: Vec<Planned>,
+    /// What services told of those that they call, by the second it belongs to, until that second is written.
+    callers: BTreeMap<u64, BTreeMap<String, Edge>>,
     /// In force now.
     active: BTreeSet<String>,
     /// In force at some time since the last interval.
@@ -35,6 +39,26 @@ struct Files {
 }
 
 impl Files {
+    /// What the plan has in a second, the first of which is 1.
+    fn planned_in(&self, second: u64) -> Planned {
+        let index = usize::try_from(second).ok().and_then(|n| n.checked_sub(1));
+        let planned = index.and_then(|index| self.demand.get(index));
+        planned.copied().unwrap_or_default()
+    }
+
+    /// What was told up to a second, and is not written yet.
+    fn called_until(&mut self, second: u64) -> BTreeMap<String, Edge> {
+        let later = self.callers.split_off(&(second + 1));
+        let mut edges: BTreeMap<String, Edge> = BTreeMap::new();
+        for (edge, told) in std::mem::replace(&mut self.callers, later)
+            .into_values()
+            .flatten()
+        {
+            add(edges.entry(edge).or_default(), told);
+        }
+        edges
+    }
+
     fn note(&mut self, written: Result<(), RecordError>) {
         if let Err(e) = written {
             tracing::error!(error = %e, "the record cannot be written");
@@ -53,12 +77,15 @@ impl Recorder {
         started_at: Timestamp,
         shop: Supervisor,
         progress: Arc<Progress>,
+        demand: Vec<Planned>,
     ) -> Result<Self> {
         let files = Files {
             intervals: dir.intervals()?,
             ledger: dir.ledger()?,
             faults: dir.faults()?,
             latency: LatencyLog::create(dir, started_at)?,
+            demand,
+            callers: BTreeMap::new(),
             active: BTreeSet::new(),
             seen: BTreeSet::new(),
             failed: None,
@@ -86,6 +113,9 @@ impl Recorder {
                 let active = files.active.clone();
                 let seen = std::mem::replace(&mut files.seen, active);
                 interval.faults = seen.into_iter().collect();
+                let second = interval.t_s.ceil() as u64;
+                interval.planned = files.planned_in(second);
+                interval.callers = files.called_until(second);
                 let written = files.intervals.append(&interval);
                 files.note(written);
                 let flushed = files.latency.flush();
@@ -104,6 +134,11 @@ impl Recorder {
                 files.note(written);
             }
         }
+    }
+
+    /// What services told of those that they call, in a second of the load.
+    pub(super) fn callers(&self, second: u64, told: BTreeMap<String, Edge>) {
+        self.files().callers.insert(second, told);
     }
 
     /// Something that happened to a fault.

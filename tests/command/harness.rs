@@ -175,6 +175,11 @@ impl Up {
         (status, serde_json::from_str(&body).unwrap_or(Value::Null))
     }
 
+    /// Runs another command beside it, to the end.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        self.place.run(args)
+    }
+
     /// Its run's folder.
     pub(crate) fn run_dir(&self) -> PathBuf {
         self.place.run_dir()

@@ -136,14 +136,11 @@ impl Course {
 pub(super) fn empty_row(planned: &Planned) -> FaultRow {
     let at = planned.window.from.as_secs_f64();
     FaultRow {
-        trouble: None,
         name: planned.fault.name.clone(),
         kind: planned.fault.kind.name().to_owned(),
         target: planned.fault.target.to_string(),
         started_s: at,
         ended_s: at,
-        hits: 0,
-        detected_s: None,
-        recovered_s: None,
+        ..FaultRow::default()
     }
 }

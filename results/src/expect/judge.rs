@@ -6,10 +6,13 @@ use syntax::units::show_duration;
 
 use super::{Evidence, Expectation, Limit};
 use crate::figures::{percent, seconds, written};
-use crate::record::{ExpectationRow, FaultRow, Figure, StepRow};
+use crate::record::{ExpectationRow, FaultRow, Figure, Metastability, MetastabilityRow, StepRow};
 
 /// The text of the audit's row.
 pub(super) const AUDIT_CLEAN: &str = "audit clean";
+
+/// The text of the goodput's row.
+pub(super) const GOODPUT_BACK: &str = "goodput back";
 
 /// Judges expectations: at least one row for each, in their order.
 pub fn judge(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<ExpectationRow> {
@@ -26,6 +29,7 @@ pub fn judge(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<Expec
                 }
             }
             Expectation::Recovery { within } => rows.push(recovery(*within, evidence.faults)),
+            Expectation::GoodputBack => rows.push(goodput(evidence.metastability)),
             Expectation::AuditClean => rows.push(audit(evidence)),
         }
     }
@@ -123,6 +127,34 @@ fn recovery(within: Duration, faults: &[FaultRow]) -> ExpectationRow {
         held: late.is_empty() && !faults.is_empty(),
         observed,
         figure: None,
+    }
+}
+
+fn goodput(found: Option<&MetastabilityRow>) -> ExpectationRow {
+    let (held, observed) = match found {
+        None => (false, "no fault was injected".to_owned()),
+        Some(row) => (row.verdict == Metastability::Recovered, goodput_seen(row)),
+    };
+    ExpectationRow {
+        text: GOODPUT_BACK.to_owned(),
+        held,
+        observed,
+        figure: None,
+    }
+}
+
+/// What became of the goodput, in words.
+pub(crate) fn goodput_seen(row: &MetastabilityRow) -> String {
+    match (&row.why, row.verdict) {
+        (Some(why), Metastability::NotEnoughSaid) => why.clone(),
+        _ => format!(
+            "{:.0}% of what it was: {:.1} good steps/s at {:.1} arrivals/s, before the faults {:.1} at {:.1}",
+            100.0 * row.share(),
+            row.ok_after,
+            row.arrivals_after,
+            row.ok_before,
+            row.arrivals_before,
+        ),
     }
 }
 
@@ -324,6 +356,33 @@ mod tests {
             judged_now(&record),
             row(text, false, "no fault was injected")
         );
+    }
+
+    #[test]
+    fn the_goodput_must_be_back_and_known_to_be() {
+        let mut record = Record::good();
+        let judged_now = |record: &Record| judged(record, Expectation::GoodputBack).remove(0);
+        let text = "goodput back";
+        assert_eq!(
+            judged_now(&record),
+            row(text, false, "no fault was injected")
+        );
+        let seen = |verdict, goodput_after, ok_after| MetastabilityRow {
+            verdict,
+            arrivals_before: 15.0,
+            arrivals_after: 15.0,
+            ok_before: 200.0,
+            ok_after,
+            goodput_before: 1.0,
+            goodput_after,
+            ..MetastabilityRow::default()
+        };
+        record.metastability = Some(seen(Metastability::Recovered, 0.97, 194.0));
+        let observed = "97% of what it was: 194.0 good steps/s at 15.0 arrivals/s, before the faults 200.0 at 15.0";
+        assert_eq!(judged_now(&record), row(text, true, observed));
+        record.metastability = Some(seen(Metastability::Metastable, 0.3, 60.0));
+        let (_, held, observed) = judged_now(&record);
+        assert!(!held && observed.starts_with("30% of what it was"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use syntax::{Map, Node, did_you_mean, units};
 use super::{Expectation, Limit, Quantile};
 
 /// What an entry may be about: the keys that tell the forms apart.
-const SUBJECTS: [&str; 3] = ["step", "recovery", "audit"];
+const SUBJECTS: [&str; 4] = ["step", "recovery", "goodput", "audit"];
 
 impl Expectation {
     /// Reads one entry of `expect`. `steps` are the steps that shoppers can take, `phases` the names of the
@@ -23,6 +23,11 @@ impl Expectation {
                 map.finish();
                 within.map(|within| Self::Recovery { within })
             }
+            ["goodput"] => {
+                let back = map.required("goodput", |node| node.one_of(&["back"]));
+                map.finish();
+                back.map(|_| Self::GoodputBack)
+            }
             ["audit"] => {
                 let clean = map.required("audit", |node| node.one_of(&["clean"]));
                 map.finish();
@@ -30,7 +35,7 @@ impl Expectation {
             }
             [] => {
                 node.mistake(
-                    "an expectation is about a `step`, the `recovery` from faults, or the `audit`; \
+                    "an expectation is about a `step`, the `recovery` from faults, the `goodput` after them, or the `audit`; \
                      write for example { step: buy_confirm, p99: 800ms }",
                 );
                 None
@@ -127,10 +132,11 @@ mod tests {
     }
 
     #[test]
-    fn the_three_forms_are_read() {
+    fn the_four_forms_are_read() {
         let text = "- { step: buy_confirm, p99: 800ms, errors: 1%, in: steady }\n\
                     - { step: home, p50: 20ms }\n\
                     - { recovery: 10s }\n\
+                    - { goodput: back }\n\
                     - { audit: clean }\n";
         let limit = |quantile, ms| Limit::Response {
             quantile,
@@ -150,6 +156,7 @@ mod tests {
             Expectation::Recovery {
                 within: Duration::from_secs(10),
             },
+            Expectation::GoodputBack,
             Expectation::AuditClean,
         ];
         assert_eq!(read(text), Ok(expected));
@@ -164,7 +171,8 @@ mod tests {
                     - { step: home, p99: 800 }\n\
                     - { audit: dirty }\n\
                     - { recovery: 10s, audit: clean }\n\
-                    - { latency: 3ms }\n";
+                    - { latency: 3ms }\n\
+                    - { goodput: high }\n";
         let mistakes = read(text).unwrap_err();
         let expected = [
             (
@@ -184,6 +192,7 @@ mod tests {
             (6, 12, "unknown `dirty`"),
             (7, 3, "one entry for each"),
             (8, 3, "an expectation is about a `step`"),
+            (9, 14, "unknown `high`"),
         ];
         assert_eq!(mistakes.len(), expected.len(), "{mistakes:#?}");
         for ((line, column, message), (l, c, words)) in mistakes.iter().zip(expected) {

@@ -1,9 +1,9 @@
 //! The run in one word, and the exit code that follows from it.
 
-use super::judge::AUDIT_CLEAN;
+use super::judge::{AUDIT_CLEAN, GOODPUT_BACK};
 use super::{Evidence, Expectation};
 use crate::figures::latency;
-use crate::record::{AuditRow, ExpectationRow, Verdict};
+use crate::record::{AuditRow, ExpectationRow, Metastability, Verdict};
 
 /// The verdict, and every reason why it is not pass.
 ///
@@ -11,7 +11,8 @@ use crate::record::{AuditRow, ExpectationRow, Verdict};
 /// is among the reasons all the same, after those of invalidity.
 ///
 /// Invalid: the run was interrupted, the generator disturbed its own measurement, a fault touched no request (the
-/// experiment is void), an expected audit could not be completed, or no request was measured at all.
+/// experiment is void; one that was refused is such a one), an expected audit could not be completed, an expected goodput
+/// cannot be judged, or no request was measured at all.
 /// Fail: an expectation did not hold, or, whatever the scenario expects, every request of a step failed in a
 /// phase or the audit found a contradiction.
 pub fn verdict(
@@ -80,18 +81,31 @@ fn doubts(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<String> 
     if expectations.contains(&Expectation::AuditClean) && !evidence.audit.complete {
         doubts.push("the audit could not be completed".to_owned());
     }
+    if let Some(why) =
+        goodput_unknown(evidence).filter(|_| expectations.contains(&Expectation::GoodputBack))
+    {
+        doubts.push(format!("whether the goodput came back is not known: {why}"));
+    }
     if evidence.steps.iter().all(|row| row.requests == 0) {
         doubts.push("no request was measured".to_owned());
     }
     doubts
 }
 
+/// Why nothing can be said of the goodput, where that is so.
+fn goodput_unknown<'r>(evidence: &Evidence<'r>) -> Option<&'r str> {
+    let row = evidence.metastability?;
+    let unknown = row.verdict == Metastability::NotEnoughSaid;
+    unknown.then(|| row.why.as_deref().unwrap_or("the record does not say"))
+}
+
 /// What went wrong, as far as was measured.
 fn failures(judged: &[ExpectationRow], evidence: &Evidence<'_>) -> Vec<String> {
-    // The audit speaks for itself, below or among the doubts, and says more.
-    let missed = judged
-        .iter()
-        .filter(|row| !row.held && row.text != AUDIT_CLEAN);
+    // The audit speaks for itself, below or among the doubts, and says more; so does a goodput that is not known.
+    let told = |text: &str| {
+        text == AUDIT_CLEAN || (text == GOODPUT_BACK && goodput_unknown(evidence).is_some())
+    };
+    let missed = judged.iter().filter(|row| !row.held && !told(&row.text));
     let mut failures: Vec<String> = missed
         .map(|row| format!("{}: {}", row.text, row.observed))
         .collect();
@@ -132,13 +146,14 @@ fn failures(judged: &[ExpectationRow], evidence: &Evidence<'_>) -> Vec<String> {
 pub(super) mod tests {
     use super::super::judge;
     use super::*;
-    use crate::record::{FaultRow, Generator, PhaseRow, Quantiles, StepRow};
+    use crate::record::{FaultRow, Generator, MetastabilityRow, PhaseRow, Quantiles, StepRow};
 
     /// The rows of a run, to be spoilt by a test.
     pub(in super::super) struct Record {
         pub(in super::super) phases: Vec<PhaseRow>,
         pub(in super::super) steps: Vec<StepRow>,
         pub(in super::super) faults: Vec<FaultRow>,
+        pub(in super::super) metastability: Option<MetastabilityRow>,
         pub(in super::super) audit: AuditRow,
         pub(in super::super) generator: Generator,
         pub(in super::super) interrupted: bool,
@@ -185,6 +200,7 @@ pub(super) mod tests {
                     step("buy_confirm", "rush"),
                 ],
                 faults: vec![fault("bank-slow", "bank"), fault("order-down", "order/1")],
+                metastability: None,
                 audit: AuditRow {
                     complete: true,
                     orders_promised: 212,
@@ -207,6 +223,7 @@ pub(super) mod tests {
                 phases: &self.phases,
                 steps: &self.steps,
                 faults: &self.faults,
+                metastability: self.metastability.as_ref(),
                 audit: &self.audit,
                 generator: &self.generator,
                 interrupted: self.interrupted,
@@ -298,6 +315,38 @@ pub(super) mod tests {
             assert_eq!(verdict, Verdict::Invalid, "{words}");
             assert!(reasons[0].contains(words), "{reasons:?}");
         }
+    }
+
+    #[test]
+    fn a_fault_that_was_refused_voids_the_experiment_of_whatever_kind_it_is() {
+        for kind in ["latency", "kill", "anything"] {
+            let mut record = Record::good();
+            // As the injector leaves it: over when it begins, without a hit.
+            record.faults[1] = FaultRow {
+                name: "refused".to_owned(),
+                kind: kind.to_owned(),
+                started_s: 30.0,
+                ended_s: 30.0,
+                ..FaultRow::default()
+            };
+            let (verdict, reasons) = record.verdict(&[]);
+            assert_eq!(verdict, Verdict::Invalid, "{kind}");
+            assert!(reasons[0].contains("the experiment is void"), "{reasons:?}");
+        }
+    }
+
+    #[test]
+    fn a_goodput_that_is_not_known_makes_the_run_invalid_where_it_matters() {
+        let mut record = Record::good();
+        record.metastability = Some(MetastabilityRow {
+            why: Some("the run ended".to_owned()),
+            ..MetastabilityRow::default()
+        });
+        assert_eq!(record.verdict(&[]).0, Verdict::Pass);
+        let (verdict, reasons) = record.verdict(&[Expectation::GoodputBack]);
+        assert_eq!(verdict, Verdict::Invalid);
+        let told = "whether the goodput came back is not known: the run ended";
+        assert_eq!(reasons, [told]);
     }
 
     #[test]

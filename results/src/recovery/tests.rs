@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::Quantiles;
+use crate::record::{Quantiles, StepInterval};
 
 /// When the fault of most tests is in force.
 const FROM_S: f64 = 12.0;
@@ -73,6 +73,22 @@ fn a_slow_bank_is_seen_through_the_one_sparse_step_that_needs_it() {
         set(s, "buy_confirm", requests, 0, 330);
     });
     assert_eq!(measured(&seconds), (Some(2.0), Some(0.0)));
+}
+
+#[test]
+fn what_gave_it_away_is_named() {
+    let mut seconds = quiet();
+    set_in(&mut seconds, 12.0, 20.0, |s| {
+        set(s, "home", 60, 20, 5);
+        set(s, "buy_confirm", 3, 0, 330);
+    });
+    let found = measure(&seconds, FROM_S, TO_S);
+    assert_eq!(found.detected_by, ["p90 of buy_confirm", "errors of home"]);
+    let few_of_each = |s: &mut Interval| set(s, "home", 60, 3, 5);
+    let mut seconds = quiet();
+    set_in(&mut seconds, 12.0, 20.0, few_of_each);
+    let found = measure(&seconds, FROM_S, TO_S);
+    assert_eq!(found.detected_by, ["errors of all steps"]);
 }
 
 #[test]
@@ -251,7 +267,7 @@ proptest! {
                 }
             }
         }
-        let expected = Recovery { detected_s: None, recovered_s: Some(0.0) };
+        let expected = Recovery { recovered_s: Some(0.0), ..Recovery::default() };
         prop_assert_eq!(measure(&seconds, FROM_S, TO_S), expected);
     }
 

@@ -13,9 +13,8 @@ pub mod charge;
 pub mod manners;
 pub mod store;
 
-use std::sync::Arc;
-
 use shop_kit::Kit;
+use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::service::{self, ServeError, Service};
 use shop_kit::store::Store;
@@ -53,14 +52,11 @@ pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result
     let manners = config.bank;
     let kit = Kit::new(config);
     let charges = open(&kit).await?;
-    let held = charges.clone();
+    let audit = Audit::of(charges.clone());
     let service = Service {
         store: Some(charges.store().clone()),
         routes: router(&kit, charges, BankManners::of(manners)),
-        audit: Arc::new(move || {
-            let held = held.clone();
-            Box::pin(async move { Ok(held.audit().await?) })
-        }),
+        audit,
         workers: Vec::new(),
     };
     service::run(kit, service, shutdown).await

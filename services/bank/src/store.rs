@@ -3,6 +3,7 @@
 use shop_contract::Money;
 use shop_contract::audit::AuditLine;
 use shop_contract::bank::{Charge, ChargeStatus, NewCharge};
+use shop_kit::audit::Holds;
 use shop_kit::store::{Store, StoreError, word};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
@@ -138,14 +139,24 @@ impl Charges {
         Ok(self.operation("refund", work).await??)
     }
 
-    /// All charges, for the audit.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn audit(&self) -> Result<Vec<AuditLine>, StoreError> {
+    /// Refusals stay outside of this: to say no is no failure of the database.
+    async fn operation<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.store.operation(operation, "charges", work).await
+    }
+}
+
+impl Holds for Charges {
+    async fn rows(&self, after: &str, most: i64) -> Result<Vec<AuditLine>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, reference, amount_minor, currency, status FROM charges ORDER BY id",
+            "SELECT id, reference, amount_minor, currency, status FROM charges
+             WHERE id > $1 ORDER BY id LIMIT $2",
         )
+        .bind(after)
+        .bind(most)
         .fetch_all(self.store.reader())
         .await?;
         rows.iter()
@@ -159,15 +170,6 @@ impl Charges {
                 })
             })
             .collect()
-    }
-
-    /// Refusals stay outside of this: to say no is no failure of the database.
-    async fn operation<T>(
-        &self,
-        operation: &'static str,
-        work: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        self.store.operation(operation, "charges", work).await
     }
 }
 

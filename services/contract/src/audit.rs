@@ -89,3 +89,47 @@ pub enum AuditLine {
         pending: i64,
     },
 }
+
+impl AuditLine {
+    /// What the line is about, where it is about one thing: rows are told in the order of their ids.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Order { id, .. }
+            | Self::Payment { id, .. }
+            | Self::Charge { id, .. }
+            | Self::Reservation { id, .. }
+            | Self::Notification { id, .. } => Some(id),
+            Self::Stock { .. } | Self::Outbox { .. } => None,
+        }
+    }
+}
+
+/// The admin listener's `/audit/moving`: what has not come to its end yet. An audit made while something has not may
+/// find contradictions that are none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Moving {
+    /// Orders that are neither confirmed nor cancelled.
+    pub orders: i64,
+    /// Deliveries of events that are still to be made.
+    pub events: i64,
+    /// Mail that is still to be sent.
+    pub mail: i64,
+}
+
+impl Moving {
+    /// Whether nothing is on its way.
+    pub fn is_still(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Together with what is on its way elsewhere.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            orders: self.orders + other.orders,
+            events: self.events + other.events,
+            mail: self.mail + other.mail,
+        }
+    }
+}

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shop_kit::Kit;
+use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::service::{self, ServeError, Service};
 use tokio_util::sync::CancellationToken;
@@ -84,7 +85,7 @@ pub async fn serve(
     let limits = Arc::new(RateLimits::new(limits));
     let service = Service {
         routes: router(&kit, &limits),
-        audit: Arc::new(|| Box::pin(async { Ok(Vec::new()) })),
+        audit: Audit::nothing(),
         store: None,
         workers: vec![Box::pin(sweep(limits, shutdown.clone()))],
     };

@@ -14,6 +14,7 @@ use governor::clock::FakeRelativeClock;
 use shop_contract::Role;
 use shop_gateway::{Allowance, Limits, RateLimits};
 use shop_kit::Kit;
+use shop_kit::audit::Audit;
 use shop_kit::net::Lease;
 use shop_kit::service::{self, Service};
 use shop_testkit::{config, serve};
@@ -39,7 +40,7 @@ async fn shop(limits: Limits) -> Shop {
     let limits = RateLimits::with_clock(limits, FakeRelativeClock::default());
     let service = Service {
         routes: shop_gateway::router(&kit, &Arc::new(limits)),
-        audit: Arc::new(|| Box::pin(async { Ok(Vec::new()) })),
+        audit: Audit::nothing(),
         store: None,
         workers: Vec::new(),
     };

@@ -15,9 +15,8 @@ pub mod reservation;
 pub mod stock;
 pub mod store;
 
-use std::sync::Arc;
-
 use shop_kit::Kit;
+use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::events::Relay;
 use shop_kit::service::{self, ServeError, Service};
@@ -59,13 +58,9 @@ pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result
     let kit = Kit::new(config);
     let inventory = open(&kit).await?;
     let relay = Relay::new(kit.clone(), inventory.store().clone());
-    let held = inventory.clone();
     let service = Service {
         routes: router(&kit, inventory.clone()),
-        audit: Arc::new(move || {
-            let held = held.clone();
-            Box::pin(async move { Ok(held.audit().await?) })
-        }),
+        audit: Audit::of(inventory.clone()),
         store: Some(inventory.store().clone()),
         workers: vec![Box::pin(relay.run(shutdown.clone()))],
     };

@@ -1,29 +1,23 @@
 //! The admin listener: for operators, never for shoppers, on a socket of its own.
 
-use std::sync::Arc;
-
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get};
 use axum::{Json, Router};
-use shop_contract::audit::AuditLine;
+use futures_util::stream::{StreamExt, TryStreamExt};
+use shop_contract::audit::Moving;
 use shop_contract::faults::{FaultOrder, FaultState, FaultStates};
 
 use crate::Kit;
+use crate::audit::Audit;
 use crate::auth::bearer;
 use crate::faults::FaultRefused;
 use crate::problem::ApiError;
 use crate::store::Store;
 use crate::telemetry::metrics::MEDIA_TYPE;
-
-/// What a service holds, for the audit.
-pub type Audit = Arc<dyn Fn() -> AuditFuture + Send + Sync>;
-/// The answer of an [`Audit`].
-pub type AuditFuture =
-    std::pin::Pin<Box<dyn Future<Output = Result<Vec<AuditLine>, ApiError>> + Send>>;
 
 #[derive(Clone)]
 struct AdminState {
@@ -42,6 +36,7 @@ pub fn router(kit: Kit, store: Option<Store>, audit: Audit) -> Router {
         .route("/faults", get(faults).post(inject).delete(clear_all))
         .route("/faults/{name}", delete(clear))
         .route("/audit", get(audit_lines))
+        .route("/audit/moving", get(audit_moving))
         .fallback(|| async { ApiError::not_found("admin path") })
         .layer(middleware::from_fn_with_state(state.clone(), guard))
         .with_state(state)
@@ -119,16 +114,17 @@ async fn clear_all(State(s): State<AdminState>) -> Json<FaultStates> {
     Json(s.kit.faults().clear_all())
 }
 
+/// What the service holds, page by page: a database that fails after the first page cuts the answer short, which its
+/// reader sees.
 async fn audit_lines(State(s): State<AdminState>) -> Result<Response, ApiError> {
-    let lines = (s.audit)().await?;
-    let mut text = String::new();
-    for line in &lines {
-        text += &serde_json::to_string(line).map_err(ApiError::internal)?;
-        text.push('\n');
-    }
-    Ok((
-        [(header::CONTENT_TYPE, "application/x-ndjson")],
-        Body::from(text),
-    )
-        .into_response())
+    let mut lines = s.audit.lines();
+    let first = lines.next().await.transpose()?.unwrap_or(Bytes::new());
+    let rest = lines.inspect_err(|e| tracing::error!(error = %e, "the audit was cut short"));
+    let all = futures_util::stream::once(std::future::ready(Ok(first))).chain(rest);
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((kind, Body::from_stream(all)).into_response())
+}
+
+async fn audit_moving(State(s): State<AdminState>) -> Result<Json<Moving>, ApiError> {
+    Ok(Json(s.audit.moving().await?))
 }

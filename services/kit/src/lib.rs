@@ -9,10 +9,11 @@
 //!   happened in it.
 //! * [`auth`]: who is calling. [`problem`]: what a caller is told when something is wrong.
 //! * [`openapi`]: routes and the document that describes them, from one place.
-//! * [`admin`], [`faults`]: the operators' listener.
+//! * [`admin`], [`audit`], [`faults`]: the operators' listener.
 //! * [`service::run`]: all of it as one process.
 
 pub mod admin;
+pub mod audit;
 pub mod auth;
 pub mod client;
 pub mod clock;

@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Kit;
-use crate::admin::{self, Audit};
+use crate::admin;
+use crate::audit::Audit;
 use crate::connections::{self, HEAD};
 use crate::net;
 use crate::store::{Store, StoreError};

@@ -19,8 +19,7 @@ pub mod store;
 pub mod subscriber;
 pub mod template;
 
-use std::sync::Arc;
-
+use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::service::{self, ServeError, Service};
 use shop_kit::store::Store;
@@ -88,10 +87,7 @@ pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result
     let service = Service {
         store: Some(held.store().clone()),
         routes: router(&kit, writer),
-        audit: Arc::new(move || {
-            let held = held.clone();
-            Box::pin(async move { Ok(held.audit().await?) })
-        }),
+        audit: Audit::of(held),
         workers,
     };
     service::run(kit, service, shutdown).await

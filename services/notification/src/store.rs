@@ -5,8 +5,9 @@ mod queue;
 use std::sync::Arc;
 
 use metrics::counter;
-use shop_contract::audit::AuditLine;
+use shop_contract::audit::{AuditLine, Moving};
 use shop_contract::notification::Notification;
+use shop_kit::audit::Holds;
 use shop_kit::events;
 use shop_kit::store::{Store, StoreError};
 use shop_kit::telemetry::metrics::Metrics;
@@ -125,26 +126,6 @@ impl Notifications {
         self.store.operation("select", "notifications", work).await
     }
 
-    /// All that is held, for the audit.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn audit(&self) -> Result<Vec<AuditLine>, StoreError> {
-        let sql = "SELECT id, about, kind, channel, status FROM notifications ORDER BY id";
-        let rows = sqlx::query(sql).fetch_all(self.store.reader()).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(AuditLine::Notification {
-                    id: row.try_get("id")?,
-                    subject: row.try_get("about")?,
-                    kind: row.try_get("kind")?,
-                    channel: row.try_get("channel")?,
-                    status: row.try_get("status")?,
-                })
-            })
-            .collect()
-    }
-
     /// What a new message is: to be sent, or only kept. Text messages and pushes have no provider.
     fn status(&self, message: &Message) -> &'static str {
         let mail = message.channel == Channel::Email && !message.recipient.is_empty();
@@ -193,5 +174,36 @@ impl Notifications {
                     .increment(1);
             });
         }
+    }
+}
+
+impl Holds for Notifications {
+    async fn rows(&self, after: &str, most: i64) -> Result<Vec<AuditLine>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, about, kind, channel, status FROM notifications
+             WHERE id > $1 ORDER BY id LIMIT $2",
+        )
+        .bind(after)
+        .bind(most)
+        .fetch_all(self.store.reader())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(AuditLine::Notification {
+                    id: row.try_get("id")?,
+                    subject: row.try_get("about")?,
+                    kind: row.try_get("kind")?,
+                    channel: row.try_get("channel")?,
+                    status: row.try_get("status")?,
+                })
+            })
+            .collect()
+    }
+
+    async fn moving(&self) -> Result<Moving, StoreError> {
+        Ok(Moving {
+            mail: self.queued().await?,
+            ..Moving::default()
+        })
     }
 }

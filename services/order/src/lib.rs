@@ -16,9 +16,8 @@ pub mod saga;
 pub mod steps;
 pub mod store;
 
-use std::sync::Arc;
-
 use shop_kit::Kit;
+use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::events::Relay;
 use shop_kit::service::{self, ServeError, Service};
@@ -58,13 +57,9 @@ pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result
     let orders = open(&kit).await?;
     let relay = Relay::new(kit.clone(), orders.store().clone());
     let driver = Driver::new(kit.clone(), orders.clone(), relay.clone());
-    let held = orders.clone();
     let service = Service {
         routes: router(&kit, driver.clone()),
-        audit: Arc::new(move || {
-            let held = held.clone();
-            Box::pin(async move { Ok(held.audit().await?) })
-        }),
+        audit: Audit::of(orders.clone()),
         store: Some(orders.store().clone()),
         workers: vec![
             Box::pin(relay.run(shutdown.clone())),

@@ -2,9 +2,10 @@
 
 use shop_contract::Money;
 use shop_contract::Role;
-use shop_contract::audit::AuditLine;
+use shop_contract::audit::{AuditLine, Moving};
 use shop_contract::events::Envelope;
 use shop_contract::order::Order;
+use shop_kit::audit::Holds;
 use shop_kit::events;
 use shop_kit::store::{Store, StoreError, word};
 use sqlx::any::AnyRow;
@@ -250,18 +251,19 @@ impl Orders {
         };
         self.store.operation("select", "orders", work).await
     }
+}
 
-    /// All that is held, for the audit.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn audit(&self) -> Result<Vec<AuditLine>, StoreError> {
+impl Holds for Orders {
+    async fn rows(&self, after: &str, most: i64) -> Result<Vec<AuditLine>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, user_id, key, status, total_minor, pieces FROM orders ORDER BY id",
+            "SELECT id, user_id, key, status, total_minor, pieces FROM orders
+             WHERE id > $1 ORDER BY id LIMIT $2",
         )
+        .bind(after)
+        .bind(most)
         .fetch_all(self.store.reader())
         .await?;
-        let mut lines = Vec::with_capacity(rows.len() + 1);
+        let mut lines = Vec::with_capacity(rows.len());
         for row in rows {
             let status: String = row.try_get("status")?;
             lines.push(AuditLine::Order {
@@ -273,9 +275,23 @@ impl Orders {
                 pieces: row.try_get("pieces")?,
             });
         }
-        let pending = events::pending(&self.store).await?;
-        lines.push(AuditLine::Outbox { pending });
         Ok(lines)
+    }
+
+    async fn sums(&self) -> Result<Vec<AuditLine>, StoreError> {
+        let pending = events::pending(&self.store).await?;
+        Ok(vec![AuditLine::Outbox { pending }])
+    }
+
+    async fn moving(&self) -> Result<Moving, StoreError> {
+        let row = sqlx::query("SELECT COUNT(*) AS n FROM orders WHERE final = 0")
+            .fetch_one(self.store.reader())
+            .await?;
+        Ok(Moving {
+            orders: row.try_get("n")?,
+            events: events::pending(&self.store).await?,
+            ..Moving::default()
+        })
     }
 }
 

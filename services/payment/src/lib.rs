@@ -10,9 +10,8 @@ pub mod api;
 pub mod payment;
 pub mod store;
 
-use std::sync::Arc;
-
 use shop_kit::Kit;
+use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::service::{self, ServeError, Service};
 use shop_kit::store::Store;
@@ -48,13 +47,9 @@ pub async fn open(kit: &Kit) -> Result<Payments, ServeError> {
 pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
     let kit = Kit::new(config);
     let payments = open(&kit).await?;
-    let held = payments.clone();
     let service = Service {
         routes: router(&kit, payments.clone()),
-        audit: Arc::new(move || {
-            let held = held.clone();
-            Box::pin(async move { Ok(held.audit().await?) })
-        }),
+        audit: Audit::of(payments.clone()),
         store: Some(payments.store().clone()),
         workers: Vec::new(),
     };

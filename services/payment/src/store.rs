@@ -3,6 +3,7 @@
 use shop_contract::Money;
 use shop_contract::audit::AuditLine;
 use shop_contract::payment::{NewPayment, Payment, PaymentStatus};
+use shop_kit::audit::Holds;
 use shop_kit::store::{Store, StoreError, word};
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -120,14 +121,14 @@ impl Payments {
             .await?;
         row.as_ref().map(kept).transpose()
     }
+}
 
-    /// All that is held, for the audit.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn audit(&self) -> Result<Vec<AuditLine>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM payments ORDER BY id");
+impl Holds for Payments {
+    async fn rows(&self, after: &str, most: i64) -> Result<Vec<AuditLine>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM payments WHERE id > $1 ORDER BY id LIMIT $2");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(after)
+            .bind(most)
             .fetch_all(self.store.reader())
             .await?;
         rows.iter()

@@ -25,8 +25,7 @@ mod subscriber;
 pub mod vocabulary;
 pub mod words;
 
-use std::sync::Arc;
-
+use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::service::{self, ServeError, Service};
 use shop_kit::store::Store;
@@ -77,7 +76,7 @@ pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result
         store: Some(showcase.store().clone()),
         routes: router(&kit, showcase.clone()),
         // A catalogue promises nothing that could be broken; the stock is the inventory's.
-        audit: Arc::new(|| Box::pin(async { Ok(Vec::new()) })),
+        audit: Audit::nothing(),
         workers: {
             let mut workers = events::workers(&kit, &showcase, &shutdown);
             workers.push(Box::pin(showcase.tend(shutdown.clone())));

@@ -251,3 +251,116 @@ fn what_belongs_to_no_order_is_found() {
             .any(|v| v.contains("stock is held for an order o that does not exist"))
     );
 }
+
+fn checked(outcome: OrderOutcome, lines: Vec<AuditLine>) -> AuditRow {
+    check(&[entry(outcome)], &Holdings::of(lines))
+}
+
+fn refunded() -> Vec<AuditLine> {
+    vec![
+        order(OrderStatus::Cancelled),
+        payment(PaymentStatus::Refunded),
+        charge(ChargeStatus::Refunded),
+        reservation(ReservationStatus::Released),
+        stock(0, 0),
+        message("order.cancelled"),
+    ]
+}
+
+#[test]
+fn what_was_taken_and_given_back_is_summed_up() {
+    let row = checked(OrderOutcome::Refused, refunded());
+    assert_eq!(row.violations, Vec::<String>::new());
+    let sums = |row: &AuditRow| (row.captured_minor, row.refunded_minor, row.confirmed_minor);
+    assert_eq!(sums(&row), (500, 500, 0));
+    let row = checked(OrderOutcome::Promised, confirmed());
+    assert_eq!(sums(&row), (500, 0, 500));
+    assert_eq!(row.orphaned, Orphaned::default());
+}
+
+#[test]
+fn a_refund_that_only_one_side_knows_of_is_found() {
+    let bank = with(
+        refunded(),
+        &charge(ChargeStatus::Declined),
+        Some(charge(ChargeStatus::Declined)),
+    );
+    let shop = with(
+        refunded(),
+        &payment(PaymentStatus::Declined),
+        Some(payment(PaymentStatus::Declined)),
+    );
+    for (lines, expected) in [
+        (bank, "the bank gave back 0 for payment p, 500 is due"),
+        (shop, "the bank gave back 500 for payment p, 0 is due"),
+    ] {
+        let found = violations(OrderOutcome::Refused, lines);
+        assert!(found.iter().any(|v| v.contains(expected)), "{found:?}");
+    }
+}
+
+#[test]
+fn money_that_does_not_add_up_is_told_as_a_whole_too() {
+    let raised = AuditLine::Charge {
+        id: "c".to_owned(),
+        reference: "p".to_owned(),
+        status: ChargeStatus::Captured,
+        amount_minor: 501,
+    };
+    let lines = with(confirmed(), &raised, Some(raised.clone()));
+    let found = violations(OrderOutcome::Promised, lines);
+    let whole =
+        "the bank took 501 and gave back 0, which leaves 501; the confirmed orders come to 500";
+    assert!(found.iter().any(|v| v.contains(whole)), "{found:?}");
+}
+
+#[test]
+fn what_is_kept_for_nobody_is_counted() {
+    let nobody = vec![
+        payment(PaymentStatus::Captured),
+        reservation(ReservationStatus::Held),
+        stock(2, 0),
+    ];
+    let row = checked(OrderOutcome::Unknown, nobody);
+    let counts = |o: Orphaned| (o.reservations, o.payments, o.charges);
+    assert_eq!(counts(row.orphaned), (1, 1, 0));
+    let kept = with(
+        declined(),
+        &charge(ChargeStatus::Declined),
+        Some(charge(ChargeStatus::Captured)),
+    );
+    let row = checked(OrderOutcome::Refused, kept);
+    assert_eq!(counts(row.orphaned), (0, 0, 1));
+    let under_way = vec![
+        order(OrderStatus::Reserved),
+        payment(PaymentStatus::Pending),
+        reservation(ReservationStatus::Held),
+        stock(2, 0),
+    ];
+    let row = checked(OrderOutcome::Unknown, under_way);
+    assert_eq!(row.orphaned, Orphaned::default(), "it is still needed");
+}
+
+#[test]
+fn what_no_shopper_learned_is_kept_apart_by_how_it_ended() {
+    let ends = |lines| {
+        let row = checked(OrderOutcome::Unknown, lines);
+        (
+            row.orders_unknown,
+            row.unknown_came_true,
+            row.unknown_did_not,
+        )
+    };
+    assert_eq!(ends(confirmed()), (1, 1, 0));
+    assert_eq!(ends(declined()), (1, 0, 1));
+    assert_eq!(ends(vec![stock(0, 0)]), (1, 0, 1));
+    assert_eq!(ends(vec![order(OrderStatus::Paid)]), (1, 0, 0));
+}
+
+#[test]
+fn an_order_that_ended_unannounced_may_only_have_to_be_waited_for() {
+    assert!(!Holdings::of(confirmed()).awaits_messages());
+    let untold = with(confirmed(), &message(""), None);
+    assert!(Holdings::of(untold).awaits_messages());
+    assert!(!Holdings::of(vec![order(OrderStatus::Paid)]).awaits_messages());
+}

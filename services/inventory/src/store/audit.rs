@@ -1,26 +1,25 @@
 //! What the inventory holds, for the audit, and where its figures contradict each other.
 
-use shop_contract::audit::AuditLine;
+use shop_contract::audit::{AuditLine, Moving};
+use shop_kit::audit::Holds;
 use shop_kit::events;
 use shop_kit::store::{StoreError, word};
 use sqlx::Row;
 
 use super::Inventory;
 
-impl Inventory {
-    /// All that is held, for the audit: every reservation, the sums of the stock, and what others were not told yet.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn audit(&self) -> Result<Vec<AuditLine>, StoreError> {
+impl Holds for Inventory {
+    async fn rows(&self, after: &str, most: i64) -> Result<Vec<AuditLine>, StoreError> {
         let rows = sqlx::query(
             "SELECT r.id, r.status, CAST(COALESCE(SUM(i.quantity), 0) AS BIGINT) AS pieces
              FROM reservations r LEFT JOIN reservation_items i ON i.reservation_id = r.id
-             GROUP BY r.id, r.status ORDER BY r.id",
+             WHERE r.id > $1 GROUP BY r.id, r.status ORDER BY r.id LIMIT $2",
         )
+        .bind(after)
+        .bind(most)
         .fetch_all(self.store.reader())
         .await?;
-        let mut lines = Vec::with_capacity(rows.len() + 2);
+        let mut lines = Vec::with_capacity(rows.len());
         for row in rows {
             let status: String = row.try_get("status")?;
             lines.push(AuditLine::Reservation {
@@ -29,18 +28,28 @@ impl Inventory {
                 pieces: row.try_get("pieces")?,
             });
         }
+        Ok(lines)
+    }
+
+    /// The sums of the stock, and what others were not told yet.
+    async fn sums(&self) -> Result<Vec<AuditLine>, StoreError> {
         let sums = sqlx::query(SUMS).fetch_one(self.store.reader()).await?;
-        lines.push(AuditLine::Stock {
+        let stock = AuditLine::Stock {
             initial: sums.try_get("initial")?,
             available: sums.try_get("available")?,
             reserved: sums.try_get("reserved")?,
             committed: sums.try_get("committed")?,
             contradictions: sums.try_get("contradictions")?,
-        });
-        lines.push(AuditLine::Outbox {
-            pending: events::pending(&self.store).await?,
-        });
-        Ok(lines)
+        };
+        let pending = events::pending(&self.store).await?;
+        Ok(vec![stock, AuditLine::Outbox { pending }])
+    }
+
+    async fn moving(&self) -> Result<Moving, StoreError> {
+        Ok(Moving {
+            events: events::pending(&self.store).await?,
+            ..Moving::default()
+        })
     }
 }
 

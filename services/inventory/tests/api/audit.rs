@@ -2,6 +2,8 @@
 
 use axum::http::Method;
 
+use shop_kit::audit::Holds;
+
 use crate::shop::Shop;
 
 /// One order that has bought p-00001, one that holds p-00002, one that gave p-00003 back.
@@ -52,4 +54,22 @@ async fn a_reservation_that_says_another_number_or_status_is_found() {
         shop.tamper(sql).await;
         assert_eq!(shop.audit().await.1, 1, "{sql}");
     }
+}
+
+#[tokio::test]
+async fn reservations_are_told_page_by_page_and_each_of_them_once() {
+    let shop = busy().await;
+    let mut told: Vec<String> = Vec::new();
+    loop {
+        let after = told.last().cloned().unwrap_or_default();
+        let page = shop.inventory.rows(&after, 1).await.unwrap();
+        assert!(page.len() <= 1);
+        match page.first() {
+            Some(line) => told.push(line.id().unwrap().to_owned()),
+            None => break,
+        }
+    }
+    told.sort();
+    assert_eq!(told, ["back", "bought", "held"]);
+    assert!(!shop.inventory.moving().await.unwrap().is_still());
 }

@@ -11,6 +11,7 @@ use shop_contract::audit::AuditLine;
 use shop_contract::events::{Envelope, Event, StockLevel};
 use shop_inventory::store::Inventory;
 use shop_kit::Kit;
+use shop_kit::audit::Holds;
 use shop_testkit::{Ask, Identity, ask_get, ask_post, config};
 use sqlx::Row;
 use tempfile::TempDir;
@@ -106,7 +107,7 @@ impl Shop {
 
     /// The sums as above, and how many products contradict themselves.
     pub(crate) async fn audit(&self) -> ((i64, i64, i64), i64) {
-        let lines = self.inventory.audit().await.unwrap();
+        let lines = self.inventory.sums().await.unwrap();
         let stock = lines.iter().find_map(|line| match line {
             AuditLine::Stock {
                 available,

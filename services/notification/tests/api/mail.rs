@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shop_contract::audit::AuditLine;
+use shop_kit::audit::Holds;
 use shop_testkit::ask_post;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -82,7 +83,7 @@ async fn a_confirmed_order_is_told_by_mail_once() {
     assert!(letters[0].text.contains(&message_id), "{letters:?}");
     assert!(letters[0].text.contains("1 x Kettle, 5.00 EUR each"));
     assert!(shop.shows("sent", 1) && shop.shows("failed", 0));
-    let audit = shop.writer.notifications().audit().await.unwrap();
+    let audit = shop.writer.notifications().rows("", 100).await.unwrap();
     let sent =
         |l: &AuditLine| matches!(l, AuditLine::Notification { status, .. } if status == "sent");
     assert!(audit.len() == 1 && audit.iter().all(sent), "{audit:?}");

@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shop_contract::Role;
 use shop_kit::Kit;
+use shop_kit::audit::Holds;
 use shop_notification::subscriber::Writer;
 use shop_testkit::{Identity, ask_get, ask_post, check_document, config};
 use tempfile::TempDir;
@@ -162,7 +163,7 @@ async fn what_concerns_no_customer_is_taken_and_left() {
     assert!(
         shop.writer
             .notifications()
-            .audit()
+            .rows("", 100)
             .await
             .unwrap()
             .is_empty()

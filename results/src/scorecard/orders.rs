@@ -1,0 +1,88 @@
+//! Orders and revenue that a fault cost, as far as that can be told.
+//!
+//! How many orders there would have been nobody knows. But the plan says how many purchases the crowd had in mind, in
+//! the seconds held against the fault as in those before it, whatever the shop answers. So the share of planned
+//! purchases that came to a promise before, times those planned since, is what was to be expected; the chance of who
+//! buys when is in the plan and drops out. Revenue goes the same way, by what a planned purchase was worth.
+//!
+//! **The margin** is two standard deviations of what is left to chance, which purchases succeed and what is in their
+//! carts, in both stretches of time; and what half a second of purchases makes, because the plan's instants are those
+//! of a shop that answers at once.
+
+use crate::record::{Interval, OrderOutcome, Orders, Revenue};
+
+use super::{Evidence, Window};
+
+/// How far back the share of purchases that succeed is looked for: purchases are rare.
+const BEFORE_S: f64 = 30.0;
+
+/// How far real purchases may lag behind planned ones.
+const LAG_S: f64 = 0.5;
+
+/// Orders and revenue; none when no purchase was planned in undisturbed seconds before.
+pub(super) fn estimate(evidence: &Evidence<'_>, window: Window) -> Option<(Orders, Revenue)> {
+    let before: Vec<&Interval> = evidence
+        .intervals
+        .iter()
+        .filter(|second| second.t_s <= window.from_s && second.t_s > window.from_s - BEFORE_S)
+        .filter(|second| second.faults.is_empty())
+        .collect();
+    let planned_before: u64 = before.iter().map(|second| second.planned.purchases).sum();
+    if planned_before == 0 {
+        return None;
+    }
+    let planned: f64 = window
+        .seconds(evidence.intervals)
+        .map(|second| second.planned.purchases as f64 * window.share_of(second))
+        .sum();
+    let in_window = |t_s: f64| {
+        // Answers that came when the load was over are told in no second.
+        let last = window.to_s >= evidence.end_s();
+        t_s > window.from_s && (t_s <= window.to_s || last)
+    };
+    let in_before = |t_s: f64| {
+        let mut seconds = before.iter();
+        seconds.any(|second| t_s <= second.t_s && t_s > second.t_s - 1.0)
+    };
+
+    let mut orders = Orders::default();
+    let (mut promised_before, mut promised) = (Vec::new(), 0);
+    for entry in evidence.ledger {
+        let total = entry.total_minor.unwrap_or(0);
+        let is_promise = entry.outcome == OrderOutcome::Promised;
+        if is_promise && in_before(entry.t_s) {
+            promised_before.push(total as f64);
+        }
+        if in_window(entry.t_s) {
+            match entry.outcome {
+                OrderOutcome::Promised => {
+                    orders.promised += 1;
+                    promised += total;
+                }
+                OrderOutcome::Accepted => orders.accepted += 1,
+                OrderOutcome::Refused => orders.refused += 1,
+                OrderOutcome::Unknown => orders.unknown += 1,
+            }
+        }
+    }
+    let rate = planned / window.length_s().max(1.0);
+    let each = vec![1.0; promised_before.len()];
+    (orders.expected, orders.margin) = expect(&each, planned_before as f64, planned, rate);
+    let (worth, margin) = expect(&promised_before, planned_before as f64, planned, rate);
+    let revenue = Revenue {
+        promised_minor: promised,
+        expected_minor: worth.round() as i64,
+        margin_minor: margin.round() as i64,
+    };
+    Some((orders, revenue))
+}
+
+/// What `planned` purchases bring when those `before` brought these values (nothing where there is none), and how much
+/// chance moves that.
+fn expect(values: &[f64], before: f64, planned: f64, rate: f64) -> (f64, f64) {
+    let mean = values.iter().sum::<f64>() / before;
+    let squares = values.iter().map(|v| v * v).sum::<f64>() / before;
+    let variance = (squares - mean * mean).max(0.0);
+    let both = variance * planned * (1.0 + planned / before);
+    (mean * planned, 2.0 * both.sqrt() + LAG_S * rate * mean)
+}

@@ -1,0 +1,351 @@
+//! Cards of faults on made-up seconds.
+
+use super::*;
+use crate::record::{Edge, OrderOutcome, Planned, Quantiles, Retries};
+
+/// When the fault of most tests is in force.
+const FROM_S: f64 = 20.0;
+const TO_S: f64 = 28.0;
+
+/// Fifty seconds: a busy step and one that buys, two purchases planned in each second, calls along the way of an order.
+fn quiet() -> Vec<Interval> {
+    (1..=50)
+        .map(|t| {
+            let mut second = Interval {
+                t_s: f64::from(t),
+                phase: "steady".to_owned(),
+                measure: true,
+                sent: 102,
+                planned: Planned {
+                    arrival_rate: 10.0,
+                    sessions: 10,
+                    steps: 102,
+                    purchases: 2,
+                },
+                ..Interval::default()
+            };
+            set(&mut second, "home", 100, 0, 5);
+            set(&mut second, "buy_confirm", 2, 0, 30);
+            for edge in ["gateway→order", "order→payment", "payment→bank"] {
+                call(&mut second, edge, 10, 0, false);
+            }
+            second
+        })
+        .collect()
+}
+
+/// Sets a step's figures in one second, as if all its requests had been alike.
+fn set(second: &mut Interval, step: &str, requests: u64, failed: u64, ms: u64) {
+    let us = ms * 1000;
+    let row = StepInterval {
+        requests,
+        ok: requests - failed,
+        failed,
+        response_us: Quantiles {
+            min: us,
+            p50: us,
+            p90: us,
+            p95: us,
+            p99: us,
+            p999: us,
+            max: us,
+        },
+        ..StepInterval::default()
+    };
+    second.steps.insert(step.to_owned(), row);
+    let sum = |of: fn(&StepInterval) -> u64| second.steps.values().map(of).sum();
+    second.all.requests = sum(|row| row.requests);
+    second.all.failed = sum(|row| row.failed);
+}
+
+fn call(second: &mut Interval, edge: &str, attempts: u64, retries: u64, breaker_open: bool) {
+    let told = Edge {
+        attempts,
+        retries,
+        breaker_open,
+        ..Edge::default()
+    };
+    second.callers.insert(edge.to_owned(), told);
+}
+
+fn change(seconds: &mut [Interval], from_s: f64, to_s: f64, change: impl Fn(&mut Interval)) {
+    let span = |second: &&mut Interval| second.t_s > from_s && second.t_s <= to_s;
+    seconds.iter_mut().filter(span).for_each(change);
+}
+
+/// Two promises in every second until `to_s`, of 1000 each.
+fn promises(from_s: u32, to_s: u32) -> Vec<LedgerEntry> {
+    let at = |t: u32| [f64::from(t) - 0.7, f64::from(t) - 0.2];
+    (from_s + 1..=to_s)
+        .flat_map(at)
+        .map(|t_s| order(t_s, OrderOutcome::Promised))
+        .collect()
+}
+
+fn order(t_s: f64, outcome: OrderOutcome) -> LedgerEntry {
+    LedgerEntry {
+        t_s,
+        key: String::new(),
+        user_id: String::new(),
+        outcome,
+        order_id: None,
+        total_minor: (outcome == OrderOutcome::Promised).then_some(1000),
+    }
+}
+
+fn fault() -> FaultRow {
+    FaultRow {
+        name: "bank-slow".to_owned(),
+        target: "bank".to_owned(),
+        started_s: FROM_S,
+        ended_s: TO_S,
+        hits: 1,
+        ..FaultRow::default()
+    }
+}
+
+fn card(intervals: &[Interval], ledger: &[LedgerEntry], expect: &[Expectation]) -> FaultRow {
+    let mut fault = fault();
+    let evidence = Evidence {
+        intervals,
+        ledger,
+        expectations: expect,
+    };
+    evidence.complete(&mut fault);
+    fault
+}
+
+fn score(intervals: &[Interval]) -> Score {
+    card(intervals, &[], &[]).score.unwrap()
+}
+
+#[test]
+fn a_slow_bank_is_noticed_by_what_it_slows_and_costs_what_was_slow() {
+    let mut seconds = quiet();
+    change(&mut seconds, 20.0, 30.0, |s| {
+        set(s, "buy_confirm", 2, 0, 330)
+    });
+    let fault = card(&seconds, &[], &[]);
+    let score = fault.score.unwrap();
+    assert_eq!(fault.detected_s, Some(2.0));
+    assert_eq!(fault.detected_by, ["p90 of buy_confirm"]);
+    assert_eq!((fault.recovered_s, score.felt_s), (Some(2.0), Some(2.0)));
+    assert_eq!((score.from_s, score.to_s), (20.0, 30.0));
+    assert_eq!(score.steady_error_ratio, Some(0.0));
+    let steps: Vec<(&String, u64)> = score.steady.iter().map(|(s, f)| (s, f.p90_us)).collect();
+    assert_eq!(steps, [(&"buy_confirm".to_owned(), 30_000)]);
+    let expected = Requests {
+        all: 1020,
+        failed: 0,
+        affected: Some(20),
+    };
+    assert_eq!(score.requests, expected);
+}
+
+#[test]
+fn what_failed_before_is_not_charged_to_the_fault() {
+    let mut seconds = quiet();
+    for second in &mut seconds {
+        set(second, "home", 100, 4, 5);
+    }
+    change(&mut seconds, 20.0, 28.0, |s| set(s, "home", 100, 34, 5));
+    let score = score(&seconds);
+    assert_eq!(score.steady_error_ratio, Some(40.0 / 1020.0));
+    assert_eq!(score.requests.failed, 8 * 34);
+    assert_eq!(score.requests.affected, Some(8 * 30));
+}
+
+#[test]
+fn slow_requests_are_counted_from_their_quantiles_and_never_too_many() {
+    let row = |n, failed, us: [u64; 4]| StepInterval {
+        requests: n,
+        failed,
+        response_us: Quantiles {
+            min: us[0],
+            p50: us[1],
+            p90: us[2],
+            p95: us[2],
+            p99: us[2],
+            p999: us[3],
+            max: us[3],
+        },
+        ..StepInterval::default()
+    };
+    let limit = Some(100);
+    assert_eq!(out_of_order(&row(10, 0, [200; 4]), limit), 10);
+    assert_eq!(out_of_order(&row(10, 0, [50, 200, 200, 200]), limit), 6);
+    assert_eq!(out_of_order(&row(10, 0, [50, 50, 200, 200]), limit), 2);
+    assert_eq!(out_of_order(&row(10, 0, [50, 50, 50, 200]), limit), 1);
+    assert_eq!(out_of_order(&row(10, 0, [50; 4]), limit), 0);
+    assert_eq!(out_of_order(&row(1, 0, [200; 4]), limit), 1);
+    // Failures may be among the slow ones, so they are not added.
+    assert_eq!(out_of_order(&row(10, 3, [50, 50, 200, 200]), limit), 3);
+    assert_eq!(out_of_order(&row(10, 3, [200; 4]), None), 3);
+}
+
+#[test]
+fn a_breaker_of_a_dependant_notices_what_no_shopper_feels() {
+    let mut seconds = quiet();
+    change(&mut seconds, 22.0, 25.0, |s| {
+        call(s, "order→payment", 10, 0, true)
+    });
+    // One that has nothing to do with the bank.
+    change(&mut seconds, 20.0, 25.0, |s| {
+        call(s, "cart→product", 10, 0, true)
+    });
+    let fault = card(&seconds, &[], &[]);
+    let score = fault.score.unwrap();
+    assert_eq!(fault.detected_s, Some(3.0));
+    assert_eq!(fault.detected_by, ["breaker order→payment"]);
+    assert_eq!((fault.recovered_s, score.felt_s), (Some(0.0), None));
+    assert_eq!(score.breakers, ["order→payment"]);
+    assert_eq!(score.to_s, TO_S, "never felt: until its end");
+}
+
+#[test]
+fn the_first_sign_is_what_it_was_noticed_by_and_an_older_one_is_none() {
+    let mut seconds = quiet();
+    change(&mut seconds, 20.0, 28.0, |s| set(s, "home", 100, 50, 5));
+    change(&mut seconds, 15.0, 28.0, |s| {
+        call(s, "gateway→order", 10, 0, true)
+    });
+    change(&mut seconds, 20.0, 28.0, |s| {
+        call(s, "payment→bank", 10, 0, true)
+    });
+    change(&mut seconds, 23.0, 28.0, |s| {
+        call(s, "order→payment", 10, 0, true)
+    });
+    let fault = card(&seconds, &[], &[]);
+    assert_eq!(fault.detected_s, Some(1.0));
+    assert_eq!(
+        fault.detected_by,
+        ["errors of home", "breaker payment→bank"]
+    );
+    let breakers = fault.score.unwrap().breakers;
+    assert_eq!(breakers, ["payment→bank", "order→payment"]);
+}
+
+#[test]
+fn retries_are_attempts_over_calls_at_the_target_and_in_the_shop() {
+    let mut seconds = quiet();
+    change(&mut seconds, 20.0, 28.0, |s| {
+        call(s, "payment→bank", 15, 5, false)
+    });
+    let score = score(&seconds);
+    let expected = Retries {
+        before: Some(1.0),
+        during: Some(1.5),
+    };
+    assert_eq!(score.retries, Some(expected));
+    assert_eq!(score.retries_everywhere.unwrap().during, Some(35.0 / 30.0));
+    for second in &mut seconds {
+        second.callers.clear();
+    }
+    let unasked = self::score(&seconds);
+    assert_eq!((unasked.retries, unasked.retries_everywhere), (None, None));
+    assert!(
+        unasked
+            .unknown
+            .iter()
+            .any(|u| u.contains("no service was seen calling bank"))
+    );
+}
+
+#[test]
+fn orders_are_held_against_the_purchases_that_were_planned() {
+    let seconds = quiet();
+    // All purchases come to a promise; during the fault one a second instead of two.
+    let mut ledger = promises(0, 20);
+    ledger.extend((21..=28).map(|t| order(f64::from(t) - 0.5, OrderOutcome::Promised)));
+    ledger.push(order(25.0, OrderOutcome::Unknown));
+    ledger.push(order(26.0, OrderOutcome::Refused));
+    ledger.push(order(35.0, OrderOutcome::Unknown));
+    let score = card(&seconds, &ledger, &[]).score.unwrap();
+    let orders = score.orders.unwrap();
+    assert_eq!((orders.promised, orders.expected), (8, 16.0));
+    assert_eq!((orders.unknown, orders.refused, orders.accepted), (1, 1, 0));
+    // No chance in whether they succeed: only half a second's purchases may lie on the other side of an edge.
+    assert_eq!(orders.margin, 1.0);
+    let revenue = score.revenue.unwrap();
+    assert_eq!(
+        (revenue.promised_minor, revenue.expected_minor),
+        (8000, 16_000)
+    );
+}
+
+#[test]
+fn more_shoppers_are_expected_to_buy_more_and_a_disturbed_time_is_no_measure() {
+    let mut seconds = quiet();
+    change(&mut seconds, 20.0, 28.0, |s| s.planned.purchases = 6);
+    change(&mut seconds, 0.0, 10.0, |s| {
+        s.faults = vec!["other".to_owned()]
+    });
+    // While the other one was in force nobody bought; since then half of those who meant to.
+    let ledger: Vec<_> = promises(10, 20).into_iter().step_by(2).collect();
+    let orders = card(&seconds, &ledger, &[]).score.unwrap().orders.unwrap();
+    assert_eq!((orders.promised, orders.expected), (0, 24.0));
+    assert!(orders.margin > 10.0, "which half is a matter of chance");
+    change(&mut seconds, 0.0, 20.0, |s| s.planned.purchases = 0);
+    let score = card(&seconds, &ledger, &[]).score.unwrap();
+    assert_eq!((score.orders, score.revenue), (None, None));
+    assert!(score.unknown[0].contains("no purchase was planned"));
+}
+
+#[test]
+fn the_budget_is_what_the_scenario_allows_else_one_per_cent() {
+    let mut seconds = quiet();
+    change(&mut seconds, 20.0, 28.0, |s| {
+        set(s, "home", 100, 3, 5);
+        set(s, "buy_confirm", 2, 1, 30);
+    });
+    let unsaid = score(&seconds).budget;
+    assert_eq!(unsaid.failed, 32);
+    assert!((unsaid.allowed - 8.16).abs() < 1e-9);
+    assert_eq!(unsaid.worst.as_deref(), Some("home"));
+    let errors = |step: &str, at_most, phase: Option<&str>| Expectation::Step {
+        step: step.to_owned(),
+        in_phase: phase.map(str::to_owned),
+        limits: vec![Limit::Errors { at_most }],
+    };
+    let expect = [
+        errors("home", 0.05, None),
+        errors("home", 0.0, Some("another phase")),
+        errors("buy_confirm", 0.25, Some("steady")),
+    ];
+    let said = card(&seconds, &[], &expect).score.unwrap().budget;
+    assert_eq!((said.failed, said.allowed), (32, 44.0));
+    assert_eq!(said.spent, Some(32.0 / 44.0));
+    assert_eq!(said.worst.as_deref(), Some("buy_confirm"));
+    let none = [errors("home", 0.0, None), errors("buy_confirm", 0.0, None)];
+    let none = card(&seconds, &[], &none).score.unwrap().budget;
+    assert_eq!((none.failed, none.spent), (32, None));
+}
+
+#[test]
+fn what_cannot_be_known_is_said() {
+    let mut seconds = quiet();
+    change(&mut seconds, 20.0, 50.0, |s| set(s, "home", 100, 50, 5));
+    change(&mut seconds, 22.0, 24.0, |s| {
+        s.faults = vec!["bank-slow".to_owned(), "order-down".to_owned()];
+    });
+    let fault = card(&seconds, &[], &[]);
+    assert_eq!(fault.recovered_s, None);
+    let score = fault.score.unwrap();
+    assert_eq!(score.to_s, 50.0);
+    let said = |words: &str| score.unknown.iter().any(|u| u.contains(words));
+    assert!(said("not recovered from by the end of the record"));
+    assert!(said("order-down overlapped"));
+    let card = card(&seconds[20..], &[], &[]);
+    let score = card.score.unwrap();
+    assert_eq!(
+        (score.steady_error_ratio, score.requests.affected),
+        (None, None)
+    );
+    assert!(score.unknown[0].contains("nothing was measured before it"));
+}
+
+#[test]
+fn the_role_of_a_target_is_who_is_called() {
+    let roles = ["bank", "order/1", "cart→product", "cart → product/0"].map(role_of);
+    assert_eq!(roles, ["bank", "order", "product", "product"]);
+}

@@ -1,0 +1,206 @@
+//! What every process counts of those that it calls, read off its metrics, and what of it is new since the last look.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use results::record::Edge;
+use shop_contract::Role;
+use tokio::task::JoinSet;
+
+use super::Supervisor;
+
+/// What each process is given to answer. One that is dead, or too busy, is left out; what it counted meanwhile is in the
+/// next look.
+const LIMIT: Duration = Duration::from_millis(500);
+
+/// What one process counts of each role that it calls, since it started. A breaker is as it is now.
+type Counts = BTreeMap<String, Edge>;
+
+/// One process's page, read.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    process: (Role, u32),
+    counts: Counts,
+}
+
+impl Supervisor {
+    /// Asks every process at once. Those that do not answer are left out.
+    pub(crate) async fn callers(&self) -> Vec<Told> {
+        let mut asked = JoinSet::new();
+        for member in self.members.iter() {
+            let (http, admin) = (self.http.clone(), member.admin.address());
+            let process = (member.role, member.replica);
+            asked.spawn(async move {
+                let page = http.get(admin, "/metrics", LIMIT).await.ok()?;
+                let counts = read(&page);
+                Some(Told { process, counts })
+            });
+        }
+        asked.join_all().await.into_iter().flatten().collect()
+    }
+}
+
+/// What was told before, so that only what is new is counted.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger(BTreeMap<(Role, u32), Counts>);
+
+impl Ledger {
+    /// What is new: `cart→product`, all replicas together. Edges on which nothing happens are left out.
+    pub(crate) fn take(&mut self, told: Vec<Told>) -> BTreeMap<String, Edge> {
+        let mut edges: BTreeMap<String, Edge> = BTreeMap::new();
+        for Told { process, counts } in told {
+            let before = self.0.insert(process, counts.clone()).unwrap_or_default();
+            for (callee, now) in counts {
+                let before = before.get(&callee).copied().unwrap_or_default();
+                // A process that was started again counts from zero.
+                let before = if now.attempts < before.attempts {
+                    Edge::default()
+                } else {
+                    before
+                };
+                let new = Edge {
+                    attempts: now.attempts - before.attempts,
+                    failures: now.failures.saturating_sub(before.failures),
+                    retries: now.retries.saturating_sub(before.retries),
+                    breaker_open: now.breaker_open,
+                };
+                if new != Edge::default() {
+                    let edge = edges.entry(format!("{}→{callee}", process.0)).or_default();
+                    add(edge, new);
+                }
+            }
+        }
+        edges
+    }
+}
+
+/// Adds what was counted of the same edge elsewhere, or at another time.
+pub(crate) fn add(edge: &mut Edge, more: Edge) {
+    edge.attempts += more.attempts;
+    edge.failures += more.failures;
+    edge.retries += more.retries;
+    edge.breaker_open |= more.breaker_open;
+}
+
+/// Reads an OpenMetrics page.
+fn read(page: &str) -> Counts {
+    let mut counts = Counts::new();
+    for line in page.lines() {
+        let Some((name, rest)) = line.split_once('{') else {
+            continue;
+        };
+        let figure = match name {
+            "http_client_request_duration_seconds_count"
+            | "shop_client_retries_total"
+            | "shop_circuit_breaker_state" => name,
+            _ => continue,
+        };
+        let (Some(callee), Some(value)) = (label(rest, "server_address"), value(rest)) else {
+            continue;
+        };
+        let edge = counts.entry(callee.to_owned()).or_default();
+        match figure {
+            "shop_client_retries_total" => edge.retries += value as u64,
+            "shop_circuit_breaker_state" => edge.breaker_open |= value > 0.0,
+            _ => {
+                edge.attempts += value as u64;
+                if label(rest, "error_type").is_some_and(is_failure) {
+                    edge.failures += value as u64;
+                }
+            }
+        }
+    }
+    counts
+}
+
+/// An answer that says no is an answer; none, or one of 500 and more, is a failure.
+fn is_failure(error_type: &str) -> bool {
+    match error_type.parse::<u16>() {
+        Ok(status) => status >= 500,
+        Err(_) => !error_type.is_empty(),
+    }
+}
+
+fn label<'l>(labels: &'l str, name: &str) -> Option<&'l str> {
+    let mut rest = labels;
+    while let Some((key, after)) = rest.split_once("=\"") {
+        let (value, more) = after.split_once('"')?;
+        if key.trim_start_matches(',') == name {
+            return Some(value);
+        }
+        rest = more;
+    }
+    None
+}
+
+/// The figure behind the labels; what an exemplar adds stands after it.
+fn value(labels: &str) -> Option<f64> {
+    let (_, after) = labels.split_once("} ")?;
+    after.split(' ').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = r#"
+# TYPE http_client_request_duration_seconds histogram
+http_client_request_duration_seconds_count{service_name="cart",http_request_method="GET",url_template="/products/{id}",server_address="product",server_port="1",http_response_status_code="200",error_type=""} 100
+http_client_request_duration_seconds_count{service_name="cart",server_address="product",server_port="1",http_response_status_code="404",error_type="404"} 5
+http_client_request_duration_seconds_count{service_name="cart",server_address="product",server_port="2",http_response_status_code="503",error_type="503"} 3
+http_client_request_duration_seconds_count{service_name="cart",server_address="product",server_port="2",error_type="connect"} 2
+http_client_request_duration_seconds_bucket{service_name="cart",server_address="product",le="0.1"} 9
+shop_client_retries_total{service_name="cart",server_address="product"} 4
+shop_circuit_breaker_state{service_name="cart",server_address="product",server_port="1"} 0
+shop_circuit_breaker_state{service_name="cart",server_address="product",server_port="2"} 2
+shop_circuit_breaker_state{service_name="cart",server_address="user",server_port="3"} 0
+"#;
+
+    fn told(replica: u32, attempts: u64, breaker_open: bool) -> Told {
+        let edge = Edge {
+            attempts,
+            retries: attempts / 10,
+            breaker_open,
+            ..Edge::default()
+        };
+        Told {
+            process: (Role::Cart, replica),
+            counts: Counts::from([("product".to_owned(), edge)]),
+        }
+    }
+
+    #[test]
+    fn a_page_says_whom_a_process_calls_and_how_that_goes() {
+        let counts = read(PAGE);
+        let expected = Edge {
+            attempts: 110,
+            failures: 5,
+            retries: 4,
+            breaker_open: true,
+        };
+        assert_eq!(counts["product"], expected);
+        assert_eq!(counts["user"], Edge::default());
+    }
+
+    #[test]
+    fn only_what_is_new_is_counted_and_replicas_are_one() {
+        let mut ledger = Ledger::default();
+        ledger.take(vec![told(0, 100, false), told(1, 50, false)]);
+        let new = ledger.take(vec![told(0, 130, false), told(1, 70, true)]);
+        let edge = new["cart→product"];
+        assert_eq!(
+            (edge.attempts, edge.retries, edge.breaker_open),
+            (50, 5, true)
+        );
+        assert!(ledger.take(vec![told(0, 130, false)]).is_empty());
+    }
+
+    #[test]
+    fn a_process_that_was_started_again_counts_from_zero() {
+        let mut ledger = Ledger::default();
+        ledger.take(vec![told(0, 100, true)]);
+        assert!(ledger.take(Vec::new()).is_empty(), "it is dead");
+        let new = ledger.take(vec![told(0, 20, false)]);
+        assert_eq!(new["cart→product"].attempts, 20);
+    }
+}

@@ -1,0 +1,200 @@
+//! `doorbuster audit` on a real shop: silent while all fits, and finding what was broken on purpose.
+
+use std::net::SocketAddr;
+use std::process::Output;
+
+use serde_json::{Value, json};
+use shop_contract::user::{SEEDED_PASSWORD, seeded_email};
+use sqlx::{AnyConnection, Connection};
+
+use crate::harness::{Place, SMALL, Up, http, json as read_json, stderr};
+
+/// A shop whose bank says yes.
+const SHOP: &str = "\
+name: audited
+shop: { products: 20, customers: 10, bank: { declines: 0%, silent: 0% } }
+load:
+  phases: [ { name: steady, for: 1s, arrivals: 1/s } ]
+";
+
+/// Buys something; gives the order.
+fn buy(shop: &Up, key: &str) -> Value {
+    let login = json!({"email": seeded_email(0), "password": SEEDED_PASSWORD});
+    let (status, session) = shop.call("POST", "/users/login", &[], &login);
+    assert_eq!(status, 200, "{session}");
+    let token = format!("Bearer {}", session["token"].as_str().unwrap());
+    let me = ("Authorization", token.as_str());
+    let (status, cart) = shop.call("PUT", "/cart/items/p-00001", &[me], &json!({"quantity": 2}));
+    assert_eq!(status, 200, "{cart}");
+    let key = ("Idempotency-Key", key);
+    let (status, order) = shop.call("POST", "/orders", &[me, key], &json!({"card": "tok_good"}));
+    assert_eq!(status, 201, "{order}");
+    order
+}
+
+fn ledger_line(key: &str, outcome: &str, order: &Value) -> String {
+    let entry = json!({
+        "t_s": 1.0, "key": key, "user_id": "u-000000", "outcome": outcome,
+        "order_id": order["id"], "total_minor": order["total"]["minor"],
+    });
+    format!("{entry}\n")
+}
+
+/// Changes a service's database behind its back.
+fn tamper(shop: &Up, role: &str, sql: &'static str) {
+    let file = shop.run_dir().join("data").join(format!("{role}.db"));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        sqlx::any::install_default_drivers();
+        let url = format!("sqlite://{}", file.display());
+        let mut connection = AnyConnection::connect(&url).await.unwrap();
+        let done = sqlx::query(sql).execute(&mut connection).await.unwrap();
+        assert_eq!(done.rows_affected(), 1, "{sql}");
+        connection.close().await.unwrap();
+    });
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap() + &stderr(output)
+}
+
+#[test]
+fn a_shop_in_which_all_fits_is_clean_until_somebody_touches_its_books() {
+    let shop = Up::with(SHOP, &[]);
+    let dir = shop.run_dir();
+    let topology = dir.join("topology.json");
+    let topology = topology.to_str().unwrap();
+    let ledger = dir.join("ledger.jsonl");
+    let audit = |more: &[&str]| {
+        let ledger = ledger.to_str().unwrap();
+        let args = ["audit", "--topology", topology, "--ledger", ledger];
+        shop.run(&[&args, more].concat())
+    };
+    let order = buy(&shop, "bought");
+    let total = order["total"]["minor"].as_i64().unwrap();
+    let promised = ledger_line("bought", "promised", &order);
+    let unknown = ledger_line("never-arrived", "unknown", &Value::Null);
+    std::fs::write(&ledger, format!("{promised}{unknown}")).unwrap();
+
+    let clean = audit(&[]);
+    assert_eq!(clean.status.code(), Some(0), "{}", said(&clean));
+    assert!(said(&clean).contains("no contradiction"));
+    let row: Value = serde_json::from_slice(&audit(&["--json"]).stdout).unwrap();
+    assert_eq!(row["complete"], true);
+    assert_eq!(
+        (&row["orders_promised"], &row["orders_found"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(
+        (&row["unknown_came_true"], &row["unknown_did_not"]),
+        (&json!(0), &json!(1))
+    );
+    assert_eq!(row["captured_minor"], total);
+    assert_eq!(row["confirmed_minor"], total);
+
+    // A promise that nobody kept.
+    let broken = ledger_line("lost", "promised", &order);
+    std::fs::write(&ledger, format!("{promised}{broken}")).unwrap();
+    let violated = audit(&[]);
+    assert_eq!(violated.status.code(), Some(2), "{}", said(&violated));
+    assert!(said(&violated).contains("✗ order under key lost was promised and does not exist"));
+    std::fs::write(&ledger, promised).unwrap();
+
+    // A bank that took more than was due.
+    tamper(
+        &shop,
+        "bank",
+        "UPDATE charges SET amount_minor = amount_minor + 1",
+    );
+    let violated = audit(&[]);
+    let told = said(&violated);
+    assert_eq!(violated.status.code(), Some(2), "{told}");
+    let took = format!("the bank took {} for payment", total + 1);
+    let sum = format!("the bank took {} and gave back 0", total + 1);
+    assert!(told.contains(&took) && told.contains(&sum), "{told}");
+    let row: Value = serde_json::from_slice(&audit(&["--json"]).stdout).unwrap();
+    assert_eq!(row["violations"].as_array().unwrap().len(), 2, "{row:#}");
+
+    // An event that nobody is about to deliver: whatever else is found may still be mended by it.
+    tamper(
+        &shop,
+        "order",
+        "INSERT INTO outbox (id, subscriber, payload, lease_until, attempts, created_at_ms)
+         VALUES ('e', 'cart', '{}', 9000000000000000, 0, 0)",
+    );
+    let moving = audit(&["--wait", "300ms"]);
+    let told = said(&moving);
+    assert_eq!(moving.status.code(), Some(3), "{told}");
+    assert!(
+        told.contains("1 events were still moving after 300ms"),
+        "{told}"
+    );
+}
+
+#[test]
+fn every_service_with_an_outbox_tells_what_is_in_it() {
+    let shop = Up::with(SHOP, &[]);
+    let topology = read_json(&shop.run_dir().join("topology.json"));
+    let services = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("services");
+    let mut outboxes = 0;
+    for process in topology.as_array().unwrap() {
+        let role = process["role"].as_str().unwrap();
+        let schema = services.join(role).join("migrations");
+        let files = std::fs::read_dir(schema).into_iter().flatten();
+        let texts = files.map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap());
+        let has_outbox = texts.into_iter().any(|t| t.contains("CREATE TABLE outbox"));
+        let admin: SocketAddr = process["admin"].as_str().unwrap().parse().unwrap();
+        let (status, told) = http(admin, "GET", "/audit", &[], &Value::Null);
+        assert_eq!(status, 200, "{role}: {told}");
+        assert_eq!(
+            told.contains(r#""holds":"outbox""#),
+            has_outbox,
+            "{role}: {told}"
+        );
+        outboxes += u32::from(has_outbox);
+    }
+    assert!(outboxes >= 2, "order and inventory have one");
+}
+
+#[test]
+fn a_shop_that_cannot_be_asked_is_no_clean_one() {
+    let place = Place::with(SMALL);
+    let shut = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let shut = {
+        let address = shut.local_addr().unwrap();
+        drop(shut);
+        address
+    };
+    let roles = ["order", "payment", "bank", "inventory", "notification"];
+    let doors: Vec<String> = roles.iter().map(|r| format!("{r}={shut}")).collect();
+    let mut args = vec!["audit"];
+    args.extend(doors.iter().flat_map(|door| ["--admin", door.as_str()]));
+    for (args, expected) in [
+        (args, "the shop cannot be audited; see that it is up"),
+        (vec!["audit"], "--topology"),
+        (
+            vec!["audit", "--admin", "order=127.0.0.1:1"],
+            "add --admin payment=host:port",
+        ),
+        (
+            vec!["audit", "--topology", "none.json"],
+            "`doorbuster up` says where",
+        ),
+        (
+            vec!["audit", "--topology", "s.yaml"],
+            "is not the topology of a shop",
+        ),
+        (
+            vec!["audit", "--admin", "oder=127.0.0.1:1"],
+            "no role `oder`",
+        ),
+    ] {
+        let output = place.run(&args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(
+            said(&output).contains(expected),
+            "{args:?}: {}",
+            said(&output)
+        );
+    }
+}
