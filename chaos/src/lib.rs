@@ -26,6 +26,7 @@ pub mod fault;
 pub mod injector;
 pub mod kinds;
 pub mod processes;
+pub mod proxy;
 pub mod schedule;
 pub mod spec;
 

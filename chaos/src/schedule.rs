@@ -163,7 +163,7 @@ impl Schedule {
 }
 
 /// FNV-1a, 64 bits, with the offset basis and prime of its reference (Fowler, Noll, Vo).
-fn fnv1a(text: &str) -> u64 {
+pub(crate) fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
