@@ -228,6 +228,11 @@ impl Stage {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn cost(&self) -> usize {
+        self.cost
+    }
+
     fn shut(&mut self) -> Item {
         let dropped = self.held.drain(..).map(|h| h.item.len()).sum();
         self.count(dropped);
