@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::chaos::proxy::ProxyArgs;
 use crate::scenario::DEMO_PATH;
 use crate::serve::ServeArgs;
 
@@ -61,12 +62,24 @@ pub(crate) enum Command {
     },
     /// One service in the foreground
     Serve(ServeArgs),
+    /// Faults by hand
+    Chaos {
+        #[command(subcommand)]
+        command: ChaosCommand,
+    },
     /// Read a scenario and say every mistake in it, with line and column
     #[command(after_help = "Example: doorbuster check my.yaml")]
     Check {
         /// The scenario file
         scenario: PathBuf,
     },
+}
+
+/// What can be done to a shop, or to anything else, by hand.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChaosCommand {
+    /// A TCP fault proxy that speaks the Toxiproxy HTTP API, until Ctrl-C
+    Proxy(ProxyArgs),
 }
 
 /// Options of a run.

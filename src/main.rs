@@ -1,6 +1,7 @@
 //! The `doorbuster` command: parses, sets up, dispatches. What it does is in the modules it names.
 
 mod audit;
+mod chaos;
 mod cli;
 mod http;
 mod progress;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{ChaosCommand, Cli, Command};
 use scenario::{DEMO_PATH, Scenario, ScenarioError};
 
 /// The tool could not do its work.
@@ -37,6 +38,9 @@ fn main() -> ExitCode {
         Some(Command::Run { scenario, options }) => run::run(&scenario, &options),
         Some(Command::Up { scenario, options }) => up::up(&scenario, &options).map(|()| 0),
         Some(Command::Serve(args)) => serve::serve(args).map(|()| 0),
+        Some(Command::Chaos {
+            command: ChaosCommand::Proxy(args),
+        }) => chaos::proxy::proxy(&args).map(|()| 0),
         Some(Command::Check { scenario }) => Scenario::read(&scenario, None)
             .map(|s| print!("{}", s.describe()))
             .map(|()| 0)

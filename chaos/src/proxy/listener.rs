@@ -146,6 +146,11 @@ impl Open {
                 let traffic = [&self.counts.upstream, &self.counts.downstream];
                 return carry(self.number, client, server, toxics.subscribe(), traffic).await;
             }
+            // It was there, and reset the connection before we looked: no other end than its client's own.
+            Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionReset => {
+                let _ = client.set_zero_linger();
+                return;
+            }
             Ok(Err(e)) => e.to_string(),
             Err(_) => format!("no answer within {DIAL_LIMIT:?}"),
         };

@@ -1,0 +1,3 @@
+//! `doorbuster chaos …`: faults by hand, without a run.
+
+pub(crate) mod proxy;
