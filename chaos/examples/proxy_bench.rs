@@ -20,7 +20,9 @@ fn main() -> io::Result<()> {
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve"] => serve(),
         ["measure", ours, theirs] => measure(ours, theirs),
-        _ => Err(io::Error::other("usage: proxy_bench serve | measure OURS THEIRS")),
+        _ => Err(io::Error::other(
+            "usage: proxy_bench serve | measure OURS THEIRS",
+        )),
     }
 }
 
@@ -101,7 +103,10 @@ fn bulk(address: SocketAddr) -> io::Result<f64> {
 }
 
 fn report(mut times: [Vec<Duration>; 3], mut rates: [Vec<f64>; 3]) {
-    println!("{:<10} {:>10} {:>10} {:>12}", "", "p50", "p99", "throughput");
+    println!(
+        "{:<10} {:>10} {:>10} {:>12}",
+        "", "p50", "p99", "throughput"
+    );
     let mut quantiles = [[0.0; 2]; 3];
     let mut throughput = [0.0; 3];
     for path in 0..3 {

@@ -20,7 +20,11 @@ Example: put 200 ms for half a minute on the way back from a server on port 9000
 Any client of Toxiproxy 2 will do instead of curl.")]
 pub(crate) struct ProxyArgs {
     /// Where the HTTP API listens; port 0 takes any free one
-    #[arg(long, env = "DOORBUSTER_PROXY_LISTEN", default_value = "127.0.0.1:8474")]
+    #[arg(
+        long,
+        env = "DOORBUSTER_PROXY_LISTEN",
+        default_value = "127.0.0.1:8474"
+    )]
     listen: String,
     /// A file of proxies in the format of Toxiproxy: [{"name": …, "listen": …, "upstream": …, "enabled": …}]
     #[arg(long, value_name = "FILE.json")]
@@ -48,7 +52,10 @@ impl FromStr for Way {
             .split_once('=')
             .and_then(|(name, way)| Some((name, way.split_once('>')?)));
         let Some((name, (listen, upstream))) = parts else {
-            return Err("write it as `bank=127.0.0.1:9001>127.0.0.1:9000`, in quotes for the shell's sake".to_owned());
+            return Err(
+                "write it as `bank=127.0.0.1:9001>127.0.0.1:9000`, in quotes for the shell's sake"
+                    .to_owned(),
+            );
         };
         let [name, listen, upstream] = [name, listen, upstream].map(|part| part.trim().to_owned());
         if name.is_empty() || upstream.is_empty() {
@@ -75,7 +82,10 @@ pub(crate) fn proxy(args: &ProxyArgs) -> Result<()> {
     specs.extend(args.proxies.iter().map(|p| p.0.clone()));
     for (n, spec) in specs.iter().enumerate() {
         if specs[..n].iter().any(|s| s.name == spec.name) {
-            bail!("two proxies are called `{}`: give one another name", spec.name);
+            bail!(
+                "two proxies are called `{}`: give one another name",
+                spec.name
+            );
         }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -142,7 +152,10 @@ fn tell(address: std::net::SocketAddr, seed: u64, open: &[ProxyInfo]) {
     let mut told = format!("The fault proxy is open: http://{address}  (seed {seed})\n");
     for ProxyInfo { spec, .. } in open {
         let state = if spec.enabled { "" } else { "  (disabled)" };
-        told += &format!("  {:<8} {} > {}{state}\n", spec.name, spec.listen, spec.upstream);
+        told += &format!(
+            "  {:<8} {} > {}{state}\n",
+            spec.name, spec.listen, spec.upstream
+        );
     }
     told += "Ctrl-C closes it.\n";
     // A closed pipe is no reason to close the proxy.
@@ -168,7 +181,10 @@ mod tests {
         );
         for wrong in ["bank", "bank=127.0.0.1:9001", "127.0.0.1:1>h:2"] {
             let told = Way::from_str(wrong).unwrap_err();
-            assert!(told.contains("bank=127.0.0.1:9001>127.0.0.1:9000"), "{told}");
+            assert!(
+                told.contains("bank=127.0.0.1:9001>127.0.0.1:9000"),
+                "{told}"
+            );
         }
         assert!(Way::from_str("=a:1>b:2").is_err() && Way::from_str("a=b:1>").is_err());
     }

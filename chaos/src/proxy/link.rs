@@ -187,7 +187,8 @@ impl Link<'_> {
 
     fn arrange(&mut self) {
         let chains = self.chains.borrow_and_update();
-        self.pipe.arrange(self.start.elapsed(), chains.on(self.stream));
+        self.pipe
+            .arrange(self.start.elapsed(), chains.on(self.stream));
     }
 
     /// Writes what is due, as far as the receiver takes it. Returns whether it takes no more for now.

@@ -32,7 +32,9 @@ pub(super) async fn resolve(listen: &str) -> Result<SocketAddr, ProxyError> {
         .map_err(|e| wrong(e.to_string()))?
         .collect();
     let first = found.iter().find(|a| a.is_ipv4()).or(found.first());
-    first.copied().ok_or_else(|| wrong("no such host".to_owned()))
+    first
+        .copied()
+        .ok_or_else(|| wrong("no such host".to_owned()))
 }
 
 #[cfg(test)]

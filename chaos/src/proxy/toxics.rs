@@ -299,7 +299,11 @@ impl Toxics {
             if let Some(toxics) = toxics.upgrade() {
                 let mut state = toxics.state();
                 // Whoever gave it another time to live in the last instant has put another timer here.
-                if state.timers.get(&id).is_some_and(|t| t.id() == tokio::task::id()) {
+                if state
+                    .timers
+                    .get(&id)
+                    .is_some_and(|t| t.id() == tokio::task::id())
+                {
                     toxics.end(&mut state, |t| t.id == id);
                 }
             }
@@ -311,7 +315,8 @@ impl Toxics {
     }
 
     fn publish(&self, edit: impl FnOnce(&mut Chains)) {
-        self.chains.send_modify(|chains| edit(Arc::make_mut(chains)));
+        self.chains
+            .send_modify(|chains| edit(Arc::make_mut(chains)));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

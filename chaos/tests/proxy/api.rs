@@ -47,7 +47,10 @@ async fn a_proxy_s_life() {
     assert_eq!(status, 200);
     let listen = shown["listen"].as_str().unwrap();
     assert!(listen.starts_with("127.0.0.1:") && !listen.ends_with(":0"));
-    assert_eq!((&shown["enabled"], &shown["toxics"]), (&json!(true), &json!([])));
+    assert_eq!(
+        (&shown["enabled"], &shown["toxics"]),
+        (&json!(true), &json!([]))
+    );
     assert_eq!(
         shown["connections"],
         json!({ "total": 0, "open": 0, "dial_failed": 0 })
@@ -60,12 +63,18 @@ async fn a_proxy_s_life() {
         let (status, off) = api.call(&line, json!({ "enabled": false })).await;
         assert_eq!((status.as_u16(), &off["enabled"]), (200, &json!(false)));
         let (_, on) = api.call(&line, json!({ "enabled": true })).await;
-        assert_eq!((&on["enabled"], &on["listen"]), (&json!(true), &shown["listen"]));
+        assert_eq!(
+            (&on["enabled"], &on["listen"]),
+            (&json!(true), &shown["listen"])
+        );
     }
     let (status, body) = api.call("DELETE /proxies/p", "").await;
     assert_eq!((status.as_u16(), body), (204, Value::Null));
     let gone = json!({ "error": "proxy not found", "status": 404 });
-    assert_eq!(api.call("DELETE /proxies/p", "").await, (StatusCode::NOT_FOUND, gone));
+    assert_eq!(
+        api.call("DELETE /proxies/p", "").await,
+        (StatusCode::NOT_FOUND, gone)
+    );
 }
 
 #[tokio::test]
@@ -86,15 +95,26 @@ async fn a_toxic_s_life() {
         let change = json!({ "toxicity": 0.5, "attributes": { "latency": 1000 } });
         let (status, changed) = api.call(&format!("{method} {path}"), change).await;
         assert_eq!((status.as_u16(), &changed["toxicity"]), (200, &json!(0.5)));
-        assert_eq!(changed["attributes"], json!({ "latency": 1000, "jitter": 10 }));
+        assert_eq!(
+            changed["attributes"],
+            json!({ "latency": 1000, "jitter": 10 })
+        );
     }
-    let (_, changed) = api.call(&format!("PATCH {path}"), json!({ "attributes": null })).await;
+    let (_, changed) = api
+        .call(&format!("PATCH {path}"), json!({ "attributes": null }))
+        .await;
     assert_eq!(changed["toxicity"], json!(0.5));
     assert_eq!(api.call(&format!("GET {path}"), "").await.1, changed);
-    assert_eq!(api.call("GET /proxies/p/toxics", "").await.1, json!([changed]));
+    assert_eq!(
+        api.call("GET /proxies/p/toxics", "").await.1,
+        json!([changed])
+    );
     assert_eq!(api.call(&format!("DELETE {path}"), "").await.0, 204);
     let (status, gone) = api.call(&format!("GET {path}"), "").await;
-    assert_eq!((status.as_u16(), &gone["error"]), (404, &json!("toxic not found")));
+    assert_eq!(
+        (status.as_u16(), &gone["error"]),
+        (404, &json!("toxic not found"))
+    );
 }
 
 #[tokio::test]
@@ -102,7 +122,10 @@ async fn a_toxic_tells_its_time_to_live() {
     let api = Api::with_proxy().await;
     let asked = json!({ "type": "timeout", "stream": "upstream", "ttl_ms": 60_000 });
     let (_, made) = api.call("POST /proxies/p/toxics", asked).await;
-    assert_eq!((&made["name"], &made["ttl_ms"]), (&json!("timeout_upstream"), &json!(60_000)));
+    assert_eq!(
+        (&made["name"], &made["ttl_ms"]),
+        (&json!("timeout_upstream"), &json!(60_000))
+    );
     assert!(made["ends_in_ms"].as_u64().unwrap() <= 60_000);
     let line = "POST /proxies/p/toxics/timeout_upstream";
     let (_, longer) = api.call(line, json!({ "ttl_ms": 600_000 })).await;
@@ -125,10 +148,17 @@ async fn populate_makes_replaces_and_leaves_alone() {
         .await;
     assert_eq!(status, 201);
     let made = &made["proxies"];
-    assert_eq!((&made[0]["name"], &made[0]["enabled"]), (&json!("a"), &json!(true)));
-    assert_eq!((&made[1]["name"], &made[1]["enabled"]), (&json!("b"), &json!(false)));
+    assert_eq!(
+        (&made[0]["name"], &made[0]["enabled"]),
+        (&json!("a"), &json!(true))
+    );
+    assert_eq!(
+        (&made[1]["name"], &made[1]["enabled"]),
+        (&json!("b"), &json!(false))
+    );
 
-    api.call("POST /proxies/a/toxics", json!({ "type": "noop" })).await;
+    api.call("POST /proxies/a/toxics", json!({ "type": "noop" }))
+        .await;
     let listen = made[0]["listen"].as_str().unwrap().to_owned();
     let again = json!([spec("a", &listen, &upstream.to_string())]);
     let (_, same) = api.call("POST /populate", again).await;
@@ -142,7 +172,10 @@ async fn populate_makes_replaces_and_leaves_alone() {
     let (status, told) = api.call("POST /populate", wrong).await;
     assert_eq!(status, 400);
     assert_eq!(told["error"], "missing required field: name at proxy 2");
-    assert_eq!((&told["status"], &told["proxies"]), (&json!(400), &json!([])));
+    assert_eq!(
+        (&told["status"], &told["proxies"]),
+        (&json!(400), &json!([]))
+    );
     assert_eq!(api.call("GET /proxies/c", "").await.0, 404);
 }
 
@@ -153,20 +186,64 @@ async fn mistakes_have_toxiproxy_s_statuses_and_texts() {
     let toxic = |body: Value| ("POST /proxies/p/toxics", body.to_string());
     for ((line, body), status, text) in [
         (proxy(json!({})), 400, "missing required field: name"),
-        (proxy(json!({ "name": "q" })), 400, "missing required field: upstream"),
-        (proxy(json!({ "name": "p", "upstream": "h:1" })), 409, "proxy already exists"),
-        (proxy(json!({ "name": "q", "upstream": "h:1", "listen": "local373" })), 500, "missing port in address"),
+        (
+            proxy(json!({ "name": "q" })),
+            400,
+            "missing required field: upstream",
+        ),
+        (
+            proxy(json!({ "name": "p", "upstream": "h:1" })),
+            409,
+            "proxy already exists",
+        ),
+        (
+            proxy(json!({ "name": "q", "upstream": "h:1", "listen": "local373" })),
+            500,
+            "missing port in address",
+        ),
         (("POST /proxies", "{".to_owned()), 400, "bad request body: "),
-        (("PATCH /proxies/q", "{}".to_owned()), 404, "proxy not found"),
-        (("POST /proxies/q/toxics", "nonsense".to_owned()), 404, "proxy not found"),
-        (toxic(json!({ "type": "latencey" })), 400, "invalid toxic type: `latencey`, did you mean `latency`?"),
-        (toxic(json!({ "type": "latency", "stream": "sideways" })), 400, "stream was invalid, can be either upstream or downstream"),
-        (toxic(json!({ "type": "latency", "attributes": { "latency": -1 } })), 400, "bad request body: latency is a whole number"),
-        (toxic(json!({ "type": "latency", "toxicity": 2 })), 400, "bad request body: toxicity 2"),
-        (("DELETE /proxies/p/toxics/t", String::new()), 404, "toxic not found"),
+        (
+            ("PATCH /proxies/q", "{}".to_owned()),
+            404,
+            "proxy not found",
+        ),
+        (
+            ("POST /proxies/q/toxics", "nonsense".to_owned()),
+            404,
+            "proxy not found",
+        ),
+        (
+            toxic(json!({ "type": "latencey" })),
+            400,
+            "invalid toxic type: `latencey`, did you mean `latency`?",
+        ),
+        (
+            toxic(json!({ "type": "latency", "stream": "sideways" })),
+            400,
+            "stream was invalid, can be either upstream or downstream",
+        ),
+        (
+            toxic(json!({ "type": "latency", "attributes": { "latency": -1 } })),
+            400,
+            "bad request body: latency is a whole number",
+        ),
+        (
+            toxic(json!({ "type": "latency", "toxicity": 2 })),
+            400,
+            "bad request body: toxicity 2",
+        ),
+        (
+            ("DELETE /proxies/p/toxics/t", String::new()),
+            404,
+            "toxic not found",
+        ),
     ] {
         let (answered, told) = api.call(line, body).await;
-        assert_eq!((answered.as_u16(), &told["status"]), (status, &json!(status)), "{told}");
+        assert_eq!(
+            (answered.as_u16(), &told["status"]),
+            (status, &json!(status)),
+            "{told}"
+        );
         assert!(told["error"].as_str().unwrap().contains(text), "{told}");
     }
 }
@@ -174,7 +251,8 @@ async fn mistakes_have_toxiproxy_s_statuses_and_texts() {
 #[tokio::test]
 async fn reset_version_metrics_and_no_browsers() {
     let api = Api::with_proxy().await;
-    api.call("POST /proxies/p/toxics", json!({ "type": "noop" })).await;
+    api.call("POST /proxies/p/toxics", json!({ "type": "noop" }))
+        .await;
     assert_eq!(api.call("POST /reset", "").await.0, 204);
     assert_eq!(api.call("GET /proxies/p/toxics", "").await.1, json!([]));
     let (_, version) = api.call("GET /version", "").await;

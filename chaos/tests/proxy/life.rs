@@ -137,7 +137,10 @@ async fn ports_are_given_back_by_delete_close_and_token() {
     let a = proxies.open("a", "127.0.0.1:0", &upstream).await.unwrap();
     let taken = proxies.open("b", &a.to_string(), &upstream).await;
     let told = taken.unwrap_err().to_string();
-    assert_eq!(told, format!("listen tcp {a}: bind: address already in use"));
+    assert_eq!(
+        told,
+        format!("listen tcp {a}: bind: address already in use")
+    );
     let mut client = TcpStream::connect(a).await.unwrap();
     exchange(&mut client, b"hello").await.unwrap();
     proxies.delete("a").await.unwrap();

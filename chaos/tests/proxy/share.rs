@@ -62,8 +62,12 @@ async fn a_share_of_the_new_connections_is_touched() {
     let mut touched = 0;
     for _ in 0..CONNECTIONS {
         let mut client = house.client().await;
-        tokio::io::AsyncWriteExt::write_all(&mut client, b"hello").await.unwrap();
-        tokio::io::AsyncWriteExt::shutdown(&mut client).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut client, b"hello")
+            .await
+            .unwrap();
+        tokio::io::AsyncWriteExt::shutdown(&mut client)
+            .await
+            .unwrap();
         touched += usize::from(rest(&mut client).await.unwrap().is_empty());
     }
     assert!(is_share(touched), "{touched}");
@@ -79,7 +83,9 @@ async fn edits_of_other_toxics_draw_nothing_anew() {
         let name = format!("other-{n}");
         let other = NewToxic::new(kind("latency", &[])).named(&name);
         house.proxies.add_toxic("p", other).unwrap();
-        crate::house::exchange(&mut client, b"still there").await.unwrap();
+        crate::house::exchange(&mut client, b"still there")
+            .await
+            .unwrap();
         house.proxies.remove_toxic("p", &name).unwrap();
     }
 }

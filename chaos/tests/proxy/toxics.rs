@@ -146,10 +146,7 @@ async fn the_server_sees_the_reset_too() {
     let _client = house.client().await;
     let (mut server, _) = listener.accept().await.unwrap();
     house.add(NewToxic::new(kind("reset_peer", &[("timeout", 20)])));
-    assert_eq!(
-        rest(&mut server).await.unwrap_err().kind(),
-        ConnectionReset
-    );
+    assert_eq!(rest(&mut server).await.unwrap_err().kind(), ConnectionReset);
 }
 
 #[tokio::test]

@@ -335,10 +335,7 @@ fn a_timeout_of_0_waits_for_the_toxic_or_the_sender_to_end() {
 
 #[test]
 fn a_reset_comes_in_its_time_and_overtakes_what_waits() {
-    let mut bench = Bench::new(&[
-        kind("reset_peer", &[("timeout", 100)]),
-        latency(1000),
-    ]);
+    let mut bench = Bench::new(&[kind("reset_peer", &[("timeout", 100)]), latency(1000)]);
     bench.data(10, 5);
     bench.until(10_000);
     assert_eq!(bench.out, [(ms(100), Item::Reset)]);
