@@ -10,10 +10,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 /// Far longer than any test takes.
-pub const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// A server that sends back what it gets, and ends when its client does.
-pub async fn echo() -> SocketAddr {
+pub(crate) async fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -29,23 +29,23 @@ pub async fn echo() -> SocketAddr {
 }
 
 /// An address where nobody listens.
-pub async fn nowhere() -> SocketAddr {
+pub(crate) async fn nowhere() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
 }
 
 /// One proxy called `p`, before a server that echoes.
-pub struct House {
-    pub proxies: Proxies,
-    pub address: SocketAddr,
+pub(crate) struct House {
+    pub(crate) proxies: Proxies,
+    pub(crate) address: SocketAddr,
 }
 
 impl House {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::before(echo().await).await
     }
 
-    pub async fn before(upstream: SocketAddr) -> Self {
+    pub(crate) async fn before(upstream: SocketAddr) -> Self {
         let proxies = Proxies::new(7, CancellationToken::new());
         let upstream = upstream.to_string();
         let opened = proxies.open("p", "127.0.0.1:0", &upstream);
@@ -53,34 +53,34 @@ impl House {
         Self { proxies, address }
     }
 
-    pub async fn client(&self) -> TcpStream {
+    pub(crate) async fn client(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
     /// A client whose connection is known to have come through.
-    pub async fn met(&self) -> TcpStream {
+    pub(crate) async fn met(&self) -> TcpStream {
         let mut client = self.client().await;
         exchange(&mut client, b"hello").await.unwrap();
         client
     }
 
-    pub fn add(&self, toxic: NewToxic) {
+    pub(crate) fn add(&self, toxic: NewToxic) {
         self.proxies.add_toxic("p", toxic.named("t")).unwrap();
     }
 
-    pub fn remove(&self) {
+    pub(crate) fn remove(&self) {
         self.proxies.remove_toxic("p", "t").unwrap();
     }
 
     /// Connections and bytes.
-    pub fn hits(&self) -> (u64, u64) {
+    pub(crate) fn hits(&self) -> (u64, u64) {
         let hits = self.proxies.toxic_hits("p", "t").unwrap();
         (hits.connections, hits.bytes)
     }
 }
 
 /// A kind by its name and attributes in the API's units.
-pub fn kind(name: &str, attributes: &[(&str, u64)]) -> Kind {
+pub(crate) fn kind(name: &str, attributes: &[(&str, u64)]) -> Kind {
     let mut kind = Kind::named(name).unwrap();
     for (attribute, value) in attributes {
         kind.set(attribute, *value);
@@ -89,7 +89,7 @@ pub fn kind(name: &str, attributes: &[(&str, u64)]) -> Kind {
 }
 
 /// Sends, and waits for all of it to come back.
-pub async fn exchange(client: &mut TcpStream, data: &[u8]) -> io::Result<()> {
+pub(crate) async fn exchange(client: &mut TcpStream, data: &[u8]) -> io::Result<()> {
     client.write_all(data).await?;
     let mut back = vec![0; data.len()];
     let read = tokio::time::timeout(LONG, client.read_exact(&mut back)).await;
@@ -99,7 +99,7 @@ pub async fn exchange(client: &mut TcpStream, data: &[u8]) -> io::Result<()> {
 }
 
 /// What comes until the end, or the reset.
-pub async fn rest(client: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub(crate) async fn rest(client: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut all = vec![];
     let read = tokio::time::timeout(LONG, client.read_to_end(&mut all)).await;
     read.expect("the end")?;
@@ -107,7 +107,7 @@ pub async fn rest(client: &mut TcpStream) -> io::Result<Vec<u8>> {
 }
 
 /// Waits for what must become true.
-pub async fn until(mut is_so: impl FnMut() -> bool) {
+pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
     let waited = tokio::time::timeout(LONG, async {
         while !is_so() {
             tokio::time::sleep(Duration::from_millis(2)).await;
