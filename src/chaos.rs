@@ -5,6 +5,7 @@
 mod held;
 mod inject;
 mod places;
+pub(crate) mod proxy;
 
 use std::path::PathBuf;
 

@@ -69,7 +69,7 @@ Examples:
     },
     /// One service in the foreground
     Serve(ServeArgs),
-    /// Faults in a shop that is up
+    /// Faults in a shop that is up, and a proxy that makes them
     Chaos {
         #[command(subcommand)]
         command: ChaosCommand,
@@ -91,7 +91,7 @@ Examples:
     },
 }
 
-/// What can be done with the faults of a shop that is up.
+/// What can be done with the faults of a shop that is up, and to any connection.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ChaosCommand {
     /// Bring a fault about, and show its hits until it is over
@@ -103,6 +103,8 @@ pub(crate) enum ChaosCommand {
     /// End one fault, or all of them, at every replica
     #[command(after_help = chaos::CLEAR_HELP)]
     Clear(chaos::ClearArgs),
+    /// A TCP fault proxy that speaks the Toxiproxy HTTP API, until Ctrl-C
+    Proxy(chaos::proxy::ProxyArgs),
 }
 
 /// Whether and how long to look for the fewest faults that break a run.

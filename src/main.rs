@@ -48,6 +48,7 @@ fn main() -> ExitCode {
             ChaosCommand::Inject(args) => chaos::inject(&args),
             ChaosCommand::List(args) => chaos::list(&args),
             ChaosCommand::Clear(args) => chaos::clear(&args),
+            ChaosCommand::Proxy(args) => chaos::proxy::proxy(&args).map(|()| 0),
         },
         Some(Command::Audit(args)) => audit::command::audit(&args),
         Some(Command::Check { scenario }) => Scenario::read(&scenario, None)

@@ -30,6 +30,7 @@ pub mod fault;
 pub mod injector;
 pub mod kinds;
 pub mod processes;
+pub mod proxy;
 pub mod safety;
 pub mod schedule;
 pub mod shrink;

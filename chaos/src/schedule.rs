@@ -13,6 +13,7 @@ use crate::fault::{Begin, Breaker, Fault, Window};
 mod planned;
 
 pub use planned::Planned;
+pub(crate) use planned::fnv1a;
 pub(crate) use planned::seed_of;
 
 /// What is to be done at an instant.

@@ -100,7 +100,7 @@ fn line(fault: &Fault, when: &str, seed: u64) -> String {
 }
 
 /// FNV-1a, 64 bits, with the offset basis and prime of its reference (Fowler, Noll, Vo).
-fn fnv1a(text: &str) -> u64 {
+pub(crate) fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })

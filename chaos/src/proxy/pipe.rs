@@ -1,0 +1,157 @@
+//! One way of a connection without its sockets: a chain of stages from what was read to what may be written. Pure.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Buf;
+
+use super::draw::Lot;
+use super::stage::{Item, Stage};
+use super::toxics::Active;
+
+/// What may be ready to be written before the stages have to wait for the writer.
+const READY_BYTES: usize = 64 << 10;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Pipe {
+    /// The connection's number: whom its toxics touch depends on it.
+    connection: u64,
+    stages: Vec<Stage>,
+    ready: VecDeque<Item>,
+    ready_bytes: usize,
+}
+
+impl Pipe {
+    pub(super) fn new(connection: u64) -> Self {
+        Self {
+            connection,
+            stages: vec![],
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+        }
+    }
+
+    /// Makes the chain what it should be at `now`. Toxics that stay keep what waits in them; what waits in one that is
+    /// taken away goes on at once.
+    pub(super) fn arrange(&mut self, now: Duration, toxics: &[Arc<Active>]) {
+        let wanted: Vec<_> = toxics
+            .iter()
+            .filter_map(|toxic| {
+                let lot = Lot::draw(toxic.seed, self.connection);
+                lot.is_within(toxic.toxicity).then_some((toxic, lot))
+            })
+            .collect();
+        // From the far end, so that what is let go never overtakes what was ahead of it.
+        for i in (0..self.stages.len()).rev() {
+            if wanted.iter().all(|(t, _)| t.id != self.stages[i].id()) {
+                for item in self.stages.remove(i).into_rest() {
+                    self.push_at(i, item, now);
+                }
+            }
+        }
+        let mut old = std::mem::take(&mut self.stages).into_iter().peekable();
+        for (toxic, lot) in wanted {
+            let stage = match old.next_if(|s| s.id() == toxic.id) {
+                Some(mut stage) => {
+                    stage.change(toxic.clone());
+                    stage
+                }
+                None => Stage::new(toxic.clone(), lot.rng, now),
+            };
+            self.stages.push(stage);
+        }
+    }
+
+    /// Takes what was read at `now`.
+    pub(super) fn push(&mut self, item: Item, now: Duration) {
+        self.push_at(0, item, now);
+    }
+
+    /// How many bytes may be read.
+    pub(super) fn room(&self) -> usize {
+        self.room_at(0)
+    }
+
+    /// Moves on all that is due.
+    pub(super) fn advance(&mut self, now: Duration) {
+        if let Some(stage) = self
+            .stages
+            .iter_mut()
+            .find(|s| s.resets_at().is_some_and(|at| at <= now))
+        {
+            stage.count_reset();
+            // A reset waits for nothing.
+            self.ready.clear();
+            self.ready.push_back(Item::Reset);
+            return;
+        }
+        loop {
+            let mut is_moved = false;
+            for i in (0..self.stages.len()).rev() {
+                while self.room_at(i + 1) > 0 {
+                    let Some((item, at)) = self.stages[i].pop(now) else {
+                        break;
+                    };
+                    self.push_at(i + 1, item, at);
+                    is_moved = true;
+                }
+            }
+            if !is_moved {
+                return;
+            }
+        }
+    }
+
+    /// When [`advance`](Self::advance) has something to do next, if no writing makes room before.
+    pub(super) fn due(&mut self) -> Option<Duration> {
+        let mut first: Option<Duration> = None;
+        for i in 0..self.stages.len() {
+            let moves = (self.room_at(i + 1) > 0)
+                .then(|| self.stages[i].due())
+                .flatten();
+            for at in [moves, self.stages[i].resets_at()].into_iter().flatten() {
+                first = Some(first.map_or(at, |f| f.min(at)));
+            }
+        }
+        first
+    }
+
+    /// What is to be written or done next.
+    pub(super) fn ready(&self) -> Option<&Item> {
+        self.ready.front()
+    }
+
+    /// Notes that `bytes` of what is ready were written.
+    pub(super) fn written(&mut self, bytes: usize) {
+        let Some(Item::Data(data)) = self.ready.front_mut() else {
+            return;
+        };
+        self.ready_bytes -= bytes;
+        data.advance(bytes);
+        if data.is_empty() {
+            self.ready.pop_front();
+        }
+    }
+
+    fn room_at(&self, stage: usize) -> usize {
+        match self.stages.get(stage) {
+            Some(stage) => stage.room(),
+            None => READY_BYTES.saturating_sub(self.ready_bytes),
+        }
+    }
+
+    fn push_at(&mut self, stage: usize, item: Item, at: Duration) {
+        match self.stages.get_mut(stage) {
+            Some(stage) => stage.push(item, at),
+            None => {
+                self.ready_bytes += item.len();
+                self.ready.push_back(item);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
