@@ -6,7 +6,7 @@ use std::time::Duration;
 use chaos::{BoxFuture, CallerHits};
 use shop_contract::Role;
 
-use super::{Member, Supervisor};
+use super::Supervisor;
 
 /// What each caller is given to answer. A caller that is itself dead is left out.
 const LIMIT: Duration = Duration::from_millis(500);
