@@ -82,9 +82,6 @@ pub(crate) struct ServeArgs {
     bank_silent: f64,
     #[command(flatten)]
     limits: LimitArgs,
-    /// How much later than it could the service is ready, in milliseconds: a cold start, for experiments
-    #[arg(long, env = START_LATE_MS, default_value_t = 0, hide = true)]
-    start_late_ms: u64,
     /// What is logged, such as `info` or `shop_order=debug,info`
     #[arg(long, env = "DOORBUSTER_LOG", default_value = "info")]
     log: String,
@@ -147,6 +144,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
         end_with_parent();
     }
     let config = config(&args)?;
+    let late = late()?;
     // Nine services share a machine: two threads each are enough to overlap work, and cheap.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -166,8 +164,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
         let shutdown = CancellationToken::new();
         tokio::spawn(on_signal(shutdown.clone()));
         // Told to end before it has begun, it begins, and ends in order.
-        let late = tokio::time::sleep(Duration::from_millis(args.start_late_ms));
-        shutdown.run_until_cancelled(late).await;
+        shutdown.run_until_cancelled(tokio::time::sleep(late)).await;
         let served = start(config, args.limits.limits(), shutdown).await;
         // The exporter waits for its receiver, which must not hold up this runtime's thread.
         let _ = tokio::task::spawn_blocking(move || telemetry.finish()).await;
@@ -241,6 +238,17 @@ fn config(args: &ServeArgs) -> Result<ServiceConfig> {
             silent_ratio: args.bank_silent,
         },
     })
+}
+
+/// How much later than it could the service is to be ready.
+fn late() -> Result<Duration> {
+    let Ok(text) = std::env::var(START_LATE_MS) else {
+        return Ok(Duration::ZERO);
+    };
+    let ms = text.parse().with_context(|| {
+        format!("{START_LATE_MS} is `{text}`, and it must be a whole number of milliseconds")
+    })?;
+    Ok(Duration::from_millis(ms))
 }
 
 fn peers(text: &str) -> Result<BTreeMap<Role, Vec<String>>> {
