@@ -41,6 +41,9 @@ pub struct Arm {
     pub orders: u64,
     /// Expectations that did not hold, in words, with what was observed.
     pub broken: Vec<String>,
+    /// Why the run says nothing, where it does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<String>,
     /// Where its record lies.
     pub record: String,
 }
@@ -78,6 +81,10 @@ impl Arm {
             broken: broken
                 .map(|e| format!("{}: {}", e.text, e.observed))
                 .collect(),
+            doubts: match summary.verdict {
+                Verdict::Invalid => summary.reasons.clone(),
+                Verdict::Pass | Verdict::Fail => Vec::new(),
+            },
             record: record.to_owned(),
         }
     }
@@ -121,6 +128,8 @@ mod tests {
             started_at: String::new(),
             duration_s: 0.0,
             interrupted: false,
+            aborted: None,
+            metastability: None,
             verdict: Verdict::Invalid,
             reasons: Vec::new(),
             plan: Plan::default(),

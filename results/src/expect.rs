@@ -49,6 +49,11 @@ pub enum Expectation {
     },
     /// Once the last fault was over and the load was as before, so was the goodput: see [`crate::metastability`].
     GoodputBack,
+    /// While a fault is felt, the shop's services make at most so many attempts per call.
+    Attempts {
+        /// Attempts over calls, from 1.
+        at_most: f64,
+    },
     /// The audit was made and found no contradiction.
     AuditClean,
 }

@@ -30,6 +30,7 @@ pub fn judge(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<Expec
             }
             Expectation::Recovery { within } => rows.push(recovery(*within, evidence.faults)),
             Expectation::GoodputBack => rows.push(goodput(evidence.metastability)),
+            Expectation::Attempts { at_most } => rows.push(attempts(*at_most, evidence.faults)),
             Expectation::AuditClean => rows.push(audit(evidence)),
         }
     }
@@ -130,6 +131,30 @@ fn recovery(within: Duration, faults: &[FaultRow]) -> ExpectationRow {
     }
 }
 
+/// The most attempts per call that the services that call a fault's target made while it was felt, or the shop as a
+/// whole did.
+fn attempts(at_most: f64, faults: &[FaultRow]) -> ExpectationRow {
+    let of_fault = |fault: &FaultRow| -> Option<f64> {
+        let score = fault.score.as_ref()?;
+        let seen = [&score.retries, &score.retries_everywhere];
+        let during = seen.into_iter().flatten().filter_map(|r| r.during);
+        during.max_by(f64::total_cmp)
+    };
+    let most = faults
+        .iter()
+        .filter_map(|fault| Some((of_fault(fault)?, fault.name.as_str())))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    ExpectationRow {
+        text: format!("attempts per call ≤ {at_most}"),
+        held: most.is_some_and(|(seen, _)| seen <= at_most),
+        observed: match most {
+            Some((seen, name)) => format!("{seen:.2} during {name}"),
+            None => "no fault during which calls were seen".to_owned(),
+        },
+        figure: None,
+    }
+}
+
 fn goodput(found: Option<&MetastabilityRow>) -> ExpectationRow {
     let (held, observed) = match found {
         None => (false, "no fault was injected".to_owned()),
@@ -204,6 +229,7 @@ fn rounded(duration: Duration) -> String {
 mod tests {
     use super::super::{Quantile, verdict::tests::Record};
     use super::*;
+    use crate::record::{Retries, Score};
 
     fn p99(step: &str, in_phase: Option<&str>, at_most: Duration) -> Expectation {
         Expectation::Step {
@@ -355,6 +381,42 @@ mod tests {
         assert_eq!(
             judged_now(&record),
             row(text, false, "no fault was injected")
+        );
+    }
+
+    #[test]
+    fn attempts_are_judged_where_there_were_most() {
+        let mut record = Record::good();
+        let expectation = Expectation::Attempts { at_most: 1.3 };
+        let judged_now = |record: &Record| judged(record, expectation.clone()).remove(0);
+        let text = "attempts per call ≤ 1.3";
+        assert_eq!(
+            judged_now(&record),
+            row(text, false, "no fault during which calls were seen")
+        );
+        let seen = |during| {
+            Some(Retries {
+                before: Some(1.0),
+                during,
+            })
+        };
+        record.faults[0].score = Some(Score {
+            retries: seen(Some(1.2)),
+            retries_everywhere: seen(Some(1.1)),
+            ..Score::default()
+        });
+        assert_eq!(
+            judged_now(&record),
+            row(text, true, "1.20 during bank-slow")
+        );
+        record.faults[1].score = Some(Score {
+            retries: seen(None),
+            retries_everywhere: seen(Some(2.5)),
+            ..Score::default()
+        });
+        assert_eq!(
+            judged_now(&record),
+            row(text, false, "2.50 during order-down")
         );
     }
 

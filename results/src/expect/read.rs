@@ -5,7 +5,7 @@ use syntax::{Map, Node, did_you_mean, units};
 use super::{Expectation, Limit, Quantile};
 
 /// What an entry may be about: the keys that tell the forms apart.
-const SUBJECTS: [&str; 4] = ["step", "recovery", "goodput", "audit"];
+const SUBJECTS: [&str; 5] = ["step", "recovery", "goodput", "attempts", "audit"];
 
 impl Expectation {
     /// Reads one entry of `expect`. `steps` are the steps that shoppers can take, `phases` the names of the
@@ -28,6 +28,11 @@ impl Expectation {
                 map.finish();
                 back.map(|_| Self::GoodputBack)
             }
+            ["attempts"] => {
+                let at_most = map.required("attempts", attempts);
+                map.finish();
+                at_most.map(|at_most| Self::Attempts { at_most })
+            }
             ["audit"] => {
                 let clean = map.required("audit", |node| node.one_of(&["clean"]));
                 map.finish();
@@ -35,7 +40,8 @@ impl Expectation {
             }
             [] => {
                 node.mistake(
-                    "an expectation is about a `step`, the `recovery` from faults, the `goodput` after them, or the `audit`; \
+                    "an expectation is about a `step`, the `recovery` from faults, the `goodput` after them, the \
+                     `attempts` per call, or the `audit`; \
                      write for example { step: buy_confirm, p99: 800ms }",
                 );
                 None
@@ -88,6 +94,19 @@ fn step(mut map: Map<'_>, steps: &[&str], phases: &[String]) -> Option<Expectati
     })
 }
 
+/// Attempts per call, from 1.
+fn attempts(node: Node<'_>) -> Option<f64> {
+    let text = node.text()?;
+    let parsed = text.parse::<f64>().ok();
+    let at_most = parsed.filter(|n| n.is_finite() && *n >= 1.0);
+    if at_most.is_none() {
+        node.mistake(format!(
+            "expected attempts per call such as 1.3, where 1 means that nothing is tried again, found `{text}`"
+        ));
+    }
+    at_most
+}
+
 fn known(node: Node<'_>, what: &str, names: &[&str]) -> Option<String> {
     let text = node.text()?;
     if names.contains(&text.as_str()) {
@@ -132,11 +151,12 @@ mod tests {
     }
 
     #[test]
-    fn the_four_forms_are_read() {
+    fn the_five_forms_are_read() {
         let text = "- { step: buy_confirm, p99: 800ms, errors: 1%, in: steady }\n\
                     - { step: home, p50: 20ms }\n\
                     - { recovery: 10s }\n\
                     - { goodput: back }\n\
+                    - { attempts: 1.3 }\n\
                     - { audit: clean }\n";
         let limit = |quantile, ms| Limit::Response {
             quantile,
@@ -157,6 +177,7 @@ mod tests {
                 within: Duration::from_secs(10),
             },
             Expectation::GoodputBack,
+            Expectation::Attempts { at_most: 1.3 },
             Expectation::AuditClean,
         ];
         assert_eq!(read(text), Ok(expected));
@@ -172,7 +193,8 @@ mod tests {
                     - { audit: dirty }\n\
                     - { recovery: 10s, audit: clean }\n\
                     - { latency: 3ms }\n\
-                    - { goodput: high }\n";
+                    - { goodput: high }\n\
+                    - { attempts: 0.5 }\n";
         let mistakes = read(text).unwrap_err();
         let expected = [
             (
@@ -193,6 +215,7 @@ mod tests {
             (7, 3, "one entry for each"),
             (8, 3, "an expectation is about a `step`"),
             (9, 14, "unknown `high`"),
+            (10, 15, "expected attempts per call"),
         ];
         assert_eq!(mistakes.len(), expected.len(), "{mistakes:#?}");
         for ((line, column, message), (l, c, words)) in mistakes.iter().zip(expected) {

@@ -2,7 +2,7 @@
 
 use super::Style;
 use super::table::{Cell, Column, Paint, Table, wrapped};
-use crate::ablation::Ablation;
+use crate::ablation::{Ablation, Arm};
 use crate::figures::{count, latency, percent, rate};
 use crate::record::Verdict;
 
@@ -46,12 +46,16 @@ pub fn render(ablation: &Ablation, style: Style) -> String {
         ablation.seed,
         table.render(style)
     );
-    for arm in ablation.arms.iter().filter(|arm| !arm.broken.is_empty()) {
+    let told = |arm: &&Arm| !(arm.broken.is_empty() && arm.doubts.is_empty());
+    for arm in ablation.arms.iter().filter(told) {
         let name = match &arm.without {
             Some(pattern) => format!("without {pattern}"),
             None => "with all on".to_owned(),
         };
         text += &format!("\n  {}\n", Paint::Strong.on(&name, style));
+        for doubt in &arm.doubts {
+            text += &wrapped("    ? ", "      ", doubt, style.width());
+        }
         for broken in &arm.broken {
             text += &wrapped("    ✗ ", "      ", broken, style.width());
         }
@@ -71,7 +75,6 @@ fn change(ratio: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ablation::Arm;
 
     fn arm(without: Option<&str>, verdict: Verdict, goodput_per_s: f64) -> Arm {
         Arm {
@@ -85,6 +88,7 @@ mod tests {
                 Verdict::Pass => Vec::new(),
                 _ => vec!["home errors ≤ 1%: 9%".to_owned()],
             },
+            doubts: Vec::new(),
             record: "runs/x".to_owned(),
         }
     }
