@@ -16,7 +16,7 @@ pub(super) fn hits(intervals: &[Interval], fault: &FaultRow, gateways: u64) -> O
             Some(window.turned_away() + window.taken_over(&fault.target, gateways))
         }
         // It listens on: the kernel gives it its share of the connections, and whoever has one waits.
-        "pause" => Some(window.turned_away() + window.kept_waiting()),
+        "pause" => Some(window.turned_away() + window.kept_waiting(gateways)),
         _ => None,
     }
 }
@@ -58,18 +58,20 @@ impl<'r> Window<'r> {
         if gateways > 1 { answered / gateways } else { 0 }
     }
 
-    /// How many more requests were without an answer at the end of a second than before the fault.
-    fn kept_waiting(&self) -> u64 {
-        let (mut waiting, mut before, mut most) = (0i64, 0, 0);
+    /// The requests without an answer at the end of a second in which this one of `gateways` stood still, at the most.
+    /// Which of them wait for this one nobody knows, and some may wait for something else: of the shoppers in the shop,
+    /// its share has its connection here, and each of them waits for one request at a time.
+    fn kept_waiting(&self, gateways: u64) -> u64 {
+        let (mut waiting, mut most) = (0i64, 0);
         for i in self.intervals {
             waiting += i.sent as i64 - i.all.requests as i64;
-            if i.t_s <= self.from_s {
-                before = waiting;
-            } else if i.t_s < self.to_s + 1.0 {
-                most = most.max(waiting);
+            // By the fault's own times: on a busy machine a second is written down late, with the states of then.
+            if i.t_s > self.from_s && i.t_s <= self.to_s {
+                let share = i.sessions_active.div_ceil(gateways.max(1));
+                most = most.max(waiting.max(0).unsigned_abs().min(share));
             }
         }
-        (most - before).max(0).unsigned_abs()
+        most
     }
 }
 
@@ -82,6 +84,7 @@ mod tests {
         let mut interval = Interval {
             t_s,
             sent,
+            sessions_active: 40,
             ..Interval::default()
         };
         interval.all.ok = ok;
@@ -122,12 +125,15 @@ mod tests {
     #[test]
     fn whom_a_paused_gateway_kept_waiting() {
         let seconds = [
-            second(1.0, 52, 50, 0, "ready"),
-            second(2.0, 40, 20, 0, "paused"),
-            second(3.0, 10, 0, 1, "paused"),
-            second(4.0, 60, 91, 0, "ready"),
+            // A shop that is behind already must not hide it.
+            second(1.0, 50, 20, 0, "ready"),
+            second(2.0, 40, 45, 0, "paused"),
+            second(3.0, 10, 4, 1, "ready"),
+            second(4.0, 60, 90, 0, "ready"),
         ];
-        // Two were under way before; the thirty-one that the pause added got their answers when it ended, all but one.
-        assert_eq!(hits(&seconds, &fault("pause", 1.0, 3.4), 2), Some(29 + 1));
+        let stalls = fault("pause", 1.0, 3.4);
+        // Thirty wait at the most. Of forty shoppers, twenty have their connection at one of two gateways.
+        assert_eq!(hits(&seconds, &stalls, 2), Some(20 + 1));
+        assert_eq!(hits(&seconds, &stalls, 1), Some(30 + 1));
     }
 }

@@ -21,7 +21,7 @@ faults:
   - { name: disk-full, at: 5s, for: 3s, target: order, kind: full-disk }
   - { name: leak, at: 5s, for: 3s, target: cart, kind: memory, size: 50MB }
   - { name: backup, at: 9s, for: 3s, target: order, kind: locked-database }
-  - { name: neighbour, at: 9s, for: 3s, target: product/1, kind: cpu, threads: 2 }
+  - { name: neighbour, at: 9s, for: 3s, target: product, kind: cpu, threads: 2 }
   - { name: leaked, at: 13s, for: 3s, target: cart, kind: leaked-connections }
   - { name: clock-back, at: 17s, for: 2s, target: user, kind: clock-skew, by: -2h }
 ";
