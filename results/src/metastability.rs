@@ -11,6 +11,10 @@
 //! the steps answered as they should be, over the demand; chance in who arrives is in both and drops out. A shop that
 //! fails has a goodput too low because steps fail, one that hangs because they do not come about.
 //!
+//! **The trigger.** A fault that is in force throughout, before the others and still when they have long ended, is no
+//! trigger but a condition of the experiment, such as a disk that is slow all the time. It is in both stretches that are
+//! compared.
+//!
 //! **The rule.** Of the last [`TAIL`] seconds whose rate of arrivals is within [`WITHIN`] of that before the first fault,
 //! the goodput must be within [`WITHIN`] of what it was before, or more. Where it is not, but as many steps succeed as
 //! before, the crowd merely asks for more than it did: nothing is said. With fewer than [`LEAST`] such seconds, or fewer than
@@ -37,8 +41,10 @@ pub const DEMAND: u64 = 50;
 
 /// Looks at the seconds of a run in the order of time. None when nothing was injected.
 pub fn check(intervals: &[Interval], faults: &[FaultRow]) -> Option<MetastabilityRow> {
-    let began_s = faults.iter().map(|f| f.started_s).min_by(f64::total_cmp)?;
-    let ended_s = faults.iter().map(|f| f.ended_s).max_by(f64::total_cmp)?;
+    let triggers = triggers(faults, intervals.last().map_or(0.0, |last| last.t_s));
+    let began_s = triggers.iter().map(|f| f.started_s);
+    let began_s = began_s.min_by(f64::total_cmp)?;
+    let ended_s = triggers.iter().map(|f| f.ended_s).max_by(f64::total_cmp)?;
     let before = Stretch::of(intervals.iter().filter(|second| {
         second.t_s <= began_s && second.t_s > began_s - BEFORE_S && second.measure
     }));
@@ -85,6 +91,21 @@ pub fn check(intervals: &[Interval], faults: &[FaultRow]) -> Option<Metastabilit
         ));
     }
     Some(row)
+}
+
+/// The faults without those that are in force throughout; all of them where that leaves none.
+fn triggers(faults: &[FaultRow], end_s: f64) -> Vec<&FaultRow> {
+    let stretch_s = LEAST as f64;
+    let (short, long): (Vec<_>, Vec<_>) = faults
+        .iter()
+        .partition(|f| f.ended_s + SETTLE_S + stretch_s <= end_s);
+    let first_s = short.iter().map(|f| f.started_s).min_by(f64::total_cmp);
+    let throughout = |f: &&FaultRow| first_s.is_some_and(|first| f.started_s + stretch_s <= first);
+    if long.iter().all(throughout) && !short.is_empty() {
+        short
+    } else {
+        faults.iter().collect()
+    }
 }
 
 impl MetastabilityRow {
@@ -211,6 +232,23 @@ mod tests {
             (Metastability::Metastable, 27.0)
         );
         assert_eq!(row.goodput_before, 1.0);
+    }
+
+    #[test]
+    fn a_fault_that_is_there_all_the_time_is_no_trigger() {
+        let down = run(|t| if t > 12 { 30 } else { 100 });
+        let disk = fault(1.0, 39.5);
+        let row = check(&down, &[disk.clone(), fault(12.0, 14.0)]).unwrap();
+        assert_eq!(
+            (row.verdict, row.trigger_ended_s),
+            (Metastability::Metastable, 14.0)
+        );
+        // Alone it is what happened.
+        let row = check(&down, std::slice::from_ref(&disk)).unwrap();
+        assert_eq!(row.verdict, Metastability::NotEnoughSaid);
+        // One that begins with the others has no stretch before them.
+        let row = check(&down, &[fault(11.0, 39.5), fault(12.0, 14.0)]).unwrap();
+        assert_eq!(row.trigger_ended_s, 39.5);
     }
 
     #[test]

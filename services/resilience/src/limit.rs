@@ -73,6 +73,9 @@ pub struct LimitConfig {
     pub buying_share: f64,
     /// Congested it is from a latency of this many times its long-term minimum, 2: requests wait as long as they work.
     pub tolerance: f64,
+    /// A minimum below this counts as this, 25 ms: a page that takes 20 ms instead of 2 has waited, and nobody has noticed.
+    /// Without it a service that is merely busy refuses half of what it could have served.
+    pub negligible: Duration,
     /// What the limit is multiplied by when congested, 0.9 as in Netflix's concurrency-limits: TCP's half is too
     /// coarse where each step refuses people.
     pub decrease: f64,
@@ -94,6 +97,7 @@ impl Default for LimitConfig {
             browsing_share: 0.8,
             buying_share: 0.95,
             tolerance: 2.0,
+            negligible: Duration::from_millis(25),
             decrease: 0.9,
             interval: Duration::from_millis(100),
             min_samples: 10,
@@ -291,7 +295,8 @@ impl Limiter {
             if sum.count > 0 {
                 let count = f64::from(sum.count);
                 requests += count;
-                slowness += sum.latency_s / baseline.update(now, sum.latency_s / count, count);
+                let usual = baseline.update(now, sum.latency_s / count, count);
+                slowness += sum.latency_s / usual.max(self.config.negligible.as_secs_f64());
             }
         }
         slowness > self.config.tolerance * requests

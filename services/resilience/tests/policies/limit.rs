@@ -277,3 +277,24 @@ fn a_priority_is_known_by_its_name() {
     }
     assert_eq!(Priority::from_name("urgent"), None);
 }
+
+#[test]
+fn what_nobody_notices_is_no_congestion() {
+    // Full all the time; work took 2 ms when it began.
+    let limit_after = |latency: Duration| {
+        let mut limiter = Limiter::new(LimitConfig::default());
+        for round in 0..600_u64 {
+            let mut inside = Vec::new();
+            while let Ok(permit) = limiter.try_acquire(Priority::Critical) {
+                inside.push(permit);
+            }
+            let took = if round < 50 { ms(2) } else { latency };
+            for permit in inside {
+                limiter.release(permit, at_ms(round * 110), took, Served::Ok);
+            }
+        }
+        limiter.limit()
+    };
+    assert!(limit_after(ms(45)) > 64);
+    assert!(limit_after(ms(200)) < 20);
+}
