@@ -278,7 +278,8 @@ async fn crowd(
         AdminClient::new(None),
         tell,
     )
-    .with_watch(Arc::new(supervisor.clone()));
+    .with_watch(Arc::new(supervisor.clone()))
+    .with_paths(Arc::new(supervisor.clone()));
     // The experiment ends when it is told to, and when what shoppers meet is too much.
     let ends = stop.child_token();
     let mut injecting = tokio::spawn(injector.run(schedule, begins.into(), ends.clone()));

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::RunOptions;
 use crate::progress::Progress;
 use crate::scenario::Scenario;
-use crate::supervisor::{Blueprint, Placed, Supervisor};
+use crate::supervisor::{self, Blueprint, Placed, Supervisor};
 pub(crate) use databases::Databases;
 
 /// What the name of a list of scrape targets ends with. It lies beside the run's folder, not in it, because Prometheus
@@ -45,16 +45,18 @@ impl Shop {
         let data = dir.path().join("data");
         let databases = Databases::make(&data, options.database.as_deref()).await?;
         let events = options.events.as_deref().and_then(Place::on);
-        let opened = Supervisor::open(&Blueprint {
+        let ways = supervisor::ways(&scenario.faults);
+        let blueprint = Blueprint {
             shop: &scenario.shop,
             seed: scenario.seed,
             gateway: options.gateway(),
             databases: &databases,
             events: events.as_ref().map(|place| place.url.as_str()),
             smtp_url: options.smtp_url.as_deref(),
+            ways: &ways,
             logs: dir.logs(),
-        });
-        let supervisor = match opened {
+        };
+        let supervisor = match Supervisor::open(&blueprint).await {
             Ok(supervisor) => supervisor,
             Err(e) => {
                 databases.remove().await;

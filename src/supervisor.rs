@@ -1,11 +1,12 @@
 //! The shop as child processes: started, watched, killed and paused on purpose, restarted, stopped.
 //!
 //! Every address is decided before the first child starts: the supervisor reserves the ports and tells each child
-//! its own and all others'. So children start in any order and at once, and come back to where they were.
+//! its own and all others', or those of proxies on the way to them (`paths`). So children start in any order and at once, and come back to where they were.
 
 mod breakers;
 mod callers;
 mod keeper;
+mod paths;
 mod signals;
 mod usage;
 mod witness;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use chaos::{BoxFuture, InjectError, Processes, Struck};
+use chaos::{BoxFuture, InjectError, Processes, Struck, Target};
 use results::record::ResourceRow;
 use serde::{Deserialize, Serialize};
 use shop_contract::Role;
@@ -32,6 +33,8 @@ use crate::serve::{SERVICE_KEY, SUPERVISED};
 use crate::shop::Databases;
 pub(crate) use callers::{Ledger, add};
 use keeper::{Keeper, Order, State};
+use paths::Proxied;
+pub(crate) use paths::ways;
 
 /// How long the shop may take until all of it is ready.
 const OPENING: Duration = Duration::from_secs(60);
@@ -50,6 +53,8 @@ pub(crate) struct Blueprint<'a> {
     pub events: Option<&'a str>,
     /// Where e-mail goes.
     pub smtp_url: Option<&'a str>,
+    /// Ways that are to have proxies on them, for faults of their paths.
+    pub ways: &'a [Target],
     /// Folder of the logs.
     pub logs: PathBuf,
 }
@@ -87,23 +92,29 @@ impl Member {
 #[derive(Clone)]
 pub(crate) struct Supervisor {
     members: Arc<Vec<Member>>,
+    proxied: Arc<Proxied>,
     http: Http,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Supervisor {
-    /// Reserves the ports and starts every child. [`Self::ready`] then waits for them.
+    /// Reserves the ports, opens the proxies and starts every child. [`Self::ready`] then waits for them.
     ///
     /// # Errors
     /// A port that is taken, a folder that cannot be written, a child that cannot be started.
-    pub(crate) fn open(blueprint: &Blueprint<'_>) -> Result<Self> {
+    pub(crate) async fn open(blueprint: &Blueprint<'_>) -> Result<Self> {
         let exe = std::env::current_exe().context("this program's own file cannot be found")?;
         let leases = lease_all(blueprint)?;
-        let environment = environment(blueprint, &leases);
+        let proxied = proxies(blueprint, &leases).await?;
+        let environment = environment(blueprint);
+        let peers: Vec<String> = leases
+            .iter()
+            .map(|(role, replica, ..)| peers((*role, *replica), &leases, &proxied))
+            .collect();
         let (stop, tasks, http) = (CancellationToken::new(), TaskTracker::new(), Http::new());
         let mut members = Vec::new();
-        for (role, replica, shop, admin) in leases {
+        for ((role, replica, shop, admin), peers) in leases.into_iter().zip(peers) {
             let start = keeper::Start {
                 exe: exe.clone(),
                 role: role.name(),
@@ -113,6 +124,7 @@ impl Supervisor {
                     .cloned()
                     .chain([
                         ("DOORBUSTER_REPLICA".to_owned(), replica.to_string()),
+                        ("DOORBUSTER_PEERS".to_owned(), peers),
                         ("DOORBUSTER_LISTEN".to_owned(), shop.address().to_string()),
                         ("DOORBUSTER_ADMIN".to_owned(), admin.address().to_string()),
                         (
@@ -135,6 +147,7 @@ impl Supervisor {
         tasks.close();
         Ok(Self {
             members: Arc::new(members),
+            proxied: Arc::new(proxied),
             http,
             stop,
             tasks,
@@ -233,6 +246,8 @@ impl Supervisor {
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.tasks.wait().await;
+        // Last, for a service that ends in its own time may still have something to say to another.
+        self.proxied.close().await;
     }
 
     fn member(&self, role: &str, replica: u32) -> Option<&Member> {
@@ -343,12 +358,21 @@ fn lease_all(blueprint: &Blueprint<'_>) -> Result<Vec<Leased>> {
     Ok(leases)
 }
 
-/// What every child is told alike.
-fn environment(blueprint: &Blueprint<'_>, leases: &[Leased]) -> Vec<(String, String)> {
+async fn proxies(blueprint: &Blueprint<'_>, leases: &[Leased]) -> Result<Proxied> {
+    let replicas: Vec<_> = leases
+        .iter()
+        .map(|(role, replica, shop, _)| ((*role, *replica), shop.address()))
+        .collect();
+    Proxied::open(blueprint.ways, &replicas, blueprint.seed).await
+}
+
+/// Where a replica finds all others.
+fn peers(who: (Role, u32), leases: &[Leased], proxied: &Proxied) -> String {
     let mut peers: BTreeMap<Role, Vec<String>> = BTreeMap::new();
-    for (role, _, shop, _) in leases {
+    for (role, replica, shop, _) in leases {
         let addresses = peers.entry(*role).or_default();
-        let address = shop.address().to_string();
+        let address = proxied.address(who, (*role, *replica), shop.address());
+        let address = address.to_string();
         if !addresses.contains(&address) {
             addresses.push(address);
         }
@@ -357,11 +381,15 @@ fn environment(blueprint: &Blueprint<'_>, leases: &[Leased]) -> Vec<(String, Str
         .into_iter()
         .map(|(role, addresses)| format!("{role}={}", addresses.join(",")))
         .collect();
+    peers.join(";")
+}
+
+/// What every child is told alike.
+fn environment(blueprint: &Blueprint<'_>) -> Vec<(String, String)> {
     let shop = blueprint.shop;
     [
         (SUPERVISED, "1".to_owned()),
         (SERVICE_KEY, uuid::Uuid::new_v4().to_string()),
-        ("DOORBUSTER_PEERS", peers.join(";")),
         (
             "DOORBUSTER_EVENTS",
             blueprint.events.unwrap_or("http").to_owned(),

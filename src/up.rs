@@ -17,7 +17,9 @@ use crate::shop::Shop;
 /// # Errors
 /// Mistakes in the scenario, a port that is taken, a service that does not start.
 pub(crate) fn up(path: &Path, options: &RunOptions) -> Result<()> {
-    let scenario = Scenario::read(path, options.seed)?;
+    let mut scenario = Scenario::read(path, options.seed)?;
+    // None of them comes here, and so no way needs a proxy.
+    scenario.faults.clear();
     run::runtime()?.block_on(async {
         let dir = RunDir::create(&options.out, "up", jiff::Timestamp::now())?;
         run::log_to(&dir);

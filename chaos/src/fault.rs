@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use shop_contract::faults::{FaultEffect, Only};
 
+use crate::path::PathFault;
+
 /// One fault of a scenario.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
@@ -70,6 +72,8 @@ pub enum FaultKind {
     InService(InService),
     /// Something that is done to a process from outside.
     Process(ProcessFault),
+    /// Something that is done to the connections of a way.
+    Path(PathFault),
 }
 
 /// A fault that a service holds.
@@ -118,9 +122,9 @@ impl Fault {
             FaultKind::Process(ProcessFault::Kill { restart: length })
             | FaultKind::Process(ProcessFault::SlowStart { delay: length }) => length,
             FaultKind::Process(ProcessFault::Restart) => Duration::ZERO,
-            FaultKind::InService(_) | FaultKind::Process(ProcessFault::Pause) => {
-                self.lasts.unwrap_or_default()
-            }
+            FaultKind::InService(_)
+            | FaultKind::Path(_)
+            | FaultKind::Process(ProcessFault::Pause) => self.lasts.unwrap_or_default(),
         }
     }
 
@@ -178,6 +182,7 @@ impl FaultKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::InService(fault) => fault.effect.kind(),
+            Self::Path(fault) => fault.effect.kind(),
             Self::Process(ProcessFault::Kill { .. }) => "kill",
             Self::Process(ProcessFault::Pause) => "pause",
             Self::Process(ProcessFault::Restart) => "restart",
@@ -188,7 +193,7 @@ impl FaultKind {
     /// Whether the replica is gone while the fault is in force, so that no other fault can reach it.
     pub fn takes_replica_down(&self) -> bool {
         match self {
-            Self::InService(_) => false,
+            Self::InService(_) | Self::Path(_) => false,
             Self::Process(_) => true,
         }
     }

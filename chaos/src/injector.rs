@@ -1,8 +1,8 @@
 //! Brings a schedule's faults about, and ends every one of them.
 //!
 //! This file waits for due times, and for what faults wait for, and keeps the board; `course` takes one fault from *asked* to *ended*;
-//! `in_service` and `process` know how a fault of their sort is begun, looked after and ended. A new sort (a proxy
-//! on the path, say) is a further `Injection` and a line in `Injector::injection`.
+//! `in_service`, `process` and `on_path` know how a fault of their sort is begun, looked after and ended. A new sort is
+//! a further `Injection` and a line in `Injector::injection`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,17 +16,19 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::admin::AdminClient;
 use crate::fault::{Breaker, FaultKind};
-use crate::processes::{CallerHits, Processes};
+use crate::processes::{CallerHits, Paths, Processes};
 use crate::schedule::{Action, Observed, Planned, Schedule};
 use crate::watch::Watch;
 use course::Course;
 use in_service::InService;
 use injection::Injection;
+use on_path::OnPath;
 use process::OfProcess;
 
 mod course;
 mod in_service;
 mod injection;
+mod on_path;
 mod process;
 
 /// How often a fault in force is looked after. A replica that lost its fault by a restart is without it for at most
@@ -48,7 +50,7 @@ pub struct FaultNow {
     pub target: String,
     /// Whether it is in force.
     pub active: bool,
-    /// Requests that it touched, as far as is known by now.
+    /// Requests that it touched, or connections where it is one of a path, as far as is known by now.
     pub hits: u64,
 }
 
@@ -61,6 +63,7 @@ pub struct Injector {
     board: Arc<watch::Sender<Board>>,
     poll: Duration,
     watch: Option<Arc<dyn Watch>>,
+    paths: Option<Arc<dyn Paths>>,
 }
 
 /// The run's time.
@@ -92,6 +95,7 @@ impl Injector {
             board: Arc::new(watch::Sender::new(Board::new())),
             poll: POLL,
             watch: None,
+            paths: None,
         }
     }
 
@@ -99,6 +103,13 @@ impl Injector {
     #[must_use]
     pub fn with_watch(mut self, watch: Arc<dyn Watch>) -> Self {
         self.watch = Some(watch);
+        self
+    }
+
+    /// Reaches paths through `paths`. Without it, faults of paths are refused.
+    #[must_use]
+    pub fn with_paths(mut self, paths: Arc<dyn Paths>) -> Self {
+        self.paths = Some(paths);
         self
     }
 
@@ -230,6 +241,12 @@ impl Injector {
                 self.admin.clone(),
                 clock,
                 over.clone(),
+            )),
+            FaultKind::Path(fault) => Box::new(OnPath::new(
+                planned.clone(),
+                *fault,
+                self.paths.clone(),
+                clock,
             )),
             FaultKind::Process(fault) => Box::new(OfProcess::new(
                 planned.clone(),

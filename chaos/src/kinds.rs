@@ -34,6 +34,16 @@ pub enum Aim {
     OneReplica,
 }
 
+/// What the names of kinds begin with that touch a path and none of the services at its ends.
+const OF_A_PATH: &str = "tcp-";
+
+impl KindInfo {
+    /// Whether it is done to the connections of a way, by a proxy there.
+    pub fn is_of_a_path(&self) -> bool {
+        self.name.starts_with(OF_A_PATH)
+    }
+}
+
 impl fmt::Display for Aim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -206,5 +216,54 @@ pub const KINDS: &[KindInfo] = &[
         aim: Aim::OneReplica,
         keys: &["delay"],
         example: "{ name: cold-start, at: 30s, target: product/0, kind: slow-start, delay: 5s }",
+    },
+    KindInfo {
+        name: "tcp-latency",
+        about: "what is sent on a connection comes later",
+        aim: Aim::Way,
+        keys: &["for", "delay", "jitter", "share", "direction"],
+        example: "{ name: far-bank, at: 12s, for: 8s, target: payment->bank, kind: tcp-latency, delay: 100ms, jitter: 20ms }",
+    },
+    KindInfo {
+        name: "tcp-bandwidth",
+        about: "so much gets through a connection at most",
+        aim: Aim::Way,
+        keys: &["for", "rate", "share", "direction"],
+        example: "{ name: thin-line, at: 12s, for: 8s, target: gateway->product, kind: tcp-bandwidth, rate: 20KB/s }",
+    },
+    KindInfo {
+        name: "tcp-slicer",
+        about: "what is sent comes in small pieces",
+        aim: Aim::Way,
+        keys: &["for", "size", "variation", "delay", "share", "direction"],
+        example: "{ name: crumbs, at: 12s, for: 8s, target: cart->product, kind: tcp-slicer, size: 100B, variation: 50B, delay: 1ms }",
+    },
+    KindInfo {
+        name: "tcp-reset",
+        about: "connections are reset, open ones as well as new ones",
+        aim: Aim::Way,
+        keys: &["for", "share"],
+        example: "{ name: cut-off, at: 12s, for: 2s, target: order/1->inventory, kind: tcp-reset, share: 50% }",
+    },
+    KindInfo {
+        name: "tcp-timeout",
+        about: "nothing that is sent ever comes",
+        aim: Aim::Way,
+        keys: &["for", "share", "direction"],
+        example: "{ name: black-hole, at: 12s, for: 4s, target: order->payment, kind: tcp-timeout }",
+    },
+    KindInfo {
+        name: "tcp-slow-close",
+        about: "the end of a connection comes later",
+        aim: Aim::Way,
+        keys: &["for", "delay", "share", "direction"],
+        example: "{ name: lingering, at: 12s, for: 8s, target: gateway->order, kind: tcp-slow-close, delay: 2s }",
+    },
+    KindInfo {
+        name: "tcp-limit",
+        about: "a connection is closed when so much has come through",
+        aim: Aim::Way,
+        keys: &["for", "size", "share", "direction"],
+        example: "{ name: cut-short, at: 12s, for: 8s, target: gateway->product, kind: tcp-limit, size: 50KB }",
     },
 ];

@@ -14,8 +14,9 @@
 //!      time to live: it ends there by itself when everything on this side has died. A replica that was restarted
 //!      meanwhile has lost it and is given it again for the time that remains.
 //!    - A fault *of a process* (`kill`, `pause`) is done by [`Processes`]: child processes, Docker or Kubernetes.
+//!    - A fault *of a path* (`tcp-latency`) is a toxic in each proxy that [`Paths`] has on the way, with a time to live.
 //! 4. **It proves itself.** The target counts the requests that the fault touched. A dead target cannot, so its callers
-//!    do: [`CallerHits`]. The figures are on the [`Board`] while it is in force and in its
+//!    do: [`CallerHits`]. A proxy counts the connections. The figures are on the [`Board`] while it is in force and in its
 //!    [`FaultRow`](results::record::FaultRow) afterwards. A fault without hits shows nothing, and the run says so.
 //! 5. **It can be too much.** [`Guard`] judges the run's seconds and says when to stop; [`Shrink`] looks for the fewest
 //!    faults that break what was expected. Both are pure.
@@ -29,6 +30,7 @@ pub mod admin;
 pub mod fault;
 pub mod injector;
 pub mod kinds;
+pub mod path;
 pub mod processes;
 pub mod proxy;
 pub mod safety;
@@ -42,7 +44,8 @@ pub use admin::AdminClient;
 pub use fault::{Begin, Breaker, Fault, FaultKind, InService, ProcessFault, Target, Window};
 pub use injector::{Board, FaultNow, Injector};
 pub use kinds::{Aim, COMMON_KEYS, KINDS, KindInfo};
-pub use processes::{BoxFuture, CallerHits, InjectError, Processes, Struck};
+pub use path::{Direction, PathEffect, PathFault};
+pub use processes::{BoxFuture, CallerHits, InjectError, Paths, Processes, Struck};
 pub use safety::{Abort, Guard};
 pub use schedule::{Action, Missed, Observed, Planned, Schedule};
 pub use shrink::Shrink;

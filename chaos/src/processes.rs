@@ -1,6 +1,8 @@
-//! What the injector needs from outside: hands on the shop's processes, and the word of a dead replica's callers.
+//! What the injector needs from outside: hands on the shop's processes and on the paths between them, and the word of a
+//! dead replica's callers.
 //!
-//! Child processes, Docker containers and Kubernetes pods fit behind [`Processes`] alike. Futures are boxed because
+//! Child processes, Docker containers and Kubernetes pods fit behind [`Processes`] alike, and proxies here or elsewhere
+//! behind [`Paths`]. Futures are boxed because
 //! which of them it is gets decided at run time.
 
 use std::net::SocketAddr;
@@ -9,6 +11,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 use thiserror::Error;
+
+use crate::fault::Target;
+use crate::proxy::{Hits, NewToxic};
 
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -81,6 +86,30 @@ pub trait CallerHits: Send + Sync {
     fn attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<u64>>;
 }
 
+/// The proxies on the paths between services. A path leads from one replica that calls to one that is called.
+pub trait Paths: Send + Sync {
+    /// The paths of a way by name: none where no proxy is on it.
+    fn on_way(&self, way: &Target) -> Vec<String>;
+
+    /// Puts a toxic on a path. What is sent from now on meets it, on connections that are open as well; it ends by its
+    /// time to live, whatever becomes of who asked for it.
+    fn add<'a>(&'a self, path: &'a str, toxic: NewToxic) -> BoxFuture<'a, Result<(), InjectError>>;
+
+    /// Takes a toxic off a path. One that has ended by its time to live is gone already, which is as well.
+    fn remove<'a>(
+        &'a self,
+        path: &'a str,
+        toxic: &'a str,
+    ) -> BoxFuture<'a, Result<(), InjectError>>;
+
+    /// What a toxic has done on a path, also when it has ended.
+    fn hits<'a>(
+        &'a self,
+        path: &'a str,
+        toxic: &'a str,
+    ) -> BoxFuture<'a, Result<Hits, InjectError>>;
+}
+
 /// Why a fault could not be brought about, or ended.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InjectError {
@@ -128,6 +157,14 @@ pub enum InjectError {
         /// `order/1`.
         target: String,
         /// What the operating system, Docker or Kubernetes said.
+        reason: String,
+    },
+    /// The proxies on a way could not do what they were asked, or there are none.
+    #[error("{way}: {reason}")]
+    Path {
+        /// `payment->bank`.
+        way: String,
+        /// What the proxy said, or that there is none.
         reason: String,
     },
     /// The fault's window had passed before it could be injected.

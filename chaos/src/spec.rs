@@ -6,13 +6,14 @@
 //! ```
 //!
 //! Here is what every fault has: name, time and target. When it begins and how often is read in `spec/timing.rs`, the keys of
-//! each kind in `spec/kind.rs`, and what can be wrong between two faults is checked in `spec/together.rs`. Beside the list of
+//! each kind in `spec/kind.rs` and `spec/path.rs`, and what can be wrong between two faults is checked in `spec/together.rs`. Beside the list of
 //! faults a scenario may have a storm (`spec/storm.rs`) and conditions to stop at (`spec/abort.rs`). `spec/write.rs` goes the
 //! other way.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use shop_contract::Role;
 use syntax::{Node, did_you_mean};
 
 use crate::fault::{Begin, Fault, FaultKind, Target};
@@ -21,6 +22,7 @@ use timing::Timing;
 
 mod abort;
 mod kind;
+mod path;
 mod storm;
 mod timing;
 mod together;
@@ -240,6 +242,12 @@ fn aimed(target: Target, node: Node<'_>, info: &KindInfo, shop: &Shop) -> Option
             "kind `{}` is aimed at {}, found `{target}`",
             info.name, info.aim
         ));
+        return None;
+    }
+    if target.to.as_deref() == Some(Role::Gateway.name()) {
+        node.mistake(
+            "no service calls the gateway, only shoppers do; aim at the gateway itself, or at a way from it",
+        );
         return None;
     }
     match info.aim {

@@ -44,6 +44,12 @@ const WAYS: [(Role, Role); 10] = [
     (Role::Payment, Role::Bank),
 ];
 
+/// Whether a storm draws faults of a kind. Of those of paths it draws the ones that whoever sends anything meets; the
+/// others need traffic of a certain sort, and one that meets none would void the run.
+pub fn draws(info: &KindInfo) -> bool {
+    !info.is_of_a_path() || matches!(info.name, "tcp-latency" | "tcp-reset")
+}
+
 /// A storm as a scenario describes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Storm {
@@ -51,7 +57,7 @@ pub struct Storm {
     pub from: Duration,
     /// How long it lasts. No fault of it is in force later.
     pub lasts: Duration,
-    /// The kinds that are drawn from, each as likely.
+    /// The kinds that are drawn from, each as likely; those that it [draws](draws).
     pub kinds: Vec<&'static KindInfo>,
     /// The most faults in force at a time.
     pub at_once: usize,

@@ -22,12 +22,20 @@ use crate::scenario::ScenarioError;
 pub(crate) fn inject(args: &InjectArgs) -> Result<u8> {
     let places = args.place.places()?;
     let fault = read(&args.fault, &places)?;
-    if let FaultKind::Process(_) = fault.kind {
-        bail!(
+    match fault.kind {
+        FaultKind::InService(_) => {}
+        FaultKind::Path(_) => bail!(
+            "kind `{}` takes a proxy between {} and what it calls, and this shop's services speak to each other directly; \
+             open one with `doorbuster chaos proxy` and tell the caller its address, or write the fault into a scenario \
+             for `doorbuster run`",
+            fault.kind.name(),
+            fault.target.role
+        ),
+        FaultKind::Process(_) => bail!(
             "kind `{}` is done to a process by whoever has started it, who also brings it back; write it into a scenario \
              for `doorbuster run`, or choose a kind that the service holds by itself, such as hang or abort",
             fault.kind.name()
-        );
+        ),
     }
     run::runtime()?.block_on(async {
         let client = args.place.client();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chaos::{BoxFuture, CallerHits};
 use shop_contract::Role;
 
-use super::Supervisor;
+use super::{Member, Supervisor};
 
 /// What each caller is given to answer. A caller that is itself dead is left out.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -30,7 +30,7 @@ impl Supervisor {
             // Its callers are the shoppers, who are not processes of the shop: the run counts what they met.
             return None;
         }
-        let port = self.member(role, replica)?.shop.address().port();
+        let member = self.member(role, replica)?;
         let mut total = None;
         for caller in self.members.iter() {
             // The one that it is about may stand still, and its own calls go to others.
@@ -38,11 +38,20 @@ impl Supervisor {
                 continue;
             }
             let admin = caller.admin.address();
+            let port = self.port_for(caller, member);
             if let Ok(page) = self.http.get(admin, "/metrics", LIMIT).await {
                 *total.get_or_insert(0) += count(&page, role, port);
             }
         }
         total
+    }
+
+    /// The port that a caller's figures about a replica are under: that of the proxy, where one is between them.
+    fn port_for(&self, caller: &Member, callee: &Member) -> u16 {
+        let who = |m: &Member| (m.role, m.replica);
+        self.proxied
+            .address(who(caller), who(callee), callee.shop.address())
+            .port()
     }
 }
 

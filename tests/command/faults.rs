@@ -216,6 +216,8 @@ fn mistakes_have_their_column_and_nothing_is_injected() {
     );
     let kill = told("target: bank, kind: kill, restart: 3s");
     assert!(kill.contains("doorbuster run"), "{kill}");
+    let path = told("target: payment->bank, kind: tcp-reset, for: 3s");
+    assert!(path.contains("doorbuster chaos proxy"), "{path}");
     let place = Place::with(SMALL);
     let nowhere = place.run(&["chaos", "list"]);
     assert_eq!(nowhere.status.code(), Some(1));

@@ -12,6 +12,7 @@ mod faults;
 mod floors;
 mod harness;
 mod mistakes;
+mod paths;
 mod processes;
 mod resources;
 mod runs;

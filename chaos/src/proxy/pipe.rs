@@ -39,8 +39,9 @@ impl Pipe {
         let wanted: Vec<_> = toxics
             .iter()
             .filter_map(|toxic| {
-                let lot = Lot::draw(toxic.seed, self.connection);
-                lot.is_within(toxic.toxicity).then_some((toxic, lot))
+                Lot::draw(toxic.lots, self.connection)
+                    .is_within(toxic.toxicity)
+                    .then(|| (toxic, Lot::draw(toxic.seed, self.connection)))
             })
             .collect();
         // From the far end, so that what is let go never overtakes what was ahead of it.

@@ -239,6 +239,8 @@ pub struct NewToxic {
     pub toxicity: f64,
     /// After so long it ends by itself.
     pub ttl: Option<Duration>,
+    /// Toxics of one proxy that have this in common touch the same connections, as far as their shares go.
+    pub lots: Option<String>,
 }
 
 impl NewToxic {
@@ -250,6 +252,7 @@ impl NewToxic {
             stream: Stream::Downstream,
             toxicity: 1.0,
             ttl: None,
+            lots: None,
         }
     }
 
@@ -268,6 +271,12 @@ impl NewToxic {
     /// For that share of connections, 0 to 1.
     pub fn toxicity(mut self, toxicity: f64) -> Self {
         self.toxicity = toxicity;
+        self
+    }
+
+    /// Touching the connections that others with these lots do.
+    pub fn lots_of(mut self, lots: impl Into<String>) -> Self {
+        self.lots = Some(lots.into());
         self
     }
 

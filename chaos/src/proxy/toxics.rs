@@ -80,6 +80,9 @@ pub(super) struct Active {
     pub kind: Kind,
     pub stream: Stream,
     pub toxicity: f64,
+    /// Of the lots that say which connections it touches.
+    pub lots: u64,
+    /// Of all its other draws.
     pub seed: u64,
     pub hits: Arc<HitCount>,
     ttl: Option<Duration>,
@@ -205,6 +208,10 @@ impl Toxics {
         let id = state.last_id;
         let past = state.past.entry(name.clone()).or_default();
         let seed = toxic_seed(self.seed, &self.proxy, &name, past.additions);
+        let lots = match &new.lots {
+            Some(lots) => toxic_seed(self.seed, &self.proxy, lots, past.additions),
+            None => seed,
+        };
         past.additions += 1;
         past.hits = Arc::default();
         let hits = past.hits.clone();
@@ -214,6 +221,7 @@ impl Toxics {
             kind: new.kind,
             stream: new.stream,
             toxicity: new.toxicity,
+            lots,
             seed,
             hits,
             ttl: new.ttl,
@@ -345,6 +353,7 @@ pub(super) mod testing {
             kind,
             stream: Stream::Upstream,
             toxicity: 1.0,
+            lots: id,
             seed: id,
             hits: Arc::default(),
             ttl: None,

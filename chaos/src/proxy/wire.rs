@@ -96,6 +96,7 @@ pub(super) fn new_toxic(body: &[u8]) -> Result<NewToxic, ProxyError> {
     let stream = body.stream.as_deref().map(Stream::parse).transpose()?;
     let kind = Kind::named(body.kind.as_deref().unwrap_or_default())?;
     Ok(NewToxic {
+        lots: None,
         kind: body.set(kind)?,
         stream: stream.unwrap_or(Stream::Downstream),
         toxicity: body.toxicity.unwrap_or(1.0),

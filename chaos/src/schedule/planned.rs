@@ -85,6 +85,7 @@ fn line(fault: &Fault, when: &str, seed: u64) -> String {
                 json(serde_json::to_string(&fault.effect)),
             )
         }
+        FaultKind::Path(fault) => fault.digest(),
         FaultKind::Process(fault) => match fault {
             ProcessFault::Kill { restart } => format!("restart_us={}", restart.as_micros()),
             ProcessFault::SlowStart { delay } => format!("delay_us={}", delay.as_micros()),

@@ -8,6 +8,7 @@ use shop_contract::faults::{Distribution, FaultEffect, MAX_TTL_MS, Only};
 use syntax::units::{self, show_duration};
 use syntax::{Map, Node};
 
+use super::path;
 use crate::fault::{FaultKind, InService, ProcessFault};
 use crate::kinds::{KINDS, KindInfo};
 
@@ -52,6 +53,7 @@ pub(super) fn body<'d>(map: &mut Map<'d>, info: Option<&KindInfo>) -> Option<Bod
             length_at: map.node(),
         }),
         "pause" => lasting(map, |_| Some(FaultKind::Process(ProcessFault::Pause))),
+        _ if info.is_of_a_path() => lasting(map, |map| path::read(map, info).map(FaultKind::Path)),
         _ => lasting(map, |map| {
             let takes = |key| info.keys.contains(&key);
             let effect = effect(map, info);
@@ -184,7 +186,7 @@ fn effect(map: &mut Map<'_>, info: &KindInfo) -> Option<FaultEffect> {
 }
 
 /// `delay` and `jitter` in microseconds.
-fn delays(map: &mut Map<'_>, within_delay: bool) -> Option<(u64, u64)> {
+pub(super) fn delays(map: &mut Map<'_>, within_delay: bool) -> Option<(u64, u64)> {
     let delay = map.required("delay", |n| positive(n, "a delay"));
     let jitter = match map.get("jitter") {
         None => Some(Duration::ZERO),
@@ -215,7 +217,7 @@ fn distribution(map: &mut Map<'_>) -> Option<Distribution> {
     })
 }
 
-fn share(map: &mut Map<'_>) -> Option<f64> {
+pub(super) fn share(map: &mut Map<'_>) -> Option<f64> {
     map.get("share").map_or(Some(1.0), some_share)
 }
 
@@ -268,7 +270,7 @@ fn route(node: Node<'_>) -> Option<String> {
     None
 }
 
-fn above_nothing(node: Node<'_>, value: u64) -> Option<u64> {
+pub(super) fn above_nothing(node: Node<'_>, value: u64) -> Option<u64> {
     if value == 0 {
         node.mistake("it must be more than nothing");
     }

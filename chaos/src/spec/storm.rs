@@ -13,7 +13,7 @@ use syntax::{Map, Node, did_you_mean};
 use super::{Shop, kind};
 use crate::fault::Fault;
 use crate::kinds::{KINDS, KindInfo};
-use crate::storm::{PREFIX, Storm};
+use crate::storm::{PREFIX, Storm, draws};
 
 /// More faults at once than the shop has roles cannot be.
 const MOST_AT_ONCE: u64 = 9;
@@ -27,7 +27,7 @@ pub fn read(node: Node<'_>, shop: &Shop, written: &[Fault]) -> Option<Storm> {
     let lasts_at = map.get("for").unwrap_or(node);
     let lasts = map.required("for", |n| kind::positive(n, "a storm's length"));
     let kinds = match map.get("kinds") {
-        None => Some(KINDS.iter().collect()),
+        None => Some(every_kind()),
         Some(node) => kinds(node),
     };
     let at_once = or(map.get("at_once"), 2, |n| {
@@ -102,12 +102,28 @@ fn names<'d>(node: Node<'d>) -> Option<Option<Vec<Node<'d>>>> {
 
 fn kinds(node: Node<'_>) -> Option<Vec<&'static KindInfo>> {
     match names(node)? {
-        None => Some(KINDS.iter().collect()),
+        None => Some(every_kind()),
         Some(list) => {
-            let read: Vec<Option<&'static KindInfo>> = list.into_iter().map(kind::info).collect();
+            let read: Vec<Option<&'static KindInfo>> = list.into_iter().map(one_kind).collect();
             read.into_iter().collect()
         }
     }
+}
+
+fn every_kind() -> Vec<&'static KindInfo> {
+    KINDS.iter().filter(|info| draws(info)).collect()
+}
+
+fn one_kind(node: Node<'_>) -> Option<&'static KindInfo> {
+    let info = kind::info(node)?;
+    if !draws(info) {
+        node.mistake(format!(
+            "a storm does not draw `{}`; write it as a fault of its own",
+            info.name
+        ));
+        return None;
+    }
+    Some(info)
 }
 
 fn targets(map: &mut Map<'_>, shop: &Shop) -> Option<BTreeSet<String>> {

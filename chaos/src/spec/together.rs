@@ -8,7 +8,7 @@ use syntax::units::show_duration;
 use syntax::{Node, did_you_mean};
 
 use super::{Draft, Shop};
-use crate::fault::{Begin, Fault, Target, Window};
+use crate::fault::{Begin, Fault, FaultKind, Target, Window};
 
 /// `after` a fault that is repeated means after its last time.
 pub(super) fn wait_for_the_last_time(drafts: &mut [&mut Draft<'_>]) {
@@ -223,7 +223,8 @@ impl<'a> Plan<'a> {
         } else {
             (b, a)
         };
-        if !down.kind.takes_replica_down() {
+        // A path is there whether or not its ends are.
+        if !down.kind.takes_replica_down() || matches!(other.kind, FaultKind::Path(_)) {
             return None;
         }
         let replica = only_replica(down, shop)?;

@@ -7,6 +7,7 @@ use shop_contract::faults::{Distribution, FaultEffect};
 use syntax::units::show_duration;
 
 use crate::fault::{Begin, Fault, FaultKind, InService, ProcessFault};
+use crate::path::{PathEffect, PathFault};
 
 /// The `faults:` of a scenario, one on each line.
 pub fn list(faults: &[Fault]) -> String {
@@ -51,6 +52,7 @@ pub fn written(fault: &Fault) -> String {
         }
         FaultKind::Process(ProcessFault::Pause | ProcessFault::Restart) => {}
         FaultKind::InService(held) => in_service(held, &mut keys),
+        FaultKind::Path(fault) => on_path(fault, &mut keys),
     }
     let keys: Vec<String> = keys.into_iter().map(|(k, v)| format!("{k}: {v}")).collect();
     format!("{{ {} }}", keys.join(", "))
@@ -74,6 +76,39 @@ fn in_service(held: &InService, keys: &mut Keys) {
     }
     if let Some(shoppers) = held.only.shoppers {
         keys.push(("shoppers", percent(shoppers)));
+    }
+}
+
+fn on_path(fault: &PathFault, keys: &mut Keys) {
+    let us = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
+    match fault.effect {
+        PathEffect::Latency { delay, jitter } => delays(us(delay), us(jitter), keys),
+        PathEffect::Bandwidth { kilobytes_per_s } => {
+            let bytes = kilobytes_per_s.saturating_mul(1_000);
+            keys.push(("rate", format!("{}/s", amount(bytes))));
+        }
+        PathEffect::Slicer {
+            size,
+            variation,
+            delay,
+        } => {
+            keys.push(("size", amount(size)));
+            if variation > 0 {
+                keys.push(("variation", amount(variation)));
+            }
+            if !delay.is_zero() {
+                keys.push(("delay", show_duration(delay)));
+            }
+        }
+        PathEffect::SlowClose { delay } => keys.push(("delay", show_duration(delay))),
+        PathEffect::Limit { bytes } => keys.push(("size", amount(bytes))),
+        PathEffect::Reset | PathEffect::Timeout => {}
+    }
+    if fault.share != 1.0 {
+        keys.push(("share", percent(fault.share)));
+    }
+    if fault.direction != fault.effect.usual_direction() {
+        keys.push(("direction", fault.direction.name().to_owned()));
     }
 }
 

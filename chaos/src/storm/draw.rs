@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use shop_contract::faults::{Distribution, FaultEffect, Only};
 
 use crate::fault::{FaultKind, InService, ProcessFault};
+use crate::path::{PathEffect, PathFault};
 
 /// A whole number of milliseconds between two times, both included.
 pub(super) fn between(rng: &mut ChaCha8Rng, least: Duration, most: Duration) -> Duration {
@@ -27,6 +28,9 @@ pub(super) fn kind(
         "slow-start" => ProcessFault::SlowStart { delay: length },
         "restart" => ProcessFault::Restart,
         "pause" => return (FaultKind::Process(ProcessFault::Pause), Some(length)),
+        "tcp-latency" | "tcp-reset" => {
+            return (FaultKind::Path(on_path(rng, name)), Some(length));
+        }
         _ => {
             let (effect, share) = effect(rng, name);
             let held = InService {
@@ -38,6 +42,24 @@ pub(super) fn kind(
         }
     };
     (FaultKind::Process(process), None)
+}
+
+fn on_path(rng: &mut ChaCha8Rng, name: &str) -> PathFault {
+    let share = f64::from(rng.random_range(20..=100)) / 100.0;
+    let effect = if name == "tcp-reset" {
+        PathEffect::Reset
+    } else {
+        let (delay_us, jitter_us) = delays(rng, 20, 300);
+        PathEffect::Latency {
+            delay: Duration::from_micros(delay_us),
+            jitter: Duration::from_micros(jitter_us),
+        }
+    };
+    PathFault {
+        effect,
+        share,
+        direction: effect.usual_direction(),
+    }
 }
 
 /// Effect and share.

@@ -9,6 +9,7 @@
 mod chain;
 mod in_service;
 mod kill;
+mod path;
 mod process;
 mod safety;
 mod schedule;

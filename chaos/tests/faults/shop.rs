@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use chaos::proxy::Proxies;
 use chaos::{
     AdminClient, Begin, Board, BoxFuture, Breaker, CallerHits, Fault, FaultKind, InService,
     InjectError, Injector, ProcessFault, Processes, Schedule, Struck, Target, Watch,
@@ -38,6 +39,8 @@ pub(crate) struct FakeShop {
     pub(crate) begun: Mutex<VecDeque<Option<u64>>>,
     /// How often breakers are looked at before they are open; none opens when it is absent.
     pub(crate) opens_after: Mutex<Option<u32>>,
+    /// What is on the paths, where something is.
+    pub(crate) proxies: Option<Proxies>,
 }
 
 /// The last one stays.
@@ -247,6 +250,7 @@ impl Run {
         let admin = AdminClient::new(Some("sesame".to_owned()));
         let injector = Injector::new(shop.clone(), shop.clone(), admin, sender)
             .with_watch(shop.clone())
+            .with_paths(shop.clone())
             .with_poll(poll);
         let board = injector.board();
         let shutdown = CancellationToken::new();

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use chaos::spec::{Shop, read};
-use chaos::{Begin, COMMON_KEYS, Fault, FaultKind, InService, KINDS, ProcessFault, Target};
+use chaos::spec::{self, Shop, read, written};
+use chaos::{
+    Begin, COMMON_KEYS, Direction, Fault, FaultKind, InService, KINDS, PathEffect, PathFault,
+    ProcessFault, Target,
+};
 use shop_contract::Role;
 use shop_contract::faults::{Distribution, FaultEffect};
 use syntax::Document;
@@ -96,6 +99,10 @@ fn every_example_of_the_help_text_can_be_read_and_uses_only_the_keys_of_its_row(
         let read = read(document.root(), &whole_shop()).unwrap();
         assert!(document.finish().is_ok(), "{}", info.example);
         assert_eq!(read[0].kind.name(), info.name);
+        let text = format!("- {}\n", written(&read[0]));
+        let again = Document::parse("written", &text).unwrap();
+        let faults = spec::read(again.root(), &whole_shop());
+        assert_eq!(faults, Some(read), "{text}");
         let document = Document::parse("example", info.example).unwrap();
         let map = document.root().map().unwrap();
         for (key, ..) in map.entries() {
@@ -106,6 +113,84 @@ fn every_example_of_the_help_text_can_be_read_and_uses_only_the_keys_of_its_row(
             );
         }
     }
+}
+
+#[test]
+fn what_a_path_suffers_is_read_with_share_and_direction() {
+    let text = "\
+- { name: a, at: 1s, for: 2s, target: order/1->bank, kind: tcp-bandwidth, rate: 20KB/s, share: 25%, direction: both }
+- { name: b, at: 1s, for: 2s, target: order->bank, kind: tcp-latency, delay: 3ms }
+- { name: c, at: 1s, for: 2s, target: order->bank, kind: tcp-timeout }
+";
+    let read = faults(text).unwrap();
+    let kinds: Vec<FaultKind> = read.iter().map(|f| f.kind.clone()).collect();
+    let path = |effect, share, direction| {
+        FaultKind::Path(PathFault {
+            effect,
+            share,
+            direction,
+        })
+    };
+    let latency = PathEffect::Latency {
+        delay: Duration::from_millis(3),
+        jitter: Duration::ZERO,
+    };
+    let bandwidth = PathEffect::Bandwidth {
+        kilobytes_per_s: 20,
+    };
+    assert_eq!(
+        kinds,
+        [
+            path(bandwidth, 0.25, Direction::Both),
+            path(latency, 1.0, Direction::From),
+            path(PathEffect::Timeout, 1.0, Direction::Both),
+        ]
+    );
+    assert_eq!(read[0].target.to_string(), "order/1->bank");
+}
+
+#[test]
+fn mistakes_about_paths_are_named_at_their_place() {
+    let text = "\
+- { name: a, at: 1s, for: 2s, target: bank, kind: tcp-reset }
+- { name: b, at: 1s, for: 2s, target: order->bank, kind: tcp-bandwidth, rate: 500B/s }
+- { name: c, at: 1s, for: 2s, target: order->bank, kind: tcp-slicer, size: 10B, variation: 10B }
+- { name: d, at: 1s, for: 2s, target: order->bank, kind: tcp-reset, direction: to, route: /orders }
+- { name: e, at: 1s, for: 2s, target: order->bank, kind: tcp-timeout, direction: form }
+- { name: f, at: 1s, target: order->bank, kind: tcp-limit, size: 0B }
+- { name: g, at: 1s, for: 2s, target: order->bank, kind: tcp-latency, delay: 1ms, jitter: 2ms }
+- { name: h, at: 1s, for: 2s, target: order->gateway, kind: tcp-reset }
+";
+    let document = Document::parse("x.yaml", text).unwrap();
+    let _ = read(document.root(), &whole_shop());
+    let mistakes = document.finish().unwrap_err();
+    let told: Vec<String> = mistakes
+        .list
+        .iter()
+        .map(|m| format!("{}:{}: {}", m.line, m.column, m.message))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "1:39: kind `tcp-reset` is aimed at a way such as payment->bank, found `bank`",
+            "2:79: the rate of a path is in whole KB/s, 1KB/s at least; where nothing is to pass there is `tcp-timeout`",
+            "3:92: a variation as large as the size leaves pieces of nothing",
+            "4:69: `direction` belongs to kinds such as `tcp-latency` and `tcp-bandwidth`; kind `tcp-reset` takes for, share",
+            "4:84: `route` belongs to kinds such as `latency` and `error`; kind `tcp-reset` takes for, share",
+            "5:82: unknown `form`; did you mean `from`?",
+            "6:3: `for` is missing: say how long the fault lasts, such as `for: 8s`",
+            "6:66: it must be more than nothing",
+            "7:91: a jitter of 2ms is larger than the delay of 1ms, and no request can wait less than nothing",
+            "8:39: no service calls the gateway, only shoppers do; aim at the gateway itself, or at a way from it",
+        ]
+    );
+}
+
+#[test]
+fn a_path_is_there_while_the_one_who_calls_is_not() {
+    let reset = "- { name: a, at: 5s, for: 8s, target: order/1->bank, kind: tcp-reset }\n";
+    let both = kill("b", 10, 3, "order/1");
+    assert_eq!(faults(&format!("{reset}{both}")).unwrap().len(), 2);
 }
 
 #[test]

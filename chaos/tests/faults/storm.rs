@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chaos::spec::{self, Shop};
-use chaos::{Begin, Fault, FaultKind, KINDS, Storm, Window};
+use chaos::storm::draws;
+use chaos::{Begin, Fault, FaultKind, KINDS, KindInfo, Storm, Window};
 use proptest::prelude::*;
 use shop_contract::Role;
 use shop_contract::faults::Touches;
@@ -12,6 +13,11 @@ use syntax::Document;
 
 fn millis(range: std::ops::RangeInclusive<u64>) -> impl Strategy<Value = Duration> {
     range.prop_map(Duration::from_millis)
+}
+
+/// Every kind that storms draw.
+fn drawn() -> Vec<&'static KindInfo> {
+    KINDS.iter().filter(|info| draws(info)).collect()
 }
 
 prop_compose! {
@@ -28,7 +34,7 @@ prop_compose! {
     fn storms()(
         from in millis(0..=20_000),
         lasts in millis(1_000..=600_000),
-        kinds in prop::sample::subsequence(KINDS.to_vec(), 1..=KINDS.len()),
+        kinds in prop::sample::subsequence(drawn(), 1..=drawn().len()),
         at_once in 1usize..5,
         every in millis(100..=8_000),
         (least, more) in (millis(1..=3_000), millis(0..=5_000)),
@@ -38,7 +44,7 @@ prop_compose! {
     ) -> Storm {
         Storm {
             from, lasts, at_once, every, cool_down, singles,
-            kinds: kinds.iter().map(|k| KINDS.iter().find(|info| info.name == k.name).unwrap()).collect(),
+            kinds,
             length: (least, least + more),
             targets: targets.iter().map(|r| r.name().to_owned()).collect(),
         }
@@ -150,7 +156,7 @@ fn every_kind_is_drawn_as_itself() {
         replicas: replicas.into(),
         duration: Duration::from_secs(3600),
     };
-    for info in KINDS {
+    for info in drawn() {
         let storm = Storm {
             from: Duration::ZERO,
             lasts: Duration::from_secs(300),
@@ -176,6 +182,27 @@ fn every_kind_is_drawn_as_itself() {
             faults[0].name
         );
     }
+}
+
+#[test]
+fn a_storm_draws_the_kinds_of_paths_that_any_traffic_meets_and_refuses_the_others() {
+    let names: Vec<&str> = drawn().iter().map(|k| k.name).collect();
+    let of_paths = names.iter().filter(|name| name.starts_with("tcp-"));
+    assert_eq!(of_paths.collect::<Vec<_>>(), [&"tcp-latency", &"tcp-reset"]);
+    let text = "storm: { from: 2s, for: 20s, kinds: [tcp-reset, tcp-limit] }";
+    let document = Document::parse("x.yaml", text).unwrap();
+    let map = document.root().map().unwrap();
+    let (.., node) = map.entries().next().unwrap();
+    let shop = Shop {
+        replicas: [("bank".to_owned(), 1)].into(),
+        duration: Duration::from_secs(50),
+    };
+    assert_eq!(spec::read_storm(node, &shop, &[]), None);
+    let said = document.finish().unwrap_err().to_string();
+    assert!(
+        said.contains("a storm does not draw `tcp-limit`; write it as a fault of its own"),
+        "{said}"
+    );
 }
 
 /// Golden: a storm that a seed gave is the one that it gives in the next release, or a record could not be repeated.
