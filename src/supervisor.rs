@@ -106,15 +106,16 @@ impl Supervisor {
     pub(crate) async fn open(blueprint: &Blueprint<'_>) -> Result<Self> {
         let exe = std::env::current_exe().context("this program's own file cannot be found")?;
         let leases = lease_all(blueprint)?;
-        let proxied = proxies(blueprint, &leases).await?;
-        let environment = environment(blueprint);
-        let peers: Vec<String> = leases
+        let replicas: Vec<_> = leases
             .iter()
-            .map(|(role, replica, ..)| peers((*role, *replica), &leases, &proxied))
+            .map(|(role, replica, shop, _)| ((*role, *replica), shop.address()))
             .collect();
+        let proxied = Proxied::open(blueprint.ways, &replicas, blueprint.seed).await?;
+        let environment = environment(blueprint);
         let (stop, tasks, http) = (CancellationToken::new(), TaskTracker::new(), Http::new());
         let mut members = Vec::new();
-        for ((role, replica, shop, admin), peers) in leases.into_iter().zip(peers) {
+        for (role, replica, shop, admin) in leases {
+            let peers = proxied.peers((role, replica), &replicas);
             let start = keeper::Start {
                 exe: exe.clone(),
                 role: role.name(),
@@ -356,32 +357,6 @@ fn lease_all(blueprint: &Blueprint<'_>) -> Result<Vec<Leased>> {
         }
     }
     Ok(leases)
-}
-
-async fn proxies(blueprint: &Blueprint<'_>, leases: &[Leased]) -> Result<Proxied> {
-    let replicas: Vec<_> = leases
-        .iter()
-        .map(|(role, replica, shop, _)| ((*role, *replica), shop.address()))
-        .collect();
-    Proxied::open(blueprint.ways, &replicas, blueprint.seed).await
-}
-
-/// Where a replica finds all others.
-fn peers(who: (Role, u32), leases: &[Leased], proxied: &Proxied) -> String {
-    let mut peers: BTreeMap<Role, Vec<String>> = BTreeMap::new();
-    for (role, replica, shop, _) in leases {
-        let addresses = peers.entry(*role).or_default();
-        let address = proxied.address(who, (*role, *replica), shop.address());
-        let address = address.to_string();
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    let peers: Vec<String> = peers
-        .into_iter()
-        .map(|(role, addresses)| format!("{role}={}", addresses.join(",")))
-        .collect();
-    peers.join(";")
 }
 
 /// What every child is told alike.

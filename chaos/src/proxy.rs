@@ -5,7 +5,7 @@
 //!
 //! 1. **A listener accepts** (`listener`). Each connection gets a number and a task of its own, which dials the
 //!    upstream; an upstream that does not answer holds up nobody else.
-//! 2. **A link each way carries it** (`link`): it reads, asks its [pipe](pipe) what may go, and writes. This is all the
+//! 2. **A link each way carries it** (`link`): it reads, asks its pipe (`pipe`) what may go, and writes. This is all the
 //!    I/O there is. What one end does, the other is told: the end of its sending (half-close) as well as a reset.
 //! 3. **The pipe decides** (`pipe`, `stage`). It is a chain of toxics over chunks that know when they arrived. Pure: time
 //!    is passed in, draws are seeded. A delayed chunk does not hold up the reading of the next, so delay does not

@@ -57,7 +57,7 @@ pub struct Storm {
     pub from: Duration,
     /// How long it lasts. No fault of it is in force later.
     pub lasts: Duration,
-    /// The kinds that are drawn from, each as likely; those that it [draws](draws).
+    /// The kinds that are drawn from, each as likely; only such as it [draws].
     pub kinds: Vec<&'static KindInfo>,
     /// The most faults in force at a time.
     pub at_once: usize,

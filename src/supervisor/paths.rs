@@ -108,6 +108,23 @@ impl Proxied {
         proxy.copied().unwrap_or(direct)
     }
 
+    /// Where a replica finds all others, as `DOORBUSTER_PEERS` has it.
+    pub(super) fn peers(&self, who: Who, replicas: &[(Who, SocketAddr)]) -> String {
+        let mut peers: BTreeMap<Role, Vec<String>> = BTreeMap::new();
+        for (other, direct) in replicas {
+            let addresses = peers.entry(other.0).or_default();
+            let address = self.address(who, *other, *direct).to_string();
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        let peers: Vec<String> = peers
+            .into_iter()
+            .map(|(role, addresses)| format!("{role}={}", addresses.join(",")))
+            .collect();
+        peers.join(";")
+    }
+
     /// Ends every proxy; their ports are free when this resolves.
     pub(super) async fn close(&self) {
         self.proxies.close().await;

@@ -38,11 +38,8 @@ impl Pipe {
     pub(super) fn arrange(&mut self, now: Duration, toxics: &[Arc<Active>]) {
         let wanted: Vec<_> = toxics
             .iter()
-            .filter_map(|toxic| {
-                Lot::draw(toxic.lots, self.connection)
-                    .is_within(toxic.toxicity)
-                    .then(|| (toxic, Lot::draw(toxic.seed, self.connection)))
-            })
+            .filter(|toxic| Lot::draw(toxic.lots, self.connection).is_within(toxic.toxicity))
+            .map(|toxic| (toxic, Lot::draw(toxic.seed, self.connection)))
             .collect();
         // From the far end, so that what is let go never overtakes what was ahead of it.
         for i in (0..self.stages.len()).rev() {
