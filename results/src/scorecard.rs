@@ -254,9 +254,9 @@ impl Window {
     }
 }
 
-/// `order/1` → `order`; of a path, `cart→product`, the end that is called.
+/// `order/1` → `order`; of a way, `cart->product` as scenarios write it or `cart→product`, the end that is called.
 fn role_of(target: &str) -> &str {
-    let callee = target.rsplit('→').next().unwrap_or(target);
+    let callee = target.rsplit(['>', '→']).next().unwrap_or(target);
     callee.split('/').next().unwrap_or(callee).trim()
 }
 

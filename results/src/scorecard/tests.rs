@@ -346,6 +346,6 @@ fn what_cannot_be_known_is_said() {
 
 #[test]
 fn the_role_of_a_target_is_who_is_called() {
-    let roles = ["bank", "order/1", "cart→product", "cart → product/0"].map(role_of);
-    assert_eq!(roles, ["bank", "order", "product", "product"]);
+    let roles = ["bank", "order/1", "order/1->bank", "cart → product/0"].map(role_of);
+    assert_eq!(roles, ["bank", "order", "bank", "product"]);
 }
