@@ -4,8 +4,8 @@
 //! process's clock: by a timer of its own, and at every look besides. [`Faults`] keeps the book: what is in force, since
 //! when, with how many hits. What is done is elsewhere:
 //!
-//! * requests, served or made: which ones and how, is decided in [`touch`] by pure code over a passed-in time and seeded
-//!   draws, and what several do together in [`plan`]; the server stack and the client's attempts then do it.
+//! * requests, served or made: which ones and how, is decided in `touch` by pure code over a passed-in time and seeded
+//!   draws, and what several do together in `plan`; the server stack and the client's attempts then do it.
 //! * database and process: a [`Doer`] that registered for it.
 
 mod body;
