@@ -165,8 +165,10 @@ async fn an_interruption_ends_the_load_at_once_with_what_was_measured() {
     assert!(took < Duration::from_secs(1), "{took:?}");
     assert!(outcome.interrupted && seconds >= 1);
     assert!(outcome.steps.iter().any(|r| r.ok > 0));
-    // The waiting orders are in the ledger, and not among the answers.
-    assert_eq!(outcome.ledger.len() as u64, shop.asked("POST /orders"));
+    // The waiting orders are in the ledger, and not among the answers. One that was on its way may be in it without having
+    // reached the shop, never the other way round.
+    let (kept, asked) = (outcome.ledger.len() as u64, shop.asked("POST /orders"));
+    assert!(kept >= asked, "{kept} of {asked}");
     assert!(
         outcome
             .ledger
