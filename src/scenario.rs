@@ -406,10 +406,23 @@ fn with_line(text: &str, key: &str, value: &str) -> String {
     let line = format!("{key}: {value}");
     let start = format!("{key}:");
     // Deeper ones are indented.
-    let is_old = |l: &&str| l.starts_with(&start);
-    if text.lines().any(|l| is_old(&l)) {
-        let lines = text.lines().map(|l| if is_old(&l) { &line } else { l });
-        lines.collect::<Vec<_>>().join("\n") + "\n"
+    let is_old = |l: &str| l.starts_with(&start);
+    if text.lines().any(is_old) {
+        let mut lines = Vec::new();
+        let mut within = false;
+        for old in text.lines() {
+            // What follows on lines of its own belongs to the old value.
+            within = if is_old(old) {
+                lines.push(line.as_str());
+                true
+            } else {
+                within && old.starts_with([' ', '-', ']'])
+            };
+            if !within {
+                lines.push(old);
+            }
+        }
+        lines.join("\n") + "\n"
     } else if text.trim_start().starts_with('{') {
         text.to_owned()
     } else {
@@ -452,6 +465,12 @@ mod tests {
         let again = Scenario::parse(DEMO_PATH, &bare.text, None).unwrap();
         assert_eq!(again.shop, bare.shop);
         assert_eq!(demo.without(&[]).text, demo.text);
+        // A list may be written on several lines.
+        let long = format!("without:\n  - retries\n{DEMO}");
+        let long = Scenario::parse(DEMO_PATH, &long, None).unwrap();
+        let both = long.without(&["caches"]);
+        let again = Scenario::parse(DEMO_PATH, &both.text, None).unwrap();
+        assert_eq!(again.shop.switched_off(), ["caches", "retries"]);
     }
 
     #[test]

@@ -127,7 +127,8 @@ impl Attempts<'_> {
 /// What a run broke, in words that are the same in every run.
 fn broken(summary: &RunSummary) -> BTreeSet<String> {
     // Without faults, what is expected of them cannot hold, and says nothing.
-    let about_faults = |text: &str| text.starts_with("recovery") || text.starts_with("goodput");
+    let about = ["recovery", "goodput", "attempts per call"];
+    let about_faults = |text: &str| about.iter().any(|start| text.starts_with(start));
     let counts = |text: &str| !summary.faults.is_empty() || !about_faults(text);
     let missed = summary
         .expectations

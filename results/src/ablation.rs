@@ -101,11 +101,21 @@ impl Ablation {
             .collect()
     }
 
+    fn says_nothing(&self) -> bool {
+        let needed = |arm: &&Arm| {
+            let without = arm.without.as_ref();
+            without.is_some_and(|pattern| self.relies_on.contains(pattern))
+        };
+        let mut needed = self.arms.iter().filter(needed);
+        needed.any(|arm| arm.verdict == Verdict::Invalid)
+    }
+
     /// The word on all runs together: that of the run with all patterns; a failure where a pattern that the scenario
-    /// says it needs was not needed.
+    /// says it needs was not needed, and invalid where a run without such a one says nothing.
     pub fn verdict(&self) -> Verdict {
         match self.arms.first().map(|arm| arm.verdict) {
             Some(Verdict::Pass) if !self.idle().is_empty() => Verdict::Fail,
+            Some(Verdict::Pass) if self.says_nothing() => Verdict::Invalid,
             Some(verdict) => verdict,
             None => Verdict::Invalid,
         }
@@ -217,7 +227,12 @@ mod tests {
             Verdict::Fail
         );
         assert_eq!(ablation(&["shedding"], Verdict::Pass).idle(), ["shedding"]);
+        assert_eq!(
+            ablation(&["shedding"], Verdict::Invalid).verdict(),
+            Verdict::Invalid
+        );
         // Nobody said that it matters here.
+        assert_eq!(ablation(&[], Verdict::Invalid).verdict(), Verdict::Pass);
         assert_eq!(ablation(&[], Verdict::Pass).verdict(), Verdict::Pass);
         let nothing = Ablation {
             arms: Vec::new(),

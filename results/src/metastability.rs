@@ -39,6 +39,9 @@ pub const LEAST: usize = 5;
 /// With fewer planned steps than these nothing is said: a handful that came a second later would decide.
 pub const DEMAND: u64 = 50;
 
+/// A fault that ends within so many seconds of the run's end was in force until then.
+const TO_THE_END_S: f64 = 2.0;
+
 /// Looks at the seconds of a run in the order of time. None when nothing was injected.
 pub fn check(intervals: &[Interval], faults: &[FaultRow]) -> Option<MetastabilityRow> {
     let triggers = triggers(faults, intervals.last().map_or(0.0, |last| last.t_s));
@@ -95,12 +98,11 @@ pub fn check(intervals: &[Interval], faults: &[FaultRow]) -> Option<Metastabilit
 
 /// The faults without those that are in force throughout; all of them where that leaves none.
 fn triggers(faults: &[FaultRow], end_s: f64) -> Vec<&FaultRow> {
-    let stretch_s = LEAST as f64;
     let (short, long): (Vec<_>, Vec<_>) = faults
         .iter()
-        .partition(|f| f.ended_s + SETTLE_S + stretch_s <= end_s);
+        .partition(|f| f.ended_s < end_s - TO_THE_END_S);
     let first_s = short.iter().map(|f| f.started_s).min_by(f64::total_cmp);
-    let throughout = |f: &&FaultRow| first_s.is_some_and(|first| f.started_s + stretch_s <= first);
+    let throughout = |f: &&FaultRow| first_s.is_some_and(|first| f.started_s + BEFORE_S <= first);
     if long.iter().all(throughout) && !short.is_empty() {
         short
     } else {
@@ -246,6 +248,9 @@ mod tests {
         // Alone it is what happened.
         let row = check(&down, std::slice::from_ref(&disk)).unwrap();
         assert_eq!(row.verdict, Metastability::NotEnoughSaid);
+        // One that ends in the stretch that is looked at afterwards is over in some of it.
+        let row = check(&down, &[fault(1.0, 31.0), fault(12.0, 14.0)]).unwrap();
+        assert_eq!(row.trigger_ended_s, 31.0);
         // One that begins with the others has no stretch before them.
         let row = check(&down, &[fault(11.0, 39.5), fault(12.0, 14.0)]).unwrap();
         assert_eq!(row.trigger_ended_s, 39.5);

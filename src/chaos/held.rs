@@ -52,7 +52,7 @@ pub(crate) fn list(args: &PlaceArgs) -> Result<u8> {
             other => silent |= complain(&replica, &other),
         }
     }
-    print!("{}", table(&rows));
+    tell(&table(&rows));
     Ok(u8::from(silent))
 }
 
@@ -79,16 +79,29 @@ pub(crate) fn clear(args: &ClearArgs) -> Result<u8> {
             other => silent |= complain(&replica, &other),
         }
     }
+    let mut text = String::new();
     for (replica, state) in &ended {
-        println!("ended {} at {replica}, {} hits", state.name, state.hits);
+        // Writing to a text does not fail.
+        let _ = writeln!(
+            text,
+            "ended {} at {replica}, {} hits",
+            state.name, state.hits
+        );
     }
     if ended.is_empty() {
-        match &args.name {
-            Some(name) => println!("no fault {name} was in force"),
-            None => println!("no fault was in force"),
-        }
+        text = match &args.name {
+            Some(name) => format!("no fault {name} was in force\n"),
+            None => "no fault was in force\n".to_owned(),
+        };
     }
+    tell(&text);
     Ok(u8::from(silent))
+}
+
+/// Whoever closed the pipe has seen enough; what was done is done.
+fn tell(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Ends one fault or all at one replica; gives those that were in force until now.

@@ -168,6 +168,8 @@ impl InService {
                         held.current = held.current.max(state.hits);
                     }
                 }
+                // Who does not run holds no fault, and one that stands still ends it by itself.
+                Err(InjectError::NotRunning { .. }) => held.stands = Stands::Over,
                 Err(error) => silent.push(format!(
                     "last known count of {}: {error}",
                     self.name_of(replica)

@@ -13,7 +13,7 @@ use shop_contract::faults::{FaultOrder, FaultState, FaultStates};
 
 use crate::Kit;
 use crate::audit::Audit;
-use crate::auth::bearer;
+use crate::auth::{bearer, same};
 use crate::faults::FaultRefused;
 use crate::problem::ApiError;
 use crate::store::Store;
@@ -46,7 +46,9 @@ pub fn router(kit: Kit, store: Option<Store>, audit: Audit) -> Router {
 async fn guard(State(s): State<AdminState>, request: Request, next: Next) -> Response {
     let open = matches!(request.uri().path(), "/livez" | "/readyz");
     let needed = s.kit.config().admin_token.as_deref();
-    if open || needed.is_none_or(|token| bearer(request.headers()) == Some(token)) {
+    let shown = bearer(request.headers());
+    let fits = |token: &str| shown.is_some_and(|shown| same(shown.as_bytes(), token.as_bytes()));
+    if open || needed.is_none_or(fits) {
         next.run(request).await
     } else {
         ApiError::unauthorized("the admin listener needs its bearer token").into_response()

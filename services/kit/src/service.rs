@@ -112,6 +112,8 @@ pub async fn run(
         tasks.shutdown().await;
     }
     if let Some(store) = service.store {
+        // One that was being asked for meanwhile would keep its connections.
+        kit.faults().clear_all();
         store.close().await;
     }
     Ok(())

@@ -63,6 +63,10 @@ impl Plan {
     pub(crate) async fn before(&mut self) -> Option<Stop> {
         for touch in &self.waits {
             if let Does::Wait(delay) = touch.does {
+                // It may have ended while another one kept the request waiting.
+                if touch.over().is_cancelled() {
+                    continue;
+                }
                 touch.hit();
                 self.done.push(touch.fault().to_owned());
                 let over = touch.over();
@@ -76,7 +80,7 @@ impl Plan {
                 waited.instrument(touch.span()).await;
             }
         }
-        let touch = self.stop.as_ref()?;
+        let touch = self.stop.as_ref().filter(|t| !t.over().is_cancelled())?;
         touch.hit();
         self.done.push(touch.fault().to_owned());
         let span = touch.span();
@@ -112,6 +116,9 @@ impl Plan {
             return delivery;
         }
         for touch in &mut self.spoilers {
+            if touch.over().is_cancelled() {
+                continue;
+            }
             touch.hit();
             self.done.push(touch.fault().to_owned());
             let _shown = touch.span().entered();

@@ -136,7 +136,11 @@ fn grow(bytes: u64, lasts: Duration) -> Threads {
             return;
         }
         while !over.load(Ordering::Relaxed) {
-            let now = due(most, started.elapsed(), lasts);
+            // Others grow as well, and have been promised memory that they have not touched yet.
+            let now = match has_room() {
+                true => due(most, started.elapsed(), lasts),
+                false => 0,
+            };
             // Not zeros, which a system might give without giving memory.
             taken.resize(now.max(taken.len()), 0xA5);
             black_box(&taken);
@@ -154,8 +158,18 @@ fn due(most: usize, elapsed: Duration, lasts: Duration) -> usize {
 
 /// Memory that can be had without anybody else losing some; nothing where the system does not tell.
 fn free_bytes() -> Option<u64> {
+    told_bytes("MemAvailable:")
+}
+
+/// Whether more can be taken: as long as a tenth of all the memory is free.
+fn has_room() -> bool {
+    let all = free_bytes().zip(told_bytes("MemTotal:"));
+    all.is_none_or(|(free, total)| free > total / SPARED)
+}
+
+fn told_bytes(key: &str) -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let line = text.lines().find_map(|l| l.strip_prefix(key))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sqlx::error::{DatabaseError, ErrorKind};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::System;
@@ -59,6 +60,8 @@ pub(super) struct Trouble {
     share: f64,
     draws: ChaCha8Rng,
     hits: Hits,
+    /// Cancelled when it is over: nobody waits any longer then.
+    over: CancellationToken,
 }
 
 /// What happens to a piece of work.
@@ -69,6 +72,9 @@ enum Touch {
     /// It waits or fails by itself, for the cause is a real one.
     ByItself,
 }
+
+/// Something that holds until its cause is over.
+type Until<T> = (T, CancellationToken);
 
 /// How work fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +92,7 @@ impl Trouble {
             share,
             draws: ChaCha8Rng::seed_from_u64(seed),
             hits,
+            over: CancellationToken::new(),
         }
     }
 
@@ -155,12 +162,14 @@ impl Troubles {
     /// Adds something, until what is given is dropped.
     pub(super) fn add(self: &Arc<Self>, trouble: Trouble) -> Ailing {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let over = trouble.over.clone();
         let mut list = self.list();
         list.push((id, trouble));
         self.count.store(list.len(), Ordering::Relaxed);
         Ailing {
             id,
             of: self.clone(),
+            over,
         }
     }
 
@@ -169,30 +178,40 @@ impl Troubles {
     /// # Errors
     /// The one that the database would give.
     pub(super) async fn meet(&self, work: Work) -> sqlx::Result<()> {
-        let (wait, failure) = self.touch(work);
-        if let Some(wait) = wait {
+        let (waits, failure) = self.touch(work);
+        for (wait, over) in waits {
             let span =
                 tracing::info_span!("fault", otel.name = "injected slowness of the database");
-            tokio::time::sleep(wait).instrument(span).await;
+            let waited = async {
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = over.cancelled() => {}
+                }
+            };
+            waited.instrument(span).await;
         }
         match failure {
-            None => Ok(()),
-            Some(failure) => Err(sqlx::Error::Database(Box::new(self.refusal(failure)))),
+            Some((failure, over)) if !over.is_cancelled() => {
+                Err(sqlx::Error::Database(Box::new(self.refusal(failure))))
+            }
+            _ => Ok(()),
         }
     }
 
-    fn touch(&self, work: Work) -> (Option<Duration>, Option<Failure>) {
-        let (mut waits, mut fails) = (None, None);
+    fn touch(&self, work: Work) -> (Vec<Until<Duration>>, Option<Until<Failure>>) {
+        let (mut waits, mut fails) = (Vec::new(), None);
         for (_, trouble) in self.list().iter_mut() {
             let Some(touch) = trouble.touch(work) else {
                 continue;
             };
-            trouble.hits.add();
             match touch {
-                Touch::Waits(wait) => waits = Some(waits.unwrap_or(Duration::ZERO) + wait),
-                Touch::Fails(failure) => fails = fails.or(Some(failure)),
+                Touch::Waits(wait) => waits.push((wait, trouble.over.clone())),
+                // What fails already cannot fail again, and is no hit of a second one.
+                Touch::Fails(_) if fails.is_some() => continue,
+                Touch::Fails(failure) => fails = Some((failure, trouble.over.clone())),
                 Touch::ByItself => {}
             }
+            trouble.hits.add();
         }
         (waits, fails)
     }
@@ -219,10 +238,12 @@ impl Troubles {
 pub(super) struct Ailing {
     id: u64,
     of: Arc<Troubles>,
+    over: CancellationToken,
 }
 
 impl Drop for Ailing {
     fn drop(&mut self) {
+        self.over.cancel();
         let mut list = self.of.list();
         list.retain(|(id, _)| *id != self.id);
         self.of.count.store(list.len(), Ordering::Relaxed);
@@ -337,6 +358,24 @@ mod tests {
         assert_eq!(locked.touch(Work::Writes), None);
     }
 
+    #[tokio::test]
+    async fn what_is_over_holds_nobody_and_fails_nothing() {
+        let troubles = Arc::new(Troubles::new(System::Sqlite));
+        let hour = Ill::Slow {
+            delay_us: 3_600_000_000,
+            jitter_us: 0,
+        };
+        let slow = troubles.add(trouble(hour, 1.0));
+        let failing = troubles.add(trouble(Ill::Failing, 1.0));
+        let working = troubles.clone();
+        let work = tokio::spawn(async move { working.meet(Work::Writes).await });
+        while slow.of.list()[0].1.hits.count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop((failing, slow));
+        assert!(work.await.unwrap().is_ok());
+    }
+
     #[test]
     fn a_leak_touches_who_waits_for_that_pool() {
         let taken = Arc::new(AtomicBool::new(true));
@@ -364,16 +403,14 @@ mod tests {
         let one = troubles.add(slow(1000));
         let two = troubles.add(slow(2000));
         let full = troubles.add(trouble(Ill::FullDisk, 1.0));
-        let three_ms = Some(Duration::from_millis(3));
-        assert_eq!(
-            troubles.touch(Work::Writes),
-            (three_ms, Some(Failure::FullDisk))
-        );
+        let touch = |work| {
+            let (waits, fails) = troubles.touch(work);
+            let waits: Vec<u128> = waits.iter().map(|(wait, _)| wait.as_millis()).collect();
+            (waits, fails.map(|(failure, _)| failure))
+        };
+        assert_eq!(touch(Work::Writes), (vec![1, 2], Some(Failure::FullDisk)));
         drop(one);
-        assert_eq!(
-            troubles.touch(Work::Reads),
-            (Some(Duration::from_millis(2)), None)
-        );
+        assert_eq!(touch(Work::Reads), (vec![2], None));
         drop((two, full));
         assert!(!troubles.any());
     }
