@@ -52,7 +52,9 @@ async fn a_slow_database_makes_every_piece_of_work_wait_until_its_time_is_over()
             _ => service.transaction().await.unwrap(),
         }
         if service.hits() > before {
-            assert!(start.elapsed() >= Duration::from_millis(20));
+            // The last one may have been let go at its end.
+            let waited = start.elapsed() >= Duration::from_millis(20);
+            assert!(waited || !service.in_force());
             pieces += 1;
         }
     }
