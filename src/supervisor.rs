@@ -6,6 +6,7 @@
 mod breakers;
 mod callers;
 mod keeper;
+mod page;
 mod paths;
 mod signals;
 mod usage;

@@ -1,17 +1,12 @@
 //! What every process counts of those that it calls, read off its metrics, and what of it is new since the last look.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use results::record::Edge;
 use shop_contract::Role;
-use tokio::task::JoinSet;
 
 use super::Supervisor;
-
-/// What each process is given to answer. One that is dead, or too busy, is left out; what it counted meanwhile is in the
-/// next look.
-const LIMIT: Duration = Duration::from_millis(500);
+use super::page::samples;
 
 /// What one process counts of each role that it calls, since it started. A breaker is as it is now.
 type Counts = BTreeMap<String, Edge>;
@@ -24,19 +19,15 @@ pub(crate) struct Told {
 }
 
 impl Supervisor {
-    /// Asks every process at once. Those that do not answer are left out.
+    /// Asks every process at once. Who does not answer is left out; what it counted meanwhile is in the next look.
     pub(crate) async fn callers(&self) -> Vec<Told> {
-        let mut asked = JoinSet::new();
-        for member in self.members.iter() {
-            let (http, admin) = (self.http.clone(), member.admin.address());
-            let process = (member.role, member.replica);
-            asked.spawn(async move {
-                let page = http.get(admin, "/metrics", LIMIT).await.ok()?;
-                let counts = read(&page);
-                Some(Told { process, counts })
-            });
-        }
-        asked.join_all().await.into_iter().flatten().collect()
+        let pages = self.pages(|_| true).await.into_iter();
+        pages
+            .map(|(process, page)| Told {
+                process,
+                counts: read(&page),
+            })
+            .collect()
     }
 }
 
@@ -85,29 +76,23 @@ pub(crate) fn add(edge: &mut Edge, more: Edge) {
 /// Reads an OpenMetrics page.
 fn read(page: &str) -> Counts {
     let mut counts = Counts::new();
-    for line in page.lines() {
-        let Some((name, rest)) = line.split_once('{') else {
+    for sample in samples(page) {
+        let Some(callee) = sample.label("server_address") else {
             continue;
         };
-        let figure = match name {
-            "http_client_request_duration_seconds_count"
-            | "shop_client_retries_total"
-            | "shop_circuit_breaker_state" => name,
-            _ => continue,
+        let mut edge = |change: fn(&mut Edge, f64)| {
+            change(counts.entry(callee.to_owned()).or_default(), sample.value);
         };
-        let (Some(callee), Some(value)) = (label(rest, "server_address"), value(rest)) else {
-            continue;
-        };
-        let edge = counts.entry(callee.to_owned()).or_default();
-        match figure {
-            "shop_client_retries_total" => edge.retries += value as u64,
-            "shop_circuit_breaker_state" => edge.breaker_open |= value > 0.0,
-            _ => {
-                edge.attempts += value as u64;
-                if label(rest, "error_type").is_some_and(is_failure) {
-                    edge.failures += value as u64;
+        match sample.name {
+            "shop_client_retries_total" => edge(|e, n| e.retries += n as u64),
+            "shop_circuit_breaker_state" => edge(|e, state| e.breaker_open |= state > 0.0),
+            "http_client_request_duration_seconds_count" => {
+                edge(|e, n| e.attempts += n as u64);
+                if sample.label("error_type").is_some_and(is_failure) {
+                    edge(|e, n| e.failures += n as u64);
                 }
             }
+            _ => {}
         }
     }
     counts
@@ -119,24 +104,6 @@ fn is_failure(error_type: &str) -> bool {
         Ok(status) => status >= 500,
         Err(_) => !error_type.is_empty(),
     }
-}
-
-fn label<'l>(labels: &'l str, name: &str) -> Option<&'l str> {
-    let mut rest = labels;
-    while let Some((key, after)) = rest.split_once("=\"") {
-        let (value, more) = after.split_once('"')?;
-        if key.trim_start_matches(',') == name {
-            return Some(value);
-        }
-        rest = more;
-    }
-    None
-}
-
-/// The figure behind the labels; what an exemplar adds stands after it.
-fn value(labels: &str) -> Option<f64> {
-    let (_, after) = labels.split_once("} ")?;
-    after.split(' ').next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -1,22 +1,18 @@
 //! The callers of a dead or paused replica bear witness: what they could not send it, and what it did not answer, is
 //! in their metrics.
 
-use std::time::Duration;
-
-use chaos::{BoxFuture, CallerHits};
+use chaos::{BoxFuture, CallerHits, Counts};
 use shop_contract::Role;
 
+use super::page::{Sample, samples};
 use super::{Member, Supervisor};
 
-/// What each caller is given to answer. A caller that is itself dead is left out.
-const LIMIT: Duration = Duration::from_millis(500);
-
 impl CallerHits for Supervisor {
-    fn failed_attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<u64>> {
+    fn failed_attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<Counts>> {
         Box::pin(self.told_by_callers(role, replica, failed_attempts))
     }
 
-    fn attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<u64>> {
+    fn attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<Counts>> {
         Box::pin(self.told_by_callers(role, replica, attempts))
     }
 }
@@ -25,25 +21,21 @@ impl CallerHits for Supervisor {
 type Count = fn(page: &str, role: &str, port: u16) -> u64;
 
 impl Supervisor {
-    async fn told_by_callers(&self, role: &str, replica: u32, count: Count) -> Option<u64> {
+    async fn told_by_callers(&self, role: &str, replica: u32, count: Count) -> Option<Counts> {
         if role == Role::Gateway.name() {
             // Its callers are the shoppers, who are not processes of the shop: the run counts what they met.
             return None;
         }
-        let member = self.member(role, replica)?;
-        let mut total = None;
-        for caller in self.members.iter() {
-            // The one that it is about may stand still, and its own calls go to others.
-            if (caller.role.name(), caller.replica) == (role, replica) {
-                continue;
-            }
-            let admin = caller.admin.address();
-            let port = self.port_for(caller, member);
-            if let Ok(page) = self.http.get(admin, "/metrics", LIMIT).await {
-                *total.get_or_insert(0) += count(&page, role, port);
-            }
-        }
-        total
+        let callee = self.member(role, replica)?;
+        // The one that it is about may stand still, and its own calls go to others.
+        let others = |m: &Member| (m.role, m.replica) != (callee.role, callee.replica);
+        let pages = self.pages(others).await;
+        let told = self.members.iter().filter_map(|caller| {
+            let page = pages.get(&(caller.role, caller.replica))?;
+            let count = count(page, role, self.port_for(caller, callee));
+            Some((caller.target(), count))
+        });
+        Some(told.collect())
     }
 
     /// The port that a caller's figures about a replica are under: that of the proxy, where one is between them.
@@ -57,31 +49,27 @@ impl Supervisor {
 
 /// The attempts that met nobody at a replica, lost whom they met, or waited in vain.
 fn failed_attempts(page: &str, role: &str, port: u16) -> u64 {
-    let failed = |line: &str| {
-        ["connect", "reset", "timeout"]
-            .iter()
-            .any(|e| line.contains(&format!("error_type=\"{e}\"")))
+    let name = "http_client_request_duration_seconds_count";
+    let failed = |s: &Sample<'_>| {
+        let error = s.label("error_type");
+        matches!(error, Some("connect" | "reset" | "timeout"))
     };
-    let name = "http_client_request_duration_seconds_count{";
     sum(page, name, role, port, failed)
 }
 
 /// The attempts that were begun.
 fn attempts(page: &str, role: &str, port: u16) -> u64 {
-    sum(page, "shop_client_attempts_total{", role, port, |_| true)
+    sum(page, "shop_client_attempts_total", role, port, |_| true)
 }
 
 /// The sum of the series of this name about a replica.
-fn sum(page: &str, name: &str, role: &str, port: u16, which: impl Fn(&str) -> bool) -> u64 {
-    let (role, port) = (
-        format!("server_address=\"{role}\""),
-        format!("server_port=\"{port}\""),
-    );
-    page.lines()
-        .filter(|line| line.starts_with(name) && line.contains(&role) && line.contains(&port))
-        .filter(|line| which(line))
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum::<f64>() as u64
+fn sum(page: &str, name: &str, role: &str, port: u16, which: impl Fn(&Sample<'_>) -> bool) -> u64 {
+    let port = port.to_string();
+    samples(page)
+        .filter(|s| s.name == name && s.has("server_address", role) && s.has("server_port", &port))
+        .filter(which)
+        .map(|s| s.value as u64)
+        .sum()
 }
 
 #[cfg(test)]
