@@ -45,7 +45,7 @@ pub use fault::{Begin, Breaker, Fault, FaultKind, InService, ProcessFault, Targe
 pub use injector::{Board, FaultNow, Injector};
 pub use kinds::{Aim, COMMON_KEYS, KINDS, KindInfo};
 pub use path::{Direction, PathEffect, PathFault};
-pub use processes::{BoxFuture, CallerHits, InjectError, Paths, Processes, Struck};
+pub use processes::{BoxFuture, CallerHits, Counts, InjectError, Paths, Processes, Struck};
 pub use safety::{Abort, Guard};
 pub use schedule::{Action, Missed, Observed, Planned, Schedule};
 pub use shrink::Shrink;

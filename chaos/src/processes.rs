@@ -5,6 +5,7 @@
 //! behind [`Paths`]. Futures are boxed because
 //! which of them it is gets decided at run time.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
@@ -74,16 +75,18 @@ pub struct Struck {
     pub pid: u32,
 }
 
+/// What each caller of a replica counts, by the caller's name: those that could be asked.
+pub type Counts = BTreeMap<String, u64>;
+
 /// Counts by which the callers of a dead or paused replica bear witness: it can count nothing itself.
 pub trait CallerHits: Send + Sync {
-    /// How many attempts at this replica have failed for all of its callers together, since they started: they met
-    /// nobody, lost whom they met, or waited in vain. Only differences are used. `None` when they could not be asked.
-    fn failed_attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<u64>>;
+    /// How many attempts at this replica have failed for each of its callers since it started: they met nobody, lost
+    /// whom they met, or waited in vain. Only differences are used. `None` when nobody of the shop can tell.
+    fn failed_attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<Counts>>;
 
-    /// How many attempts at this replica were begun by all of its callers together, since they started, whatever
-    /// became of them: for a paused one, with which each attempt has to wait. Otherwise as
-    /// [`CallerHits::failed_attempts`].
-    fn attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<u64>>;
+    /// How many attempts at this replica each of its callers has begun since it started, whatever became of them: for
+    /// a paused one, with which each attempt has to wait. Otherwise as [`CallerHits::failed_attempts`].
+    fn attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<Counts>>;
 }
 
 /// The proxies on the paths between services. A path leads from one replica that calls to one that is called.

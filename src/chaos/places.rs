@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use chaos::{BoxFuture, CallerHits, InjectError, Processes, Struck};
+use chaos::{BoxFuture, CallerHits, Counts, InjectError, Processes, Struck};
 use serde::Deserialize;
 use shop_contract::Role;
 
@@ -165,11 +165,11 @@ fn not_ours(role: &str, replica: u32) -> InjectError {
 
 /// No process is killed from here, so no caller need bear witness.
 impl CallerHits for Places {
-    fn failed_attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<u64>> {
+    fn failed_attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<Counts>> {
         Box::pin(async { None })
     }
 
-    fn attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<u64>> {
+    fn attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<Counts>> {
         Box::pin(async { None })
     }
 }

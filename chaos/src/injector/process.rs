@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Clock;
 use super::injection::{Injection, Sighting};
 use crate::fault::ProcessFault;
-use crate::processes::{BoxFuture, CallerHits, InjectError, Processes};
+use crate::processes::{BoxFuture, CallerHits, Counts, InjectError, Processes};
 use crate::schedule::Planned;
 
 /// A start can fail for a reason that passes, such as a port that is not free yet. A shop that stays without a
@@ -31,9 +31,9 @@ pub(super) struct OfProcess {
     clock: Clock,
     over: CancellationToken,
     /// Attempts before it, which are not its doing.
-    before: Option<u64>,
+    before: Option<Counts>,
     /// Attempts at its end, where what comes after it is not its doing either.
-    at_end: Option<u64>,
+    at_end: Option<Counts>,
     /// A start that is under way: only of one that is slow on purpose.
     starting: Option<JoinHandle<Result<(), InjectError>>>,
 }
@@ -105,7 +105,7 @@ impl OfProcess {
             count = self.attempts() => count,
         };
         Sighting {
-            hits: self.since_begin(after),
+            hits: self.since_begin(after.as_ref()),
             ..Sighting::default()
         }
     }
@@ -152,7 +152,7 @@ impl OfProcess {
     }
 
     /// Those that have failed; or all, where every one that comes has to wait.
-    async fn attempts(&self) -> Option<u64> {
+    async fn attempts(&self) -> Option<Counts> {
         let (role, replica) = (self.role(), self.replica);
         if self.is_pause() {
             self.callers.attempts(role, replica).await
@@ -161,10 +161,19 @@ impl OfProcess {
         }
     }
 
-    /// A caller that restarted meanwhile counts from 0 again: too few hits then, but never more than there were.
-    fn since_begin(&self, after: Option<u64>) -> Option<u64> {
-        Some(after?.saturating_sub(self.before?))
+    fn since_begin(&self, after: Option<&Counts>) -> Option<u64> {
+        difference(self.before.as_ref()?, after?)
     }
+}
+
+/// What was counted between two looks, caller by caller: whoever was silent at one of them has nothing to compare, and
+/// its whole history would be hits. One that was started again meanwhile counts from 0. `None` when nobody was heard twice.
+fn difference(before: &Counts, after: &Counts) -> Option<u64> {
+    let both = after
+        .iter()
+        .filter_map(|(caller, now)| Some((*before.get(caller)?, *now)));
+    let new = both.map(|(then, now)| now.checked_sub(then).unwrap_or(now));
+    new.reduce(|a, b| a + b)
 }
 
 /// Does something until it succeeds, or gives its last error.
@@ -197,12 +206,32 @@ impl Injection for OfProcess {
 
     fn total(&mut self) -> BoxFuture<'_, Option<u64>> {
         Box::pin(async {
-            let after = match self.at_end {
-                Some(attempts) => Some(attempts),
-                None if self.is_pause() => None,
-                None => self.attempts().await,
-            };
-            self.since_begin(after)
+            if self.at_end.is_none() && !self.is_pause() {
+                self.at_end = self.attempts().await;
+            }
+            self.since_begin(self.at_end.as_ref())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(told: &[(&str, u64)]) -> Counts {
+        told.iter()
+            .map(|(name, n)| ((*name).to_owned(), *n))
+            .collect()
+    }
+
+    #[test]
+    fn only_callers_that_were_heard_twice_are_compared() {
+        let before = counts(&[("gateway/0", 100), ("cart/0", 7)]);
+        let after = counts(&[("gateway/0", 104), ("order/0", 9_000)]);
+        assert_eq!(difference(&before, &after), Some(4));
+        assert_eq!(difference(&counts(&[("cart/0", 7)]), &after), None);
+        // Started again: what it counts now is all new.
+        let again = counts(&[("gateway/0", 3), ("cart/0", 7)]);
+        assert_eq!(difference(&before, &again), Some(3));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chaos::proxy::Proxies;
 use chaos::{
-    AdminClient, Begin, Board, BoxFuture, Breaker, CallerHits, Fault, FaultKind, InService,
+    AdminClient, Begin, Board, BoxFuture, Breaker, CallerHits, Counts, Fault, FaultKind, InService,
     InjectError, Injector, ProcessFault, Processes, Schedule, Struck, Target, Watch,
 };
 use results::record::{FaultEvent, FaultEventKind, FaultRow};
@@ -43,14 +43,15 @@ pub(crate) struct FakeShop {
     pub(crate) proxies: Option<Proxies>,
 }
 
-/// The last one stays.
-fn next(counts: &Mutex<VecDeque<Option<u64>>>) -> Option<u64> {
+/// What the only caller says; its last word stays.
+fn next(counts: &Mutex<VecDeque<Option<u64>>>) -> Option<Counts> {
     let mut counts = counts.lock().unwrap();
-    if counts.len() > 1 {
-        counts.pop_front().flatten()
+    let count = if counts.len() > 1 {
+        counts.pop_front()
     } else {
-        counts.front().copied().flatten()
-    }
+        counts.front().copied()
+    };
+    Some(Counts::from([("gateway/0".to_owned(), count.flatten()?)]))
 }
 
 impl FakeShop {
@@ -159,11 +160,11 @@ impl Processes for FakeShop {
 }
 
 impl CallerHits for FakeShop {
-    fn failed_attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<u64>> {
+    fn failed_attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<Counts>> {
         Box::pin(async move { next(&self.counts) })
     }
 
-    fn attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<u64>> {
+    fn attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<Counts>> {
         Box::pin(async move { next(&self.begun) })
     }
 }
