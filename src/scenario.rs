@@ -6,8 +6,8 @@
 #[cfg(test)]
 mod pages;
 mod rewrite;
+mod shop;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,16 +16,14 @@ use loadgen::STEPS;
 use loadgen::spec::Load;
 use results::expect::Expectation;
 use shop_contract::Role;
-use shop_kit::config::{BankConfig, Switches};
-use syntax::{Document, Map, Mistakes, Node, did_you_mean, units};
+use syntax::{Document, Map, Mistakes, Node, units};
+
+pub(crate) use shop::ShopSpec;
 
 /// The demo, built in, so that it runs from any folder.
 pub(crate) const DEMO: &str = include_str!("../scenarios/demo.yaml");
 /// The name under which the built-in demo is asked for.
 pub(crate) const DEMO_PATH: &str = "scenarios/demo.yaml";
-
-/// The most replicas of a role: they share a machine.
-const MAX_REPLICAS: u64 = 16;
 
 /// A scenario that was read without mistakes.
 #[derive(Debug, Clone)]
@@ -50,49 +48,6 @@ pub(crate) struct Scenario {
     pub expect: Vec<Expectation>,
     /// The file as it was read, with the seed that is used.
     pub text: String,
-}
-
-/// The shop of a scenario.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ShopSpec {
-    /// Products in the catalogue.
-    pub products: u64,
-    /// Registered customers.
-    pub customers: u64,
-    /// Pieces of each product in stock.
-    pub stock: u32,
-    /// Replicas of the roles that have more than one.
-    pub replicas: BTreeMap<Role, u32>,
-    /// Resilience patterns by name, and whether each is on.
-    pub resilience: BTreeMap<&'static str, bool>,
-    /// How the bank behaves.
-    pub bank: BankConfig,
-}
-
-impl Default for ShopSpec {
-    fn default() -> Self {
-        Self {
-            products: 2000,
-            customers: 1000,
-            stock: 1000,
-            replicas: BTreeMap::new(),
-            resilience: Switches::NAMES.map(|p| (p, true)).into(),
-            bank: BankConfig::default(),
-        }
-    }
-}
-
-impl ShopSpec {
-    /// How many replicas a role has.
-    pub(crate) fn replicas_of(&self, role: Role) -> u32 {
-        self.replicas.get(&role).copied().unwrap_or(1)
-    }
-
-    /// The patterns that are off.
-    pub(crate) fn switched_off(&self) -> Vec<&'static str> {
-        let off = self.resilience.iter().filter(|(_, on)| !**on);
-        off.map(|(name, _)| *name).collect()
-    }
 }
 
 /// Why there is no scenario.
@@ -151,7 +106,7 @@ impl Scenario {
             abort: parts.abort,
             relies_on: parts.relies_on,
             expect: parts.expect,
-            text: with_line(text, "seed", &seed_used.to_string()),
+            text: rewrite::with_key(text, "seed", &seed_used.to_string()),
         })
     }
 
@@ -163,7 +118,7 @@ impl Scenario {
         }
         if !patterns.is_empty() {
             let off = other.shop.switched_off().join(", ");
-            other.text = with_line(&other.text, "without", &format!("[{off}]"));
+            other.text = rewrite::with_key(&other.text, "without", &format!("[{off}]"));
         }
         other
     }
@@ -264,11 +219,13 @@ fn read_parts(mut map: Map<'_>) -> Option<Parts> {
     let about = map.optional("about", Node::text);
     let seed = map.optional("seed", units::integer);
     let mut shop = match map.get("shop") {
-        Some(node) => read_shop(node),
+        Some(node) => shop::read(node),
         None => Some(ShopSpec::default()),
     };
-    let without = map.optional("without", patterns).unwrap_or_default();
-    let relies_on = map.optional("relies_on", patterns).unwrap_or_default();
+    let without = map.optional("without", shop::patterns).unwrap_or_default();
+    let relies_on = map
+        .optional("relies_on", shop::patterns)
+        .unwrap_or_default();
     if let Some(shop) = &mut shop {
         shop.resilience.extend(without.iter().map(|p| (*p, false)));
     }
@@ -322,68 +279,6 @@ fn name(node: Node<'_>) -> Option<String> {
     Some(text)
 }
 
-/// A list of resilience patterns.
-fn patterns(node: Node<'_>) -> Option<Vec<&'static str>> {
-    let items = node.list()?.into_iter();
-    items.map(|item| item.one_of(&Switches::NAMES)).collect()
-}
-
-fn read_shop(node: Node<'_>) -> Option<ShopSpec> {
-    let mut map = node.map()?;
-    let mut shop = ShopSpec::default();
-    let sizes = [
-        map.optional("products", |n| units::integer_in(n, 10, 100_000))
-            .map(|n| shop.products = n),
-        map.optional("customers", |n| units::integer_in(n, 1, 1_000_000))
-            .map(|n| shop.customers = n),
-        map.optional("stock", |n| units::integer_in(n, 0, 1_000_000))
-            .map(|n| shop.stock = n as u32),
-    ];
-    // Each size is optional; a wrong one has noted its mistake.
-    let _ = sizes;
-    map.optional("replicas", |n| {
-        for (role, key, value) in n.map()?.entries() {
-            match role.parse::<Role>() {
-                Ok(role) => {
-                    let count = units::integer_in(value, 1, MAX_REPLICAS)?;
-                    shop.replicas.insert(role, count as u32);
-                }
-                Err(_) => {
-                    let roles = Role::ALL.map(Role::name);
-                    key.mistake(format!("no role `{role}`; {}", did_you_mean(role, &roles)));
-                }
-            }
-        }
-        Some(())
-    });
-    map.optional("resilience", |n| {
-        let mut switches = n.map()?;
-        for pattern in Switches::NAMES {
-            if let Some(on) = switches.optional(pattern, Node::flag) {
-                shop.resilience.insert(pattern, on);
-            }
-        }
-        switches.finish();
-        Some(())
-    });
-    map.optional("bank", |n| {
-        let mut manners = n.map()?;
-        if let Some(median) = manners.optional("median", units::duration) {
-            shop.bank.median = median;
-        }
-        if let Some(share) = manners.optional("declines", units::share) {
-            shop.bank.decline_ratio = share;
-        }
-        if let Some(share) = manners.optional("silent", units::share) {
-            shop.bank.silent_ratio = share;
-        }
-        manners.finish();
-        Some(())
-    });
-    map.finish();
-    Some(shop)
-}
-
 fn read_expectations(node: Node<'_>, load: Option<&Load>) -> Option<Vec<Expectation>> {
     let phases: Vec<String> = load
         .into_iter()
@@ -398,36 +293,6 @@ fn read_expectations(node: Node<'_>, load: Option<&Load>) -> Option<Vec<Expectat
         .map(|item| Expectation::read(item, STEPS, &phases))
         .collect();
     read.into_iter().collect()
-}
-
-/// The text with another value of a top-level key, so that the record's copy repeats the run. A key that is not there
-/// comes first. A text that is all in braces is left as it is.
-fn with_line(text: &str, key: &str, value: &str) -> String {
-    let line = format!("{key}: {value}");
-    let start = format!("{key}:");
-    // Deeper ones are indented.
-    let is_old = |l: &str| l.starts_with(&start);
-    if text.lines().any(is_old) {
-        let mut lines = Vec::new();
-        let mut within = false;
-        for old in text.lines() {
-            // What follows on lines of its own belongs to the old value.
-            within = if is_old(old) {
-                lines.push(line.as_str());
-                true
-            } else {
-                within && old.starts_with([' ', '-', ']'])
-            };
-            if !within {
-                lines.push(old);
-            }
-        }
-        lines.join("\n") + "\n"
-    } else if text.trim_start().starts_with('{') {
-        text.to_owned()
-    } else {
-        format!("{line}\n{text}")
-    }
 }
 
 #[cfg(test)]

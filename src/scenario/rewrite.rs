@@ -1,36 +1,60 @@
-//! A scenario's text with other faults in it. All the rest stays as it was written, comments included.
+//! A scenario's text with something else in it. All the rest stays as it was written, comments included.
+//!
+//! It is done by sections: a top-level key and what belongs to it. A text whose keys do not stand on lines of their own,
+//! such as one that is all in braces, has none.
 
 use chaos::Fault;
 use syntax::Document;
 
-/// The text with these faults in place of its own and of its storm. `None` for a text whose keys do not stand on lines
-/// of their own, such as one that is all in braces.
+/// Where a section goes that the text does not have yet.
+#[derive(Clone, Copy, PartialEq)]
+enum Absent {
+    First,
+    Last,
+}
+
+/// The text with these faults in place of its own and of its storm. `None` where it has no sections.
 pub(super) fn with_faults(text: &str, faults: &[Fault]) -> Option<String> {
+    let list = chaos::spec::list(faults);
+    with_section(text, &["faults", "storm"], &list, Absent::Last)
+}
+
+/// The text with this value of a key, so that the record's copy repeats the run; as it is where it has no sections.
+pub(super) fn with_key(text: &str, key: &str, value: &str) -> String {
+    let section = format!("{key}: {value}\n");
+    with_section(text, &[key], &section, Absent::First).unwrap_or_else(|| text.to_owned())
+}
+
+/// The text with one section in place of those of these keys.
+fn with_section(text: &str, of: &[&str], section: &str, absent: Absent) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let keys = keys(text)?;
     let mut made = String::new();
-    let mut list = Some(chaos::spec::list(faults));
-    let first = keys.first().map_or(lines.len(), |(_, line)| *line);
+    let mut new = Some(section);
+    if absent == Absent::First && !keys.iter().any(|(key, _)| of.contains(&key.as_str())) {
+        made += new.take().unwrap_or_default();
+    }
     let put = |lines: &[&str], made: &mut String| {
         for line in lines {
             *made += line;
             made.push('\n');
         }
     };
+    let first = keys.first().map_or(lines.len(), |(_, line)| *line);
     put(lines.get(..first)?, &mut made);
     for (i, (key, from)) in keys.iter().enumerate() {
         let to = keys.get(i + 1).map_or(lines.len(), |(_, line)| *line);
-        let section = lines.get(*from..to)?;
-        if !matches!(key.as_str(), "faults" | "storm") {
-            put(section, &mut made);
+        let old = lines.get(*from..to)?;
+        if !of.contains(&key.as_str()) {
+            put(old, &mut made);
             continue;
         }
-        made += &list.take().unwrap_or_default();
+        made += new.take().unwrap_or_default();
         // Comments before the next key are about that one.
-        let own = section.iter().rposition(|line| !is_between(line));
-        put(section.get(own? + 1..)?, &mut made);
+        let own = old.iter().rposition(|line| !is_between(line));
+        put(old.get(own? + 1..)?, &mut made);
     }
-    made += &list.take().unwrap_or_default();
+    made += new.take().unwrap_or_default();
     Some(made)
 }
 

@@ -1,0 +1,116 @@
+//! The shop of a scenario: how large it is, how many there are of each role, which patterns are on, how the bank is.
+
+use std::collections::BTreeMap;
+
+use shop_contract::Role;
+use shop_kit::config::{BankConfig, Switches};
+use syntax::{Node, did_you_mean, units};
+
+/// The most replicas of a role: they share a machine.
+const MAX_REPLICAS: u64 = 16;
+
+/// The shop of a scenario.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ShopSpec {
+    /// Products in the catalogue.
+    pub products: u64,
+    /// Registered customers.
+    pub customers: u64,
+    /// Pieces of each product in stock.
+    pub stock: u32,
+    /// Replicas of the roles that have more than one.
+    pub replicas: BTreeMap<Role, u32>,
+    /// Resilience patterns by name, and whether each is on.
+    pub resilience: BTreeMap<&'static str, bool>,
+    /// How the bank behaves.
+    pub bank: BankConfig,
+}
+
+impl Default for ShopSpec {
+    fn default() -> Self {
+        Self {
+            products: 2000,
+            customers: 1000,
+            stock: 1000,
+            replicas: BTreeMap::new(),
+            resilience: Switches::NAMES.map(|p| (p, true)).into(),
+            bank: BankConfig::default(),
+        }
+    }
+}
+
+impl ShopSpec {
+    /// How many replicas a role has.
+    pub(crate) fn replicas_of(&self, role: Role) -> u32 {
+        self.replicas.get(&role).copied().unwrap_or(1)
+    }
+
+    /// The patterns that are off.
+    pub(crate) fn switched_off(&self) -> Vec<&'static str> {
+        let off = self.resilience.iter().filter(|(_, on)| !**on);
+        off.map(|(name, _)| *name).collect()
+    }
+}
+
+/// Reads `shop:`.
+pub(super) fn read(node: Node<'_>) -> Option<ShopSpec> {
+    let mut map = node.map()?;
+    let mut shop = ShopSpec::default();
+    let sizes = [
+        map.optional("products", |n| units::integer_in(n, 10, 100_000))
+            .map(|n| shop.products = n),
+        map.optional("customers", |n| units::integer_in(n, 1, 1_000_000))
+            .map(|n| shop.customers = n),
+        map.optional("stock", |n| units::integer_in(n, 0, 1_000_000))
+            .map(|n| shop.stock = n as u32),
+    ];
+    // Each size is optional; a wrong one has noted its mistake.
+    let _ = sizes;
+    map.optional("replicas", |n| {
+        for (role, key, value) in n.map()?.entries() {
+            match role.parse::<Role>() {
+                Ok(role) => {
+                    let count = units::integer_in(value, 1, MAX_REPLICAS)?;
+                    shop.replicas.insert(role, count as u32);
+                }
+                Err(_) => {
+                    let roles = Role::ALL.map(Role::name);
+                    key.mistake(format!("no role `{role}`; {}", did_you_mean(role, &roles)));
+                }
+            }
+        }
+        Some(())
+    });
+    map.optional("resilience", |n| {
+        let mut switches = n.map()?;
+        for pattern in Switches::NAMES {
+            if let Some(on) = switches.optional(pattern, Node::flag) {
+                shop.resilience.insert(pattern, on);
+            }
+        }
+        switches.finish();
+        Some(())
+    });
+    map.optional("bank", |n| {
+        let mut manners = n.map()?;
+        if let Some(median) = manners.optional("median", units::duration) {
+            shop.bank.median = median;
+        }
+        if let Some(share) = manners.optional("declines", units::share) {
+            shop.bank.decline_ratio = share;
+        }
+        if let Some(share) = manners.optional("silent", units::share) {
+            shop.bank.silent_ratio = share;
+        }
+        manners.finish();
+        Some(())
+    });
+    map.finish();
+    Some(shop)
+}
+
+/// A list of resilience patterns.
+pub(super) fn patterns(node: Node<'_>) -> Option<Vec<&'static str>> {
+    let items = node.list()?.into_iter();
+    items.map(|item| item.one_of(&Switches::NAMES)).collect()
+}
