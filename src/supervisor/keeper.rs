@@ -310,6 +310,10 @@ impl Task {
                     }
                     Order::Restart(_, reply) if ready => drop(reply.send(Ok(()))),
                     Order::Restart(_, reply) => self.waiting = Some(reply),
+                    // The end of the first would end the second as well.
+                    Order::Pause(_, reply) if paused.is_some() => {
+                        drop(reply.send(Err("it stands still already".to_owned())));
+                    }
                     Order::Pause(most, reply) => {
                         let done = signals::pause(pid).await;
                         if done.is_ok() {

@@ -36,6 +36,8 @@ pub(super) async fn hold(
                 Ok(held) => return held,
                 Err(e) if is_lock_timeout(&e) => taken.store(true, Ordering::Relaxed),
                 Err(e) => {
+                    // Whatever keeps us from the database, it is no lock.
+                    taken.store(false, Ordering::Relaxed);
                     let url = without_credentials(url);
                     tracing::warn!(url, error = %e, "the lock cannot be taken yet");
                     tokio::time::sleep(PAUSE).await;
