@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::audit::command::AuditArgs;
 use crate::chaos;
+use crate::load::LoadArgs;
 use crate::scenario::DEMO_PATH;
 use crate::serve::ServeArgs;
 
@@ -27,6 +28,7 @@ Examples:
   doorbuster                              the demo
   doorbuster run my.yaml --seed 3         a scenario of your own
   doorbuster up                           the shop alone, until Ctrl-C
+  doorbuster load my.yaml --target http://127.0.0.1:8080    the crowd alone
   doorbuster audit --topology FILE        what a shop that is up holds, checked for contradictions"
 )]
 pub(crate) struct Cli {
@@ -67,6 +69,8 @@ Examples:
         #[command(flatten)]
         options: RunOptions,
     },
+    /// The crowd alone, against a shop that is up already
+    Load(LoadArgs),
     /// One service in the foreground
     Serve(ServeArgs),
     /// Faults in a shop that is up, and a proxy that makes them
@@ -158,6 +162,14 @@ pub(crate) struct RunOptions {
     /// A mail server such as smtp://127.0.0.1:1025, which the shop's e-mail is sent to, instead of kept
     #[arg(long, env = "DOORBUSTER_SMTP_URL", hide_env_values = true)]
     pub smtp_url: Option<String>,
+    /// Where the harness serves its own metrics: what the crowd meets, and the faults that no service can show
+    #[arg(
+        long,
+        env = "DOORBUSTER_METRICS",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:0"
+    )]
+    pub metrics: SocketAddr,
     /// Resilience patterns to do without, separated by commas: retries, breakers, shedding, deadlines, hedging,
     /// bulkheads, budgets, balancing, caches, fallbacks
     #[arg(long, value_name = "PATTERNS")]

@@ -4,7 +4,9 @@ mod ablate;
 mod audit;
 mod chaos;
 mod cli;
+mod figures;
 mod http;
+mod load;
 mod progress;
 mod run;
 mod scenario;
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
             options,
             shrink,
         }) => run::run(&scenario, &options, shrink.runs()),
+        Some(Command::Load(args)) => load::load(&args),
         Some(Command::Up { scenario, options }) => up::up(&scenario, &options).map(|()| 0),
         Some(Command::Serve(args)) => serve::serve(args).map(|()| 0),
         Some(Command::Chaos { command }) => match command {

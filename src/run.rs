@@ -1,6 +1,6 @@
 //! `doorbuster run`: shop up, crowd in, faults on schedule, crowd out, audit, verdict, record; then everything down.
 
-mod recorder;
+pub(crate) mod recorder;
 mod sampler;
 mod shoppers;
 
@@ -13,7 +13,7 @@ use chaos::{AdminClient, Guard, Injector, Schedule};
 use jiff::Timestamp;
 use loadgen::plan::Plan;
 use loadgen::{Event, Options, Outcome};
-use results::expect::{self, Evidence};
+use results::expect::{self, Evidence, Expectation};
 use results::metastability;
 use results::record::{
     AuditRow, FaultRow, MetastabilityRow, ResourceRow, RunSummary, SCHEMA, Verdict,
@@ -29,6 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::ablate::ablate;
 use crate::audit;
 use crate::cli::RunOptions;
+use crate::figures::{Figures, Page};
 use crate::progress::Progress;
 use crate::scenario::Scenario;
 use crate::shop::Shop;
@@ -92,7 +93,7 @@ async fn once(
     stop: &CancellationToken,
 ) -> Result<u8> {
     let done = conduct(scenario, &scenario.name, options, stop).await?;
-    if let Err(e) = show(&done.summary, &done.dir, options) {
+    if let Err(e) = show(&done.summary, &done.dir, options.json, options.quiet) {
         // Whoever closed the pipe has seen enough; the verdict stands.
         tracing::warn!(error = %e, "the summary could not be shown");
     }
@@ -164,18 +165,20 @@ pub(crate) async fn conduct(
         scenario.seed,
         scenario.shop.customers,
     );
-    let mut planned = dir.lines(PLAN)?;
-    let mut sessions = plan.lines().peekable();
-    while sessions.peek().is_some() {
-        let some: Vec<_> = sessions.by_ref().take(PLAN_LINES).collect();
-        planned.append_all(&some)?;
-    }
-    drop(sessions);
-    let planned = plan.digest(&schedule.digest_lines());
+    let planned = write_plan(&dir, &plan, &schedule.digest_lines())?;
 
-    let shop = Shop::open(scenario, options, &dir, &progress, stop)
-        .await
-        .inspect_err(|_| progress.done())?;
+    let figures = Figures::of(&scenario.load);
+    let page = Page::open(options.metrics, &figures).await?;
+    let shop = Shop::open(
+        scenario,
+        options,
+        &dir,
+        &progress,
+        Some(page.address()),
+        stop,
+    )
+    .await
+    .inspect_err(|_| progress.done())?;
     progress.say(&format!(
         "The shop is open on http://{}; {} shoppers will come in {}.",
         shop.gateway(),
@@ -187,7 +190,7 @@ pub(crate) async fn conduct(
         scenario,
         &dir,
         &shop,
-        &plan,
+        (&plan, &figures),
         (schedule, guard),
         &progress,
         stop,
@@ -231,7 +234,7 @@ pub(crate) async fn conduct(
         audit,
         resources,
     };
-    conclude(scenario, &mut summary, doubts);
+    conclude(&scenario.expect, &mut summary, doubts);
     progress.now("closing the shop".to_owned());
     // The record first: whatever happens while the shop closes, it is there.
     dir.write_summary(&summary)?;
@@ -239,6 +242,22 @@ pub(crate) async fn conduct(
     shop.close(keep).await;
     progress.done();
     Ok(Conducted { summary, dir })
+}
+
+/// Writes down what is planned; gives its digest.
+pub(crate) fn write_plan(
+    dir: &RunDir,
+    plan: &Plan,
+    faults: &[String],
+) -> Result<results::record::Plan> {
+    let mut planned = dir.lines(PLAN)?;
+    let mut sessions = plan.lines().peekable();
+    while sessions.peek().is_some() {
+        let some: Vec<_> = sessions.by_ref().take(PLAN_LINES).collect();
+        planned.append_all(&some)?;
+    }
+    drop(sessions);
+    Ok(plan.digest(faults))
 }
 
 /// What a crowd and its faults came to.
@@ -258,7 +277,7 @@ async fn crowd(
     scenario: &Scenario,
     dir: &RunDir,
     shop: &Shop,
-    plan: &Plan,
+    (plan, figures): (&Plan, &Figures),
     (schedule, mut guard): (Schedule, Guard),
     progress: &Arc<Progress>,
     stop: &CancellationToken,
@@ -267,8 +286,12 @@ async fn crowd(
     let recorder = Recorder::open(
         dir,
         Timestamp::now(),
-        supervisor.clone(),
+        Arc::new({
+            let supervisor = supervisor.clone();
+            move || supervisor.states()
+        }),
         Arc::clone(progress),
+        figures.clone(),
         plan.demand(),
     )?;
     let begins = Instant::now() + LEAD;
@@ -301,6 +324,7 @@ async fn crowd(
             .file_name()
             .map(|n| n.to_string_lossy().into_owned())
             .unwrap_or_default(),
+        figures: Some(figures.recorder()),
         ..Options::default()
     };
     let mut aborted = None;
@@ -374,10 +398,9 @@ async fn crowd(
 }
 
 /// Judges the record, and nothing else.
-fn conclude(scenario: &Scenario, summary: &mut RunSummary, doubts: Vec<String>) {
-    let judged = expect::judge(&scenario.expect, &Evidence::of(summary));
-    let (mut verdict, mut reasons) =
-        expect::verdict(&scenario.expect, &judged, &Evidence::of(summary));
+pub(crate) fn conclude(expected: &[Expectation], summary: &mut RunSummary, doubts: Vec<String>) {
+    let judged = expect::judge(expected, &Evidence::of(summary));
+    let (mut verdict, mut reasons) = expect::verdict(expected, &judged, &Evidence::of(summary));
     if let Some(why) = &summary.aborted {
         // What the faults did not come to any more voids nothing; a generator that is not to be trusted does.
         if summary.generator.valid && !summary.interrupted {
@@ -399,14 +422,14 @@ fn conclude(scenario: &Scenario, summary: &mut RunSummary, doubts: Vec<String>) 
     summary.reasons = reasons;
 }
 
-fn show(summary: &RunSummary, dir: &RunDir, options: &RunOptions) -> Result<()> {
+pub(crate) fn show(summary: &RunSummary, dir: &RunDir, json: bool, quiet: bool) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     let shown = dir.path().display().to_string();
-    if options.json {
+    if json {
         serde_json::to_writer_pretty(&mut out, summary)?;
         writeln!(out)?;
-        if !options.quiet {
+        if !quiet {
             let style = Style {
                 colour: in_colour(&std::io::stderr()),
                 width: terminal_width(),

@@ -12,6 +12,7 @@ use shop_contract::Role;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunOptions;
+use crate::figures::LOADGEN;
 use crate::progress::Progress;
 use crate::scenario::Scenario;
 use crate::supervisor::{self, Blueprint, Placed, Supervisor};
@@ -31,7 +32,8 @@ pub(crate) struct Shop {
 }
 
 impl Shop {
-    /// Opens the shop and waits until all of it is ready. Where that fails, what was started is stopped.
+    /// Opens the shop and waits until all of it is ready. Where that fails, what was started is stopped. `harness` is
+    /// where the harness's own metrics are.
     ///
     /// # Errors
     /// A port that is taken, a folder that cannot be written, a service that does not start.
@@ -40,6 +42,7 @@ impl Shop {
         options: &RunOptions,
         dir: &RunDir,
         progress: &Progress,
+        harness: Option<SocketAddr>,
         stop: &CancellationToken,
     ) -> Result<Self> {
         let data = dir.path().join("data");
@@ -81,16 +84,16 @@ impl Shop {
             shop.close(options.keep_data).await;
             return Err(e);
         }
-        if let Err(e) = shop.tell_where_it_is(dir) {
+        if let Err(e) = shop.tell_where_it_is(dir, harness) {
             shop.close(options.keep_data).await;
             return Err(e);
         }
         Ok(shop)
     }
 
-    fn tell_where_it_is(&self, dir: &RunDir) -> Result<()> {
+    fn tell_where_it_is(&self, dir: &RunDir, harness: Option<SocketAddr>) -> Result<()> {
         dir.write_json("topology.json", &self.supervisor.topology())?;
-        std::fs::write(&self.targets, self.scrape_targets().to_string())
+        std::fs::write(&self.targets, self.scrape_targets(harness).to_string())
             .with_context(|| format!("{} cannot be written", self.targets.display()))
     }
 
@@ -107,14 +110,17 @@ impl Shop {
     }
 
     /// What a Prometheus is to scrape, in the format of its file-based service discovery.
-    fn scrape_targets(&self) -> serde_json::Value {
-        let target = |p: Placed| {
+    fn scrape_targets(&self, harness: Option<SocketAddr>) -> serde_json::Value {
+        let target = |(role, replica, at): (String, u32, SocketAddr)| {
             json!({
-                "targets": [p.admin.to_string()],
-                "labels": {"service": p.role, "replica": p.replica.to_string()},
+                "targets": [at.to_string()],
+                "labels": {"service": role, "replica": replica.to_string()},
             })
         };
-        self.supervisor.topology().into_iter().map(target).collect()
+        let services = self.supervisor.topology().into_iter();
+        let services = services.map(|p: Placed| (p.role, p.replica, p.admin));
+        let harness = harness.map(|at| (LOADGEN.to_owned(), 0, at));
+        services.chain(harness).map(target).collect()
     }
 
     /// Stops every process; then the databases go, unless they are to be kept.

@@ -25,7 +25,7 @@ pub(crate) fn up(path: &Path, options: &RunOptions) -> Result<()> {
         run::log_to(&dir);
         let progress = Progress::new(options.quiet);
         let stop = run::stop_on_signal();
-        let opened = Shop::open(&scenario, options, &dir, &progress, &stop).await;
+        let opened = Shop::open(&scenario, options, &dir, &progress, None, &stop).await;
         progress.done();
         let shop = opened?;
         let topology = dir.path().join("topology.json");

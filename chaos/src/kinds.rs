@@ -42,6 +42,11 @@ impl KindInfo {
     pub fn is_of_a_path(&self) -> bool {
         self.name.starts_with(OF_A_PATH)
     }
+
+    /// Whether it is done from outside, so that no service can tell that it is in force: to a process, or on a way.
+    pub fn is_from_outside(&self) -> bool {
+        self.is_of_a_path() || self.aim == Aim::OneReplica
+    }
 }
 
 impl fmt::Display for Aim {

@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::collector::Collector;
 use crate::event::Event;
+use crate::figures::SharedRecorder;
 use crate::plan::Plan;
 use crate::target::Target;
 use crate::worker::{self, Message, Orders};
 
 /// How a plan is run; nothing in here changes what is planned.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// Threads that send. By default one for every two cores: the shop, if it is on this machine, needs some too.
     pub workers: Option<NonZeroUsize>,
@@ -24,6 +25,8 @@ pub struct Options {
     /// What idempotency keys start with. Keys follow from the seed, so whoever sends the same plan twice to the same
     /// shop needs two prefixes, or the second run is given the orders of the first.
     pub key_prefix: String,
+    /// Where the load tells its [`figures`](crate::figures) while it runs, beside the events.
+    pub figures: Option<SharedRecorder>,
 }
 
 /// What a load came to.
@@ -87,6 +90,7 @@ pub async fn run(
             target: target.clone(),
             start,
             key_prefix: options.key_prefix.clone(),
+            figures: options.figures.clone(),
             halt: halt.clone(),
             say: say.clone(),
         };

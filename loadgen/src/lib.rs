@@ -46,6 +46,7 @@ mod collector;
 mod demand;
 mod engine;
 mod event;
+pub mod figures;
 pub mod mix;
 pub mod persona;
 pub mod plan;

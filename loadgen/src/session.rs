@@ -79,7 +79,7 @@ impl Visit<'_> {
         let shared = self.shared;
         let sent = shared.now();
         let lateness = sent.saturating_sub(intended);
-        shared.tally.borrow_mut().send(lateness);
+        shared.send(lateness);
         let next = begin(&mut self.shopper);
         let outcome = self.exchange(next).await;
         let done = shared.now();
@@ -95,10 +95,7 @@ impl Visit<'_> {
             done,
         };
         let phase = shared.orders.plan.load().phase_index(intended);
-        shared
-            .tally
-            .borrow_mut()
-            .record(phase, step, timing, result);
+        shared.record(phase, step, timing, result);
         Ok(done)
     }
 

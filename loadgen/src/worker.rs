@@ -13,10 +13,13 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::call::Failure;
 use crate::collector::Handover;
+use crate::figures::{Figures, SharedRecorder};
 use crate::plan::Plan;
 use crate::session;
-use crate::tally::Tally;
+use crate::step::Step;
+use crate::tally::{Tally, Timing};
 use crate::target::Target;
 use results::record::LedgerEntry;
 
@@ -35,6 +38,7 @@ pub(crate) struct Orders {
     pub(crate) target: Target,
     pub(crate) start: Instant,
     pub(crate) key_prefix: String,
+    pub(crate) figures: Option<SharedRecorder>,
     /// The end before its time: by a signal, or because nobody waits for the outcome any more.
     pub(crate) halt: CancellationToken,
     pub(crate) say: UnboundedSender<Message>,
@@ -44,7 +48,8 @@ pub(crate) struct Orders {
 pub(crate) struct Shared {
     pub(crate) orders: Orders,
     pub(crate) timer: crate::timer::Timer,
-    pub(crate) tally: RefCell<Tally>,
+    tally: RefCell<Tally>,
+    figures: RefCell<Option<Figures>>,
     /// When no more steps are begun.
     pub(crate) end: Duration,
     /// When nobody waits any more: halted, or every answer's time is up.
@@ -68,6 +73,45 @@ impl Shared {
     pub(crate) async fn until(&self, at: Duration) -> bool {
         let waiting = self.timer.until(self.orders.start + at);
         self.stop.run_until_cancelled(waiting).await.is_some()
+    }
+
+    /// A step's instant has come and it is being sent.
+    pub(crate) fn send(&self, lateness: Duration) {
+        self.tally.borrow_mut().send(lateness);
+        self.tell(|figures| figures.send(lateness));
+    }
+
+    /// A step of a phase is over.
+    pub(crate) fn record(
+        &self,
+        phase: usize,
+        step: Step,
+        timing: Timing,
+        result: Result<(), Failure>,
+    ) {
+        self.tally.borrow_mut().record(phase, step, timing, result);
+        self.tell(|figures| figures.record(step, timing, result));
+    }
+
+    fn drop_one(&self) {
+        self.tally.borrow_mut().drop_one();
+        self.tell(|figures| figures.drop_one());
+    }
+
+    fn enter(&self) {
+        self.active.set(self.active.get() + 1);
+        self.tell(|figures| figures.enter());
+    }
+
+    fn leave(&self) {
+        self.active.set(self.active.get() - 1);
+        self.tell(|figures| figures.leave());
+    }
+
+    fn tell(&self, what: impl FnOnce(&mut Figures)) {
+        if let Some(figures) = self.figures.borrow_mut().as_mut() {
+            what(figures);
+        }
     }
 
     fn hand_over(&self, last: bool) {
@@ -106,6 +150,7 @@ async fn drive(orders: Orders) -> io::Result<()> {
     let shared = Rc::new(Shared {
         timer: crate::timer::Timer::start()?,
         tally: RefCell::default(),
+        figures: RefCell::new(orders.figures.clone().map(Figures::declare)),
         end,
         stop: orders.halt.child_token(),
         active: Cell::new(0),
@@ -151,14 +196,14 @@ async fn admit(shared: &Rc<Shared>, sessions: &TaskTracker) {
             return;
         }
         if shared.active.get() >= room {
-            shared.tally.borrow_mut().drop_one();
+            shared.drop_one();
             continue;
         }
-        shared.active.set(shared.active.get() + 1);
+        shared.enter();
         let shared = shared.clone();
         sessions.spawn_local(async move {
             session::run(&shared, session).await;
-            shared.active.set(shared.active.get() - 1);
+            shared.leave();
         });
     }
 }

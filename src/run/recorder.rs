@@ -10,15 +10,20 @@ use results::hlog::LatencyLog;
 use results::record::{Edge, FaultEvent, FaultEventKind, Interval, LedgerEntry, Planned};
 use results::run_dir::{Lines, RecordError, RunDir};
 
+use crate::figures::Figures;
 use crate::progress::Progress;
-use crate::supervisor::{Supervisor, add};
+use crate::supervisor::add;
+
+/// Tells the state of each process of the shop, where that is known.
+pub(crate) type States = dyn Fn() -> BTreeMap<String, String> + Send + Sync;
 
 /// The files of a run that grow while it goes on. Cloning shares them.
 #[derive(Clone)]
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     files: Arc<Mutex<Files>>,
-    shop: Supervisor,
+    states: Arc<States>,
     progress: Arc<Progress>,
+    figures: Figures,
 }
 
 struct Files {
@@ -72,11 +77,12 @@ impl Recorder {
     ///
     /// # Errors
     /// A file that cannot be made.
-    pub(super) fn open(
+    pub(crate) fn open(
         dir: &RunDir,
         started_at: Timestamp,
-        shop: Supervisor,
+        states: Arc<States>,
         progress: Arc<Progress>,
+        figures: Figures,
         demand: Vec<Planned>,
     ) -> Result<Self> {
         let files = Files {
@@ -92,8 +98,9 @@ impl Recorder {
         };
         Ok(Self {
             files: Arc::new(Mutex::new(files)),
-            shop,
+            states,
             progress,
+            figures,
         })
     }
 
@@ -102,14 +109,15 @@ impl Recorder {
     }
 
     /// Something that the load told.
-    pub(super) fn load(&self, event: Event) {
+    pub(crate) fn load(&self, event: Event) {
         let mut files = self.files();
         if files.failed.is_some() {
             return;
         }
         match event {
             Event::Interval(mut interval) => {
-                interval.services = self.shop.states();
+                self.figures.at(interval.t_s);
+                interval.services = (self.states)();
                 let active = files.active.clone();
                 let seen = std::mem::replace(&mut files.seen, active);
                 interval.faults = seen.into_iter().collect();
@@ -143,6 +151,7 @@ impl Recorder {
 
     /// Something that happened to a fault.
     pub(super) fn fault(&self, event: &FaultEvent) {
+        self.figures.fault(event);
         let mut files = self.files();
         if event.event == FaultEventKind::InForce {
             files.active.insert(event.fault.clone());
@@ -162,7 +171,7 @@ impl Recorder {
     ///
     /// # Errors
     /// The first thing that was not.
-    pub(super) fn finish(&self) -> Result<()> {
+    pub(crate) fn finish(&self) -> Result<()> {
         match self.files().failed.take() {
             Some(e) => Err(e.into()),
             None => Ok(()),

@@ -11,6 +11,7 @@ mod experiments;
 mod faults;
 mod floors;
 mod harness;
+mod load;
 mod mistakes;
 mod paths;
 mod processes;

@@ -261,7 +261,7 @@ pub(crate) fn calling_service(kit: &Kit, headers: &HeaderMap) -> Option<Role> {
 }
 
 /// Compares without telling by its duration where the first difference is.
-pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+pub fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |acc, (x, y)| acc | (x ^ y)) == 0
 }
 

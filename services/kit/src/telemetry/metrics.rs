@@ -49,6 +49,19 @@ impl Metrics {
         }
     }
 
+    /// With buckets of its own, in seconds, for a histogram that is not of the kit.
+    #[must_use]
+    pub fn with_buckets(self, name: &'static str, buckets: &'static [f64]) -> Self {
+        write(&self.recorder.families).buckets.insert(name, buckets);
+        self
+    }
+
+    /// The recorder itself, for whoever keeps handles. Help texts that it is told by the facade's `describe_` macros come
+    /// before those of [`names::HELP`].
+    pub fn recorder(&self) -> Arc<dyn Recorder + Send + Sync> {
+        self.recorder.clone()
+    }
+
     /// Runs `f` with the facade's macros recording here. `f` must not await: the recorder is the thread's.
     pub fn record<T>(&self, f: impl FnOnce() -> T) -> T {
         ::metrics::with_local_recorder(&*self.recorder, f)
@@ -85,6 +98,8 @@ type Histograms = Family<Labels, HistogramWithExemplars<Labels>, BucketsOf>;
 #[derive(Default)]
 struct Families {
     registry: Registry,
+    described: HashMap<String, String>,
+    buckets: HashMap<&'static str, &'static [f64]>,
     counters: HashMap<String, Counters>,
     gauges: HashMap<String, Gauges>,
     histograms: HashMap<String, Histograms>,
@@ -112,23 +127,48 @@ fn labels(key: &Key) -> Labels {
         .collect()
 }
 
-fn help(name: &str) -> &'static str {
-    names::HELP
-        .iter()
-        .find(|(n, _)| *n == name)
-        .map_or("", |(_, help)| help)
+impl Families {
+    fn help(&self, name: &str) -> String {
+        if let Some(text) = self.described.get(name) {
+            return text.clone();
+        }
+        let known = names::HELP.iter().find(|(n, _)| *n == name);
+        known.map_or_else(String::new, |(_, text)| (*text).to_owned())
+    }
+
+    fn buckets(&self, name: &str) -> &'static [f64] {
+        let own = self.buckets.get(name).copied();
+        own.unwrap_or_else(|| names::buckets(name))
+    }
+}
+
+impl OpenMetrics {
+    fn describe(&self, name: KeyName, text: SharedString) {
+        let mut families = write(&self.families);
+        let (name, text) = (name.as_str().to_owned(), text.into_owned());
+        families.described.insert(name, text);
+    }
 }
 
 impl Recorder for OpenMetrics {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_counter(&self, name: KeyName, _: Option<Unit>, text: SharedString) {
+        self.describe(name, text);
+    }
+
+    fn describe_gauge(&self, name: KeyName, _: Option<Unit>, text: SharedString) {
+        self.describe(name, text);
+    }
+
+    fn describe_histogram(&self, name: KeyName, _: Option<Unit>, text: SharedString) {
+        self.describe(name, text);
+    }
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         if let Some(handle) = read(&self.families).counter_handles.get(key) {
             return handle.clone();
         }
         let mut families = write(&self.families);
+        let help = families.help(key.name());
         let Families {
             registry, counters, ..
         } = &mut *families;
@@ -136,7 +176,7 @@ impl Recorder for OpenMetrics {
             let family = Counters::default();
             // The encoder adds the suffix that OpenMetrics demands of every counter.
             let name = key.name().strip_suffix("_total").unwrap_or(key.name());
-            registry.register(name, help(key.name()), family.clone());
+            registry.register(name, help, family.clone());
             family
         });
         let counter = family.get_or_create_owned(&labels(key));
@@ -150,12 +190,13 @@ impl Recorder for OpenMetrics {
             return handle.clone();
         }
         let mut families = write(&self.families);
+        let help = families.help(key.name());
         let Families {
             registry, gauges, ..
         } = &mut *families;
         let family = gauges.entry(key.name().to_owned()).or_insert_with(|| {
             let family = Gauges::default();
-            registry.register(key.name(), help(key.name()), family.clone());
+            registry.register(key.name(), help, family.clone());
             family
         });
         let gauge = family.get_or_create_owned(&labels(key));
@@ -169,14 +210,15 @@ impl Recorder for OpenMetrics {
             return handle.clone();
         }
         let mut families = write(&self.families);
+        let (help, buckets) = (families.help(key.name()), families.buckets(key.name()));
         let Families {
             registry,
             histograms,
             ..
         } = &mut *families;
         let family = histograms.entry(key.name().to_owned()).or_insert_with(|| {
-            let family = Histograms::new_with_constructor(BucketsOf(names::buckets(key.name())));
-            registry.register(key.name(), help(key.name()), family.clone());
+            let family = Histograms::new_with_constructor(BucketsOf(buckets));
+            registry.register(key.name(), help, family.clone());
             family
         });
         let histogram = family.get_or_create_owned(&labels(key));

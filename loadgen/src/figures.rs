@@ -1,0 +1,132 @@
+//! The load as metrics, told while it happens: for a Prometheus that watches the run beside its record.
+//!
+//! They go through the `metrics` facade to whatever recorder the caller gives; without one nothing is recorded. The
+//! record and the verdict come from the tally alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, Label, Recorder, counter, gauge, histogram};
+
+use crate::call::Failure;
+use crate::step::Step;
+use crate::tally::Timing;
+
+/// Where figures go. Workers share it.
+pub type SharedRecorder = Arc<dyn Recorder + Send + Sync>;
+
+/// Response time of a step, in seconds from its intended instant. `step`, `outcome`: `ok` or the failure's name.
+pub const RESPONSE: &str = "loadgen_request_duration_seconds";
+/// Service time of a step, in seconds from its send. `step`, `outcome`.
+pub const SERVICE: &str = "loadgen_service_duration_seconds";
+/// How late sends were, in seconds after their intended instant.
+pub const LATENESS: &str = "loadgen_send_lateness_seconds";
+/// Shoppers in the shop.
+pub const SESSIONS: &str = "loadgen_sessions_active";
+/// Steps whose instant came.
+pub const OFFERED: &str = "loadgen_requests_offered_total";
+/// Steps that were sent.
+pub const SENT: &str = "loadgen_requests_sent_total";
+/// Steps that were not sent because nobody was free to send them.
+pub const DROPPED: &str = "loadgen_requests_dropped_total";
+
+/// Bounds of [`LATENESS`] in seconds: a send is late by microseconds as long as all is well.
+pub const LATENESS_BUCKETS: &[f64] = &[
+    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05,
+    0.1, 0.5, 1.0,
+];
+
+/// Name and help text of every metric of the load.
+pub const HELP: &[(&str, &str)] = &[
+    (
+        RESPONSE,
+        "Response time of a shopper's step, from its intended instant",
+    ),
+    (SERVICE, "Service time of a shopper's step, from its send"),
+    (LATENESS, "How late sends were"),
+    (SESSIONS, "Shoppers in the shop"),
+    (OFFERED, "Steps whose instant came"),
+    (SENT, "Steps that were sent"),
+    (DROPPED, "Steps that nobody was free to send"),
+];
+
+/// Response time and service time of one step and outcome.
+type Clocks = (Histogram, Histogram);
+
+/// The figures of one worker.
+pub(crate) struct Figures {
+    recorder: SharedRecorder,
+    steps: BTreeMap<(Step, Option<Failure>), Clocks>,
+    lateness: Histogram,
+    sessions: Gauge,
+    offered: Counter,
+    sent: Counter,
+    dropped: Counter,
+}
+
+impl Figures {
+    /// Declares everything that is known beforehand, so that a rate over the first request is not lost.
+    pub(crate) fn declare(recorder: SharedRecorder) -> Self {
+        let mut figures = metrics::with_local_recorder(&*recorder, || Self {
+            recorder: recorder.clone(),
+            steps: BTreeMap::new(),
+            lateness: histogram!(LATENESS),
+            sessions: gauge!(SESSIONS),
+            offered: counter!(OFFERED),
+            sent: counter!(SENT),
+            dropped: counter!(DROPPED),
+        });
+        for step in Step::ALL {
+            figures.clocks(step, None);
+        }
+        figures
+    }
+
+    /// A step's instant has come and it is being sent.
+    pub(crate) fn send(&self, lateness: Duration) {
+        self.offered.increment(1);
+        self.sent.increment(1);
+        self.lateness.record(lateness);
+    }
+
+    /// A step's instant has come and nobody is free to send it.
+    pub(crate) fn drop_one(&self) {
+        self.offered.increment(1);
+        self.dropped.increment(1);
+    }
+
+    /// A step is over.
+    pub(crate) fn record(&mut self, step: Step, timing: Timing, result: Result<(), Failure>) {
+        let (response, service) = self.clocks(step, result.err());
+        response.record(timing.done.saturating_sub(timing.intended));
+        service.record(timing.done.saturating_sub(timing.sent));
+    }
+
+    /// A shopper has come in.
+    pub(crate) fn enter(&self) {
+        self.sessions.increment(1.0);
+    }
+
+    /// A shopper has left.
+    pub(crate) fn leave(&self) {
+        self.sessions.decrement(1.0);
+    }
+
+    fn clocks(&mut self, step: Step, failure: Option<Failure>) -> &Clocks {
+        let recorder = &self.recorder;
+        self.steps.entry((step, failure)).or_insert_with(|| {
+            let outcome = failure.map_or_else(|| "ok".to_owned(), |f| f.to_string());
+            let labels = vec![
+                Label::from_static_parts("step", step.name()),
+                Label::new("outcome", outcome),
+            ];
+            metrics::with_local_recorder(&**recorder, || {
+                (
+                    histogram!(RESPONSE, labels.clone()),
+                    histogram!(SERVICE, labels),
+                )
+            })
+        })
+    }
+}
