@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use results::ablation::{Ablation, Arm};
 use results::expect;
 use results::record::Verdict;
@@ -70,11 +70,9 @@ pub(crate) async fn ablate(
             break;
         }
         ablation.arms.push(Arm::of(without, &summary, &record));
-        let first = first.get_or_insert_with(|| dir.path().join(FILE));
+        let first = first.get_or_insert(dir);
         // After each run, so that an interruption takes nothing away.
-        let text = serde_json::to_string_pretty(&ablation)?;
-        std::fs::write(&*first, text + "\n")
-            .with_context(|| format!("{} cannot be written", first.display()))?;
+        first.write_json(FILE, &ablation)?;
     }
     let mut out = std::io::stdout().lock();
     if options.json {
@@ -82,8 +80,8 @@ pub(crate) async fn ablate(
         writeln!(out)?;
     } else {
         writeln!(out, "{}", render(&ablation, stdout_style()))?;
-        if let Some(file) = &first {
-            writeln!(out, "  Kept in {}", file.display())?;
+        if let Some(first) = &first {
+            writeln!(out, "  Kept in {}", first.path().join(FILE).display())?;
         }
     }
     let verdict = match interrupted {

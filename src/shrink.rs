@@ -62,19 +62,19 @@ pub(crate) async fn shrink(
         None => return Ok(()),
     }
     let mut search = Shrink::new(scenario.faults.len());
+    // At once and after each step, so that whatever ends the search leaves what is known.
+    write(scenario, first, search.fewest())?;
     while let Some(part) = search.next(|part| whole(&scenario.faults, part)) {
         let Some(broke) = attempts.make(&part).await? else {
             break;
         };
         search.answer(broke);
         if broke {
-            // At once, so that whatever ends the search leaves what is known.
             write(scenario, first, search.fewest())?;
         }
     }
-    let kept = search.fewest();
-    write(scenario, first, kept)?;
-    tell(scenario, first, kept)
+    tell(scenario, first, search.fewest());
+    Ok(())
 }
 
 /// The runs of a search.
@@ -94,7 +94,11 @@ impl Attempts<'_> {
             return Ok(None);
         }
         self.made += 1;
-        let scenario = some_of(self.scenario, kept)?;
+        let mut scenario = some_of(self.scenario, kept)?;
+        if kept.is_empty() {
+            // Without faults, what is expected of them cannot hold, and says nothing.
+            scenario.expect.retain(|e| !e.is_of_faults());
+        }
         let done = run::conduct(&scenario, &scenario.name, &self.options, self.stop).await;
         if self.stop.is_cancelled() {
             return Ok(None);
@@ -126,14 +130,10 @@ impl Attempts<'_> {
 
 /// What a run broke, in words that are the same in every run.
 fn broken(summary: &RunSummary) -> BTreeSet<String> {
-    // Without faults, what is expected of them cannot hold, and says nothing.
-    let about = ["recovery", "goodput", "attempts per call"];
-    let about_faults = |text: &str| about.iter().any(|start| text.starts_with(start));
-    let counts = |text: &str| !summary.faults.is_empty() || !about_faults(text);
     let missed = summary
         .expectations
         .iter()
-        .filter(|row| !row.held && counts(&row.text))
+        .filter(|row| !row.held)
         .map(|row| row.text.clone());
     let dead = summary
         .steps
@@ -190,7 +190,7 @@ fn write(scenario: &Scenario, first: &Conducted, kept: &[usize]) -> Result<()> {
 }
 
 /// What came out, on standard error, for standard output belongs to the run itself.
-fn tell(scenario: &Scenario, first: &Conducted, kept: &[usize]) -> Result<()> {
+fn tell(scenario: &Scenario, first: &Conducted, kept: &[usize]) {
     say(&format!(
         "The fewest faults found that still break it, {} of {}:",
         kept.len(),
@@ -204,7 +204,6 @@ fn tell(scenario: &Scenario, first: &Conducted, kept: &[usize]) -> Result<()> {
         "To see it again: doorbuster run {}",
         file.display()
     ));
-    Ok(())
 }
 
 /// A line on standard error. Whoever has closed it does not want to know.

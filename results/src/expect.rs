@@ -58,6 +58,16 @@ pub enum Expectation {
     AuditClean,
 }
 
+impl Expectation {
+    /// Whether it is about what faults do, and can be judged only where there are some.
+    pub fn is_of_faults(&self) -> bool {
+        match self {
+            Self::Recovery { .. } | Self::GoodputBack | Self::Attempts { .. } => true,
+            Self::Step { .. } | Self::AuditClean => false,
+        }
+    }
+}
+
 /// A limit on one figure of a step. What is equal to the limit is within it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Limit {

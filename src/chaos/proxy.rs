@@ -127,13 +127,17 @@ async fn serve(args: &ProxyArgs, specs: &[ProxySpec]) -> Result<()> {
     })?;
     tell(address, seed, &open);
 
-    let server = tokio::spawn(api::serve(listener, proxies.clone(), shutdown.clone()));
-    // Signals that cannot be received leave Ctrl-C to end the process by itself, which the kernel cleans up after.
-    match signal.await? {
-        Ok(()) => shutdown.cancel(),
-        Err(e) => tracing::warn!(error = %e, "signals cannot be received"),
-    }
-    server.await?.context("the API stopped serving")?;
+    let server = api::serve(listener, proxies.clone(), shutdown.clone());
+    let told_to_end = async {
+        // Signals that cannot be received leave Ctrl-C to end the process by itself, which the kernel cleans up after.
+        match signal.await? {
+            Ok(()) => shutdown.cancel(),
+            Err(e) => tracing::warn!(error = %e, "signals cannot be received"),
+        }
+        anyhow::Ok(())
+    };
+    let served = async { server.await.context("the API stopped serving") };
+    tokio::try_join!(served, told_to_end)?;
     proxies.close().await;
     Ok(())
 }
