@@ -15,8 +15,8 @@
 //!
 //! # Whom a toxic touches
 //!
-//! `toxicity` is the share of *connections* (`draw`). Each connection draws once for each toxic, from the seed and the
-//! two's names alone: other toxics, edits and the order of events do not change it.
+//! `toxicity` is the share of *connections* (`draw`). Each connection draws once for each toxic, from the seed, the
+//! two's names and how often a toxic of that name was added before: other toxics, edits and the order of events do not change it.
 //!
 //! # Proof and end
 //!

@@ -239,7 +239,8 @@ pub struct NewToxic {
     pub toxicity: f64,
     /// After so long it ends by itself.
     pub ttl: Option<Duration>,
-    /// Toxics of one proxy that have this in common touch the same connections, as far as their shares go.
+    /// Toxics of one proxy that have this in common touch the same connections, as far as their shares go and where each
+    /// of their names has been added as often as the others.
     pub lots: Option<String>,
 }
 
