@@ -97,6 +97,7 @@ async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Respon
         .map_or("", MatchedPath::as_str)
         .to_owned();
     let request_id = request_id(request.headers()).map(ToOwned::to_owned);
+    let order_id = told::order_in_path(&route, request.uri().path()).map(ToOwned::to_owned);
     let caller = calling_service(&kit, request.headers());
     let span = tracing::info_span!(
         "request",
@@ -142,6 +143,7 @@ async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Respon
             error: &error,
             caller,
             request_id: request_id.as_deref(),
+            order_id: order_id.as_deref(),
             told: response.extensions().get::<Told>(),
         }
         .write();

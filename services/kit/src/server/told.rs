@@ -54,6 +54,8 @@ pub(super) struct Line<'a> {
     pub(super) error: &'a str,
     pub(super) caller: Option<Role>,
     pub(super) request_id: Option<&'a str>,
+    /// As far as its path tells.
+    pub(super) order_id: Option<&'a str>,
     pub(super) told: Option<&'a Told>,
 }
 
@@ -75,7 +77,7 @@ impl Line<'_> {
                     error = (!self.error.is_empty()).then_some(self.error),
                     caller = self.caller.map(Role::name),
                     request_id = self.request_id,
-                    order_id = told.order_id.as_deref(),
+                    order_id = told.order_id.as_deref().or(self.order_id),
                     shed = told.shed,
                     deadline = told.deadline,
                     degraded = told.degraded,
@@ -88,6 +90,17 @@ impl Line<'_> {
     }
 }
 
+/// The order that a path is about: a reservation has the id of its order.
+pub(super) fn order_in_path<'a>(route: &str, path: &'a str) -> Option<&'a str> {
+    let about_one = matches!(
+        route,
+        "/orders/{id}" | "/reservations/{id}" | "/reservations/{id}/commit"
+    );
+    // Longer than any of ours, it is somebody's nonsense, which is not worth its place in a log.
+    let id = path.split('/').nth(2).filter(|id| id.len() <= 64);
+    id.filter(|_| about_one)
+}
+
 /// Milliseconds, with as many decimals as a clock is worth.
 fn ms(time: Duration) -> f64 {
     time.as_micros() as f64 / 1000.0
@@ -97,4 +110,21 @@ fn ms(time: Duration) -> f64 {
 fn is_kept() -> bool {
     use opentelemetry::trace::TraceContextExt;
     opentelemetry::Context::map_current(|context| context.span().span_context().is_sampled())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_found_in_the_paths_that_have_one() {
+        let found = |route, path| order_in_path(route, path);
+        assert_eq!(found("/orders/{id}", "/orders/o-1"), Some("o-1"));
+        let committed = found("/reservations/{id}/commit", "/reservations/o-1/commit");
+        assert_eq!(committed, Some("o-1"));
+        assert_eq!(found("/products/{id}", "/products/p-1"), None);
+        assert_eq!(found("/orders", "/orders"), None);
+        let long = format!("/orders/{}", "x".repeat(65));
+        assert_eq!(found("/orders/{id}", &long), None);
+    }
 }

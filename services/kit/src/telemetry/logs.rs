@@ -141,7 +141,13 @@ mod tests {
     #[test]
     fn fields_stand_at_the_top_with_their_types_and_text_cannot_break_a_line() {
         let lines = written(Sampler::AlwaysOn, || {
-            tracing::warn!(ms = 1.5, tries = 3, nothing = None::<u64>, name = "a\"b\n{c", "so");
+            tracing::warn!(
+                ms = 1.5,
+                tries = 3,
+                nothing = None::<u64>,
+                name = "a\"b\n{c",
+                "so"
+            );
         });
         let [line] = lines.as_slice() else {
             panic!("{lines:?}");

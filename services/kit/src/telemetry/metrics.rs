@@ -227,9 +227,7 @@ impl ::metrics::CounterFn for CounterCell {
     }
 
     fn absolute(&self, value: u64) {
-        self.0
-            .inner()
-            .fetch_max(value, Ordering::Relaxed);
+        self.0.inner().fetch_max(value, Ordering::Relaxed);
     }
 }
 

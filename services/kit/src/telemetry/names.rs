@@ -135,7 +135,10 @@ pub const HELP: &[(&str, &str)] = &[
     (DEGRADED, "Answers given without a part, by reason"),
     (FAULT_ACTIVE, "1 while a fault is in force"),
     (FAULT_HITS, "Requests that a fault touched"),
-    (FAILED, "Requests that failed here, by what they failed with"),
+    (
+        FAILED,
+        "Requests that failed here, by what they failed with",
+    ),
     (
         DEADLINES_MISSED,
         "Requests whose time was over when they came, or before they were answered",

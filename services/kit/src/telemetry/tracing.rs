@@ -106,7 +106,9 @@ impl Telemetry {
             .with_writer(std::io::stderr)
             .with_filter(filter()?);
         let logs = config.otlp_logs.as_ref();
-        let logs = logs.map(|to| otlp_logs::provider(to, resource)).transpose()?;
+        let logs = logs
+            .map(|to| otlp_logs::provider(to, resource))
+            .transpose()?;
         // Without what the libraries say: some of them are what sends the records, and would have more to say with each.
         let ours = filter_fn(|m| m.target().starts_with("shop_"));
         let records = match &logs {
