@@ -83,9 +83,13 @@ fn live(shop: &Up) -> String {
     assert_eq!(get("/nothing/here", "a-mistake"), 404);
     let wait = json!({"name": "slow", "kind": "latency", "ttl_ms": 60_000, "delay_us": 1000});
     inject(shop, "bank", &wait);
+    let far = json!({"name": "far", "kind": "latency", "ttl_ms": 60_000, "delay_us": 1000,
+        "only": {"calling": "bank"}});
+    inject(shop, "payment", &far);
     let (status, order) = buy("first", CARD_GOOD);
     assert_eq!(status, 201, "{order}");
     clear(shop, "bank");
+    clear(shop, "payment");
     let id = order["id"].as_str().unwrap();
     assert_eq!(get(&format!("/orders/{id}"), "an-order"), 200);
     assert_eq!(buy("second", CARD_DECLINED).0, 402);

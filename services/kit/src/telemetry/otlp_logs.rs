@@ -90,7 +90,10 @@ impl HttpClient for OnRuntime {
         Self: 'async_trait,
     {
         let sending = send(self.http.clone(), request);
-        let sent = self.runtime.spawn(tokio::time::timeout(PATIENCE, sending));
+        // Made within the task: outside of a runtime there are no timers.
+        let sent = self
+            .runtime
+            .spawn(async move { tokio::time::timeout(PATIENCE, sending).await });
         Box::pin(async move { sent.await?? })
     }
 }
