@@ -12,7 +12,7 @@ use shop_contract::Role;
 use shop_gateway::{Allowance, Limits};
 use shop_kit::config::{BankConfig, Events, ServiceConfig, ShopConfig, Switches};
 use shop_kit::store::sqlite_url;
-use shop_kit::telemetry::tracing::{Telemetry, TelemetryConfig};
+use shop_kit::telemetry::tracing::{OtlpLogs, Telemetry, TelemetryConfig};
 use tokio_util::sync::CancellationToken;
 
 /// Settings of one service. Each is a flag or an environment variable; what another process could read from the
@@ -82,7 +82,7 @@ pub(crate) struct ServeArgs {
     bank_silent: f64,
     #[command(flatten)]
     limits: LimitArgs,
-    /// What is logged, such as `info` or `shop_order=debug,info`
+    /// What is logged, such as `info` or `shop_order=debug,info`; `info,shop_kit::request=debug` logs each request
     #[arg(long, env = "DOORBUSTER_LOG", default_value = "info")]
     log: String,
     /// Where traces go: OTLP over gRPC, such as http://127.0.0.1:4317
@@ -91,6 +91,63 @@ pub(crate) struct ServeArgs {
     /// The share of new traces that is kept, 0 to 1
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value_t = 1.0)]
     sample: f64,
+    #[command(flatten)]
+    logs: LogArgs,
+}
+
+/// Where log lines go besides standard error.
+#[derive(Debug, clap::Args)]
+struct LogArgs {
+    /// `otlp` to send log lines by OTLP, each with the ids of its trace and span; `none` to only write them
+    #[arg(
+        long = "logs-exporter",
+        env = "OTEL_LOGS_EXPORTER",
+        default_value = "none"
+    )]
+    exporter: String,
+    /// Where log lines go: for gRPC a receiver such as http://127.0.0.1:4317, by default that of the traces; for HTTP the
+    /// whole URL, such as http://127.0.0.1:3100/otlp/v1/logs
+    #[arg(long = "otlp-logs", env = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")]
+    endpoint: Option<String>,
+    /// How log lines go: `grpc` or `http/protobuf`
+    #[arg(
+        long = "otlp-logs-protocol",
+        env = "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
+        default_value = "grpc"
+    )]
+    protocol: String,
+}
+
+impl LogArgs {
+    /// What was asked for; `traces` is where traces go.
+    fn otlp(&self, traces: Option<&str>) -> Result<Option<OtlpLogs>> {
+        match self.exporter.as_str() {
+            "none" | "" => return Ok(None),
+            "otlp" => {}
+            other => bail!("`{other}` in --logs-exporter is neither `otlp` nor `none`"),
+        }
+        let http = match self.protocol.as_str() {
+            "grpc" | "" => false,
+            "http/protobuf" => true,
+            other => {
+                bail!("`{other}` in --otlp-logs-protocol is neither `grpc` nor `http/protobuf`")
+            }
+        };
+        let own = self.endpoint.as_deref().filter(|e| !e.is_empty());
+        // A receiver of traces by gRPC takes logs by gRPC, most likely; nothing of the kind holds for HTTP.
+        let endpoint = own.or(traces.filter(|_| !http)).context(
+            "--logs-exporter is `otlp` and nothing says where to; give --otlp-logs a URL such as http://127.0.0.1:3100/otlp/v1/logs",
+        )?;
+        if http && endpoint.starts_with("https:") {
+            bail!(
+                "log lines go by plain HTTP, and {endpoint} is not; send them to a collector nearby, or by gRPC"
+            );
+        }
+        Ok(Some(OtlpLogs {
+            endpoint: endpoint.to_owned(),
+            http,
+        }))
+    }
 }
 
 /// How often clients of the gateway may ask. The other roles have no clients and take no notice.
@@ -145,6 +202,8 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
     }
     let config = config(&args)?;
     let late = late()?;
+    let otlp_endpoint = args.otlp.clone().filter(|e| !e.is_empty());
+    let otlp_logs = args.logs.otlp(otlp_endpoint.as_deref())?;
     // Nine services share a machine: two threads each are enough to overlap work, and cheap.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -157,9 +216,10 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
         let telemetry = Telemetry::start(&TelemetryConfig {
             service_name: config.role.name().to_owned(),
             instance_id: config.instance_id(),
-            otlp_endpoint: args.otlp.clone().filter(|e| !e.is_empty()),
+            otlp_endpoint,
             sample: args.sample,
             log_filter: args.log.clone(),
+            otlp_logs,
         })?;
         let shutdown = CancellationToken::new();
         tokio::spawn(on_signal(shutdown.clone()));
@@ -350,6 +410,39 @@ mod tests {
             wrong.contains("`rabbit`") && wrong.contains("nats://"),
             "{wrong}"
         );
+    }
+
+    #[test]
+    fn log_lines_go_where_they_are_told_to_or_to_the_receiver_of_the_traces() {
+        let logs = |exporter: &str, endpoint: Option<&str>, protocol: &str| LogArgs {
+            exporter: exporter.to_owned(),
+            endpoint: endpoint.map(str::to_owned),
+            protocol: protocol.to_owned(),
+        };
+        let to = |endpoint: &str, http| {
+            Some(OtlpLogs {
+                endpoint: endpoint.to_owned(),
+                http,
+            })
+        };
+        assert_eq!(
+            logs("none", Some("u"), "grpc").otlp(Some("t")).unwrap(),
+            None
+        );
+        assert_eq!(
+            logs("otlp", None, "grpc").otlp(Some("t")).unwrap(),
+            to("t", false)
+        );
+        let own = logs("otlp", Some("u"), "http/protobuf");
+        assert_eq!(own.otlp(Some("t")).unwrap(), to("u", true));
+        for wrong in [
+            logs("console", Some("u"), "grpc"),
+            logs("otlp", Some("u"), "http/json"),
+            logs("otlp", None, "http/protobuf"),
+            logs("otlp", Some("https://h"), "http/protobuf"),
+        ] {
+            assert!(wrong.otlp(Some("t")).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -66,6 +66,15 @@ impl Event {
     }
 }
 
+/// The types' names of what goes to a destination.
+pub fn kinds(destination: &str) -> &'static [&'static str] {
+    match destination {
+        ORDERS => &["order.confirmed", "order.cancelled"],
+        STOCK => &["stock.changed"],
+        _ => &[],
+    }
+}
+
 /// What became of orders.
 pub const ORDERS: &str = "shop.orders";
 /// What can be had.

@@ -25,6 +25,7 @@ use shop_kit::problem::ApiError;
 use shop_kit::telemetry::names;
 use shop_kit::{Kit, server};
 
+use crate::funnel;
 use crate::openapi;
 use crate::rate_limit::{Client, RateLimits};
 use crate::request_id::{self, REQUEST_ID};
@@ -52,6 +53,7 @@ where
     C: Clock + Send + Sync + 'static,
 {
     count_refusals(kit, 0);
+    funnel::declare(kit);
     let mut routes = openapi::routes();
     for route in TABLE {
         routes = routes.route(route.template, pass(kit, limits, route));
@@ -68,9 +70,16 @@ where
     on(route.method, move |context: Context, request: Request| {
         let (kit, limits) = (kit.clone(), Arc::clone(&limits));
         async move {
+            if let Some(step) = route.step.filter(|s| s.is_taken_by_asking()) {
+                funnel::count(&kit, step, 1);
+            }
             let (head, body) = request.into_parts();
             admit(&kit, &limits, route, &head).await?;
-            forward(&kit, route, &context, head, body).await
+            let answer = forward(&kit, route, &context, head, body).await?;
+            if let Some(step) = route.step.and_then(|s| s.reached(answer.status())) {
+                funnel::count(&kit, step, 1);
+            }
+            Ok::<_, ApiError>(answer)
         }
     })
 }

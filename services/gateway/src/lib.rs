@@ -6,6 +6,7 @@
 //! what each client asked in the last seconds, so it can run in any number; each replica then counts for itself.
 
 pub mod api;
+pub mod funnel;
 mod openapi;
 pub mod rate_limit;
 mod request_id;

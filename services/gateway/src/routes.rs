@@ -8,6 +8,8 @@ use shop_contract::openapi::operation::{Asks, Operation};
 use shop_contract::openapi::{cart, inventory, notification, order, payment, product, user};
 use shop_kit::openapi::filter;
 
+use crate::funnel::Step;
+
 /// One public route.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
@@ -31,6 +33,8 @@ pub struct Route {
     pub hedged: bool,
     /// How long one try may take.
     pub per_try: Duration,
+    /// Which step of the funnel it is.
+    pub step: Option<Step>,
 }
 
 const fn route(operation: &'static Operation) -> Route {
@@ -44,6 +48,14 @@ const fn route(operation: &'static Operation) -> Route {
         hedged: false,
         knows_keys: operation.keyed,
         per_try: Duration::from_secs(2),
+        step: None,
+    }
+}
+
+const fn step(step: Step, route: Route) -> Route {
+    Route {
+        step: Some(step),
+        ..route
     }
 }
 
@@ -64,20 +76,20 @@ pub const TABLE: &[Route] = &[
     },
     route(&user::ACCOUNT),
     route(&user::KEYS),
-    hedged(route(&product::LIST)),
-    route(&product::SEARCH),
-    hedged(route(&product::ONE)),
+    step(Step::List, hedged(route(&product::LIST))),
+    step(Step::Search, route(&product::SEARCH)),
+    step(Step::Product, hedged(route(&product::ONE))),
     route(&product::CHANGE),
     hedged(route(&inventory::STOCK)),
     route(&inventory::RESTOCK),
     hedged(route(&cart::ONE)),
-    route(&cart::SET),
+    step(Step::Cart, route(&cart::SET)),
     route(&cart::REMOVE),
     hedged(route(&order::LIST)),
     Route {
         // The order waits for the bank, and a dead replica's order for another one to take it up.
         per_try: Duration::from_secs(4),
-        ..route(&order::CHECKOUT)
+        ..step(Step::Checkout, route(&order::CHECKOUT))
     },
     hedged(route(&order::SHOW)),
     route(&payment::SHOW),

@@ -15,6 +15,7 @@ pub mod reservation;
 pub mod stock;
 pub mod store;
 
+use shop_contract::{Role, events};
 use shop_kit::Kit;
 use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
@@ -57,7 +58,8 @@ pub async fn open(kit: &Kit) -> Result<Inventory, ServeError> {
 pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
     let kit = Kit::new(config);
     let inventory = open(&kit).await?;
-    let relay = Relay::new(kit.clone(), inventory.store().clone());
+    let relay =
+        Relay::new(kit.clone(), inventory.store().clone()).to(events::STOCK, &[Role::Product]);
     let service = Service {
         routes: router(&kit, inventory.clone()),
         audit: Audit::of(inventory.clone()),

@@ -18,6 +18,7 @@ use crate::faults::FaultRefused;
 use crate::problem::ApiError;
 use crate::store::Store;
 use crate::telemetry::metrics::MEDIA_TYPE;
+use crate::telemetry::vitals;
 
 #[derive(Clone)]
 struct AdminState {
@@ -59,6 +60,7 @@ async fn metrics(State(s): State<AdminState>) -> Response {
     if let Some(store) = &s.store {
         store.show_pools();
     }
+    vitals::show(&s.kit);
     (
         [(header::CONTENT_TYPE, MEDIA_TYPE)],
         s.kit.metrics().render(),

@@ -33,7 +33,7 @@ use std::time::Instant;
 use axum::http::StatusCode;
 use metrics::{counter, histogram};
 use shop_contract::Role;
-use shop_contract::events::{Envelope, Event};
+use shop_contract::events::{Envelope, Event, kinds};
 use sqlx::AnyConnection;
 use sqlx::Row;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,8 @@ pub use relay::Relay;
 
 /// The longest wait between two deliveries of the same event.
 const LONGEST_WAIT_MS: i64 = 10_000;
+/// What metrics call an event that could not be acted on, or not be handed over.
+const FAILED: &str = "failed";
 
 /// What became of an event at its subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +100,9 @@ pub fn workers<S: Subscriber>(
     subscriber: &S,
     shutdown: &CancellationToken,
 ) -> Vec<Worker> {
+    for destination in S::DESTINATIONS {
+        declare(kit, destination);
+    }
     let Some(nats) = kit.nats() else {
         return Vec::new();
     };
@@ -191,6 +196,19 @@ pub async fn receive<T: Into<Taken>>(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Shows what may become of events at zero, so that a rate over the first one is not lost.
+fn declare(kit: &Kit, destination: &'static str) {
+    let taken = [Taken::Done, Taken::Duplicate, Taken::Unwanted].map(Taken::name);
+    kit.metrics().record(|| {
+        for kind in kinds(destination) {
+            for outcome in taken.into_iter().chain([FAILED]) {
+                counter!(names::MESSAGING_CONSUMED, "messaging_destination_name" => destination, "event" => *kind, "outcome" => outcome)
+                    .increment(0);
+            }
+        }
+    });
+}
+
 /// Has an event acted on, with its span and its figures. The span belongs to `parent`, or to what is being done now.
 async fn process<T: Into<Taken>>(
     kit: &Kit,
@@ -216,9 +234,7 @@ async fn process<T: Into<Taken>>(
     }
     let started = Instant::now();
     let result = act.instrument(span.clone()).await.map(Into::into);
-    let outcome = result
-        .as_ref()
-        .map_or("failed", |taken: &Taken| taken.name());
+    let outcome = result.as_ref().map_or(FAILED, |taken: &Taken| taken.name());
     if result.is_err() {
         span.record("otel.status_code", "ERROR");
     }

@@ -122,6 +122,11 @@ impl Kit {
         self.0.clock.now()
     }
 
+    /// How long ago it was made, by a steady clock.
+    pub(crate) fn up_for(&self) -> Duration {
+        self.0.clock.now().since(Moment::ORIGIN)
+    }
+
     /// The time of day, for what is written down or expires.
     pub fn wall_clock(&self) -> &clock::WallClock {
         &self.0.wall_clock

@@ -42,6 +42,12 @@ impl SharedLimiter {
         limiter.limit()
     }
 
+    /// How many requests may be worked on at present, and how many are, at one instant.
+    pub fn standing(&self) -> (u32, u32) {
+        let limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        (limiter.limit(), limiter.in_flight())
+    }
+
     fn release(&self, permit: Permit, since: Moment, served: Served) {
         let now = self.clock.now();
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);

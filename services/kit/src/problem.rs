@@ -17,6 +17,7 @@ use shop_contract::{Problem, problem};
 
 use crate::client::CallError;
 use crate::limiter::Overloaded;
+use crate::server::{TimeIsOver, Told};
 use crate::store::StoreError;
 use crate::telemetry::tracing::current_trace_id;
 
@@ -34,6 +35,8 @@ pub struct ApiError {
     not_at_fault: bool,
     /// The limit on requests is to learn of it.
     overloaded: bool,
+    /// The time for the request is over.
+    too_late: bool,
 }
 
 impl ApiError {
@@ -46,6 +49,7 @@ impl ApiError {
             shed: false,
             not_at_fault: false,
             overloaded: false,
+            too_late: false,
         }
     }
 
@@ -157,11 +161,13 @@ impl ApiError {
 
     /// 504: too little time is left to answer in.
     pub fn deadline() -> Self {
-        Self::new(
+        let mut error = Self::new(
             StatusCode::GATEWAY_TIMEOUT,
             "deadline-exceeded",
             "The time for this request is over",
-        )
+        );
+        error.too_late = true;
+        error
     }
 
     /// 500, with a cause for the log.
@@ -338,6 +344,12 @@ impl IntoResponse for ApiError {
         }
         if self.overloaded {
             response.extensions_mut().insert(Overloaded);
+        }
+        if self.too_late {
+            response.extensions_mut().insert(TimeIsOver);
+        }
+        if let Some(order_id) = self.problem.order_id.take() {
+            Told::of(&mut response).order_id = Some(order_id);
         }
         response
     }

@@ -2,7 +2,9 @@
 //!
 //! Read [`stack`] from top to bottom, as a request does.
 
-use std::time::{Duration, Instant};
+mod told;
+
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
@@ -18,13 +20,16 @@ use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::Kit;
+use crate::auth::calling_service;
 use crate::connections::Reset;
 use crate::context::Context;
 use crate::faults;
 use crate::limiter::Overloaded;
 use crate::problem::ApiError;
-use crate::telemetry::tracing::current_trace_id;
 use crate::telemetry::{names, propagation};
+pub use told::Told;
+
+use told::Line;
 
 /// The largest body a service reads. A checkout has some fifty bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -32,8 +37,9 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 const DATABASE: &str = "database";
 /// The error of a request whose connection was reset, as its caller's client names it.
 const RESET: &str = RetryReason::Reset.as_str();
-/// A request that takes longer is logged, whatever its outcome.
-const SLOW: Duration = Duration::from_secs(1);
+/// What requests fail with. Known beforehand, so that a rate over the first failure is not lost; any other status that a
+/// fault may set comes with its first one.
+const FAILURES: [&str; 4] = ["500", "503", "504", RESET];
 
 /// Puts the stack around a service's routes.
 pub fn stack(kit: &Kit, routes: Router) -> Router {
@@ -43,6 +49,16 @@ pub fn stack(kit: &Kit, routes: Router) -> Router {
         count_shed(kit, reason, 0);
     }
     count_shed(kit, DATABASE, 0);
+    for at in ["arrival", "work"] {
+        count_missed(kit, at, 0);
+    }
+    for error in FAILURES {
+        count_failed(kit, error, 0);
+    }
+    kit.metrics().record(|| {
+        gauge!(names::HTTP_SERVER_ACTIVE).set(0.0);
+        gauge!(names::TARGET_INFO, "service_version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    });
     routes
         .fallback(|| async { ApiError::not_found("path") })
         .method_not_allowed_fallback(|| async {
@@ -81,6 +97,8 @@ async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Respon
         .map_or("", MatchedPath::as_str)
         .to_owned();
     let request_id = request_id(request.headers()).map(ToOwned::to_owned);
+    let order_id = told::order_in_path(&route, request.uri().path()).map(ToOwned::to_owned);
+    let caller = calling_service(&kit, request.headers());
     let span = tracing::info_span!(
         "request",
         otel.name = format!("{method} {route}"),
@@ -117,16 +135,20 @@ async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Respon
             span.record("error.type", &error);
             span.record("otel.status_code", "ERROR");
         }
-        if !error.is_empty() || elapsed > SLOW {
-            tracing::info!(
-                method,
-                route,
-                status = status.map(|s| s.as_u16()),
-                ms = elapsed.as_millis() as u64,
-                trace_id = current_trace_id(false),
-                request_id,
-                "request"
-            );
+        Line {
+            method: &method,
+            route: &route,
+            status: status.map(|s| s.as_u16()),
+            took: elapsed,
+            error: &error,
+            caller,
+            request_id: request_id.as_deref(),
+            order_id: order_id.as_deref(),
+            told: response.extensions().get::<Told>(),
+        }
+        .write();
+        if !error.is_empty() {
+            count_failed(&kit, error.clone(), 1);
         }
         kit.metrics().record(|| {
             histogram!(
@@ -198,11 +220,15 @@ async fn keep_deadline(State(kit): State<Kit>, mut request: Request, next: Next)
         return next.run(request).await;
     };
     if !deadline.admits(now, Deadline::FLOOR) {
-        return ApiError::deadline().into_response();
+        return missed(&kit, ApiError::deadline().into_response(), "arrival");
     }
     match tokio::time::timeout(deadline.remaining(now), next.run(request)).await {
+        // It was found out within, most likely before a call.
+        Ok(response) if response.extensions().get::<TimeIsOver>().is_some() => {
+            missed(&kit, response, "work")
+        }
         Ok(response) => response,
-        Err(_) => ApiError::deadline().into_response(),
+        Err(_) => missed(&kit, ApiError::deadline().into_response(), "work"),
     }
 }
 
@@ -235,10 +261,11 @@ async fn limit(State(kit): State<Kit>, request: Request, next: Next) -> Response
         .map_or(Priority::Browsing, |c| c.priority);
     match kit.limiter().enter(priority) {
         Ok(seat) => {
-            let response = next.run(request).await;
+            let mut response = next.run(request).await;
             // Only a served request tells how long work takes.
             seat.leave(if response.extensions().get::<Overloaded>().is_some() {
                 count_shed(&kit, DATABASE, 1);
+                Told::of(&mut response).shed = Some(DATABASE);
                 Served::Overloaded
             } else if response.status().is_success() {
                 Served::Ok
@@ -249,9 +276,31 @@ async fn limit(State(kit): State<Kit>, request: Request, next: Next) -> Response
         }
         Err(refusal) => {
             count_shed(&kit, refusal.as_str(), 1);
-            ApiError::shed(refusal.as_str()).into_response()
+            let mut response = ApiError::shed(refusal.as_str()).into_response();
+            Told::of(&mut response).shed = Some(refusal.as_str());
+            response
         }
     }
+}
+
+/// On a response: the time for its request was over before there was one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TimeIsOver;
+
+fn missed(kit: &Kit, mut response: Response, at: &'static str) -> Response {
+    count_missed(kit, at, 1);
+    Told::of(&mut response).deadline = Some(at);
+    response
+}
+
+fn count_missed(kit: &Kit, at: &'static str, requests: u64) {
+    kit.metrics()
+        .record(|| counter!(names::DEADLINES_MISSED, "at" => at).increment(requests));
+}
+
+fn count_failed(kit: &Kit, error: impl Into<metrics::SharedString>, requests: u64) {
+    kit.metrics()
+        .record(|| counter!(names::FAILED, "error_type" => error.into()).increment(requests));
 }
 
 fn count_shed(kit: &Kit, reason: &'static str, requests: u64) {

@@ -1,6 +1,10 @@
 //! Traces, metrics and logs of one process.
 
+pub mod logs;
 pub mod metrics;
 pub mod names;
+mod otlp_logs;
+mod process;
 pub mod propagation;
 pub mod tracing;
+pub(crate) mod vitals;

@@ -17,6 +17,7 @@ use shop_kit::client::Call;
 use shop_kit::context::Context;
 use shop_kit::openapi::Routes;
 use shop_kit::problem::{ApiError, Body, Path};
+use shop_kit::server::Told;
 use shop_kit::telemetry::propagation;
 use shop_kit::{Kit, server};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -163,7 +164,9 @@ fn outcome(order: OrderState) -> Result<Response, ApiError> {
         OrderStatus::Cancelling if !order.refund_is_due() => return Err(cancelled(&order)),
         _ => StatusCode::ACCEPTED,
     };
-    Ok((status, Json(order.shown())).into_response())
+    let mut response = (status, Json(order.shown())).into_response();
+    Told::of(&mut response).order_id = Some(order.id().to_owned());
+    Ok(response)
 }
 
 fn cancelled(order: &OrderState) -> ApiError {

@@ -35,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const BATCH: i64 = 32;
 
 /// Who is told of an order's good end, and who of its bad one.
-const ON_CONFIRMED: &[Role] = &[Role::Notification, Role::Cart, Role::Product];
+pub(crate) const ON_CONFIRMED: &[Role] = &[Role::Notification, Role::Cart, Role::Product];
 const ON_CANCELLED: &[Role] = &[Role::Notification];
 
 /// Moves orders. Cloning shares.
@@ -136,7 +136,11 @@ impl Driver {
         match appended {
             Appended::Yes => *order = after,
             Appended::Behind(newer) => {
-                tracing::info!(order = order.id(), ?step, "another replica moved the order");
+                tracing::info!(
+                    order_id = order.id(),
+                    ?step,
+                    "another replica moved the order"
+                );
                 *order = *newer;
                 return Ok(false);
             }
@@ -196,7 +200,7 @@ impl Driver {
             let parent = propagation::from_traceparent(order.placed.traceparent.as_deref());
             let _ = span.set_parent(parent);
             tracing::info!(
-                order = id,
+                order_id = id,
                 status = order.status.name(),
                 "taking up an order"
             );

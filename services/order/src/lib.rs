@@ -16,6 +16,7 @@ pub mod saga;
 pub mod steps;
 pub mod store;
 
+use shop_contract::events;
 use shop_kit::Kit;
 use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
@@ -55,7 +56,9 @@ pub async fn open(kit: &Kit) -> Result<Orders, ServeError> {
 pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
     let kit = Kit::new(config);
     let orders = open(&kit).await?;
-    let relay = Relay::new(kit.clone(), orders.store().clone());
+    // Whoever learns of an order's bad end learns of good ones, too.
+    let relay =
+        Relay::new(kit.clone(), orders.store().clone()).to(events::ORDERS, drive::ON_CONFIRMED);
     let driver = Driver::new(kit.clone(), orders.clone(), relay.clone());
     let service = Service {
         routes: router(&kit, driver.clone()),

@@ -28,7 +28,7 @@ pub async fn perform(kit: &Kit, order: &OrderState, step: &Step) -> Said {
         Step::Release => release(kit, order).await,
     };
     result.unwrap_or_else(|e| {
-        tracing::info!(order = order.id(), step = ?step, error = %e, "a step has no answer yet");
+        tracing::info!(order_id = order.id(), step = ?step, error = %e, "a step has no answer yet");
         Said::Unknown
     })
 }

@@ -17,8 +17,10 @@ use shop_kit::context::Context;
 use shop_kit::events::Subscriber;
 use shop_kit::openapi::Routes;
 use shop_kit::problem::{ApiError, Body, Path};
+use shop_kit::server::Told;
 use shop_kit::{Kit, events, server};
 
+use crate::availability::Reason;
 use crate::listing::{self, Listing};
 use crate::showcase::{Showcase, Unread};
 use crate::{availability, catalogue, live, words};
@@ -104,15 +106,21 @@ async fn one(
     context: Context,
     Path(id): Path,
     query: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<Product>, ApiError> {
+) -> Result<Response, ApiError> {
     let Query(PageQuery { stock }) = query.map_err(unreadable)?;
     // First of all whether there is one at all: nobody else is bothered with what does not exist.
     let mut product = Product::clone(&*app.showcase.product(&id).await?);
+    let mut missing = None;
     if let WantedStock::Live = stock {
         let heard = live::ask(&app.kit, &product.id, &context).await?;
+        missing = heard.missing().map(Reason::name);
         product.availability = availability::shown(heard, app.kit.unix_ms(), product.availability);
     }
-    Ok(Json(product))
+    let mut response = Json(product).into_response();
+    if missing.is_some() {
+        Told::of(&mut response).degraded = missing;
+    }
+    Ok(response)
 }
 
 async fn change(

@@ -57,6 +57,16 @@ impl Reason {
     }
 }
 
+impl Heard {
+    /// Why there is no figure, where there should be one.
+    pub fn missing(&self) -> Option<Reason> {
+        match self {
+            Self::Nothing(reason) => Some(*reason),
+            Self::Pieces(_) | Self::Unknown => None,
+        }
+    }
+}
+
 /// Reads what came of the call.
 pub fn heard(called: Result<Answer, CallError>) -> Heard {
     let answer = match called {

@@ -96,6 +96,10 @@ impl Peer {
             peer.show_breaker(index, BreakerState::Closed);
         }
         peer.metrics.record(|| {
+            for address in addresses {
+                counter!(names::ATTEMPTS, "server_address" => role.name(), "server_port" => port(address))
+                    .increment(0);
+            }
             counter!(names::RETRIES, "server_address" => role.name()).increment(0);
             for outcome in ["won", "lost"] {
                 counter!(names::HEDGES, "server_address" => role.name(), "outcome" => outcome)

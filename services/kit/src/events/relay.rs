@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::wait_ms;
+use super::{FAILED, wait_ms};
 use crate::Kit;
 use crate::client::Call;
 use crate::context::Context;
@@ -62,6 +62,23 @@ impl Relay {
             store,
             woken: Arc::default(),
         }
+    }
+
+    /// Shows the deliveries to come at zero, so that a rate over the first one is not lost.
+    #[must_use]
+    pub fn to(self, destination: &'static str, subscribers: &[Role]) -> Self {
+        let by_nats = self.kit.nats().map(|_| NATS);
+        let roles = subscribers.iter().map(|role| role.name());
+        let whom: Vec<&'static str> = by_nats.map_or_else(|| roles.collect(), |nats| vec![nats]);
+        self.kit.metrics().record(|| {
+            for subscriber in whom {
+                for error in ["", FAILED] {
+                    counter!(names::MESSAGING_SENT, "messaging_destination_name" => destination, "subscriber" => subscriber, "error_type" => error)
+                        .increment(0);
+                }
+            }
+        });
+        self
     }
 
     /// To be called after a transaction that wrote into the outbox was committed.
@@ -113,7 +130,7 @@ impl Relay {
         if let Err(e) = &handed_over {
             tracing::debug!(event = delivery.id, subscriber, error = e, "not delivered");
         }
-        let result = handed_over.as_ref().map_or("failed", |()| "");
+        let result = handed_over.as_ref().map_or(FAILED, |()| "");
         self.kit.metrics().record(|| {
             counter!(names::MESSAGING_SENT, "messaging_destination_name" => destination, "subscriber" => subscriber, "error_type" => result)
                 .increment(1);

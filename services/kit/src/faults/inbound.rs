@@ -13,6 +13,7 @@ use super::plan::{Plan, Stop};
 use crate::Kit;
 use crate::auth::calling_service;
 use crate::connections::Reset;
+use crate::server::Told;
 
 /// Does to a request what the faults in force do to it.
 pub(crate) async fn suffer(State(kit): State<Kit>, request: Request, next: Next) -> Response {
@@ -29,11 +30,15 @@ pub(crate) async fn suffer(State(kit): State<Kit>, request: Request, next: Next)
     let Some(mut plan) = Plan::of(touches, &Span::current()) else {
         return next.run(request).await;
     };
-    match plan.before().await {
+    let mut response = match plan.before().await {
         Some(Stop::Answer(error)) => error.into_response(),
         Some(Stop::Reset | Stop::Refused) => reset(),
         None => spoilt(&mut plan, next.run(request).await).await,
+    };
+    if let Some(names) = plan.names() {
+        Told::of(&mut response).fault = Some(names);
     }
+    response
 }
 
 /// The connection is told by the mark; the status is what a listener that does not know it makes of it.

@@ -104,6 +104,11 @@ impl Plan {
         .into()
     }
 
+    /// The names of the faults that had a hit so far, separated by commas.
+    pub(crate) fn names(&self) -> Option<String> {
+        (!self.done.is_empty()).then(|| self.done.join(","))
+    }
+
     /// Whether the body of the answer is to be spoilt.
     pub(crate) fn spoils(&self) -> bool {
         !self.spoilers.is_empty()
@@ -137,8 +142,8 @@ impl Plan {
 /// an attribute; and here, since a request may be given up at any point.
 impl Drop for Plan {
     fn drop(&mut self) {
-        if !self.done.is_empty() {
-            self.span.record("shop.fault", self.done.join(","));
+        if let Some(names) = self.names() {
+            self.span.record("shop.fault", names);
         }
     }
 }

@@ -7,7 +7,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use ::metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use prometheus_client::encoding::text::encode;
@@ -67,6 +69,17 @@ impl Metrics {
         ::metrics::with_local_recorder(&*self.recorder, f)
     }
 
+    /// Shows a sum that was looked up elsewhere and grows by fractions, such as seconds: the facade's counters are whole
+    /// numbers. It never falls, whatever is shown.
+    pub fn show_sum(&self, name: &'static str, sum: f64) {
+        let cell = read(&self.recorder.families).sums.get(name).cloned();
+        let cell = cell.unwrap_or_else(|| write(&self.recorder.families).sum(name));
+        // Of numbers that are not negative, the greater one has the greater bits.
+        if sum.is_finite() && sum >= 0.0 {
+            cell.inner().fetch_max(sum.to_bits(), Ordering::Relaxed);
+        }
+    }
+
     /// All figures as OpenMetrics text.
     pub fn render(&self) -> String {
         let families = read(&self.recorder.families);
@@ -91,7 +104,8 @@ impl MetricConstructor<HistogramWithExemplars<Labels>> for BucketsOf {
 }
 
 type Counters = Family<Labels, PromCounter>;
-type Gauges = Family<Labels, PromGauge<f64, std::sync::atomic::AtomicU64>>;
+type Gauges = Family<Labels, PromGauge<f64, AtomicU64>>;
+type Sum = PromCounter<f64, AtomicU64>;
 type Histograms = Family<Labels, HistogramWithExemplars<Labels>, BucketsOf>;
 
 /// The families by name, and the handles by key: a recording after the first costs one look-up.
@@ -103,9 +117,28 @@ struct Families {
     counters: HashMap<String, Counters>,
     gauges: HashMap<String, Gauges>,
     histograms: HashMap<String, Histograms>,
+    sums: HashMap<&'static str, Sum>,
     counter_handles: HashMap<Key, Counter>,
     gauge_handles: HashMap<Key, Gauge>,
     histogram_handles: HashMap<Key, Histogram>,
+}
+
+impl Families {
+    fn sum(&mut self, name: &'static str) -> Sum {
+        let help = self.help(name);
+        let Self { registry, sums, .. } = self;
+        let sum = sums.entry(name).or_insert_with(|| {
+            let sum = Sum::default();
+            registry.register(without_suffix(name), help, sum.clone());
+            sum
+        });
+        sum.clone()
+    }
+}
+
+/// The encoder adds the suffix that OpenMetrics demands of every counter.
+fn without_suffix(name: &str) -> &str {
+    name.strip_suffix("_total").unwrap_or(name)
 }
 
 struct OpenMetrics {
@@ -174,8 +207,7 @@ impl Recorder for OpenMetrics {
         } = &mut *families;
         let family = counters.entry(key.name().to_owned()).or_insert_with(|| {
             let family = Counters::default();
-            // The encoder adds the suffix that OpenMetrics demands of every counter.
-            let name = key.name().strip_suffix("_total").unwrap_or(key.name());
+            let name = without_suffix(key.name());
             registry.register(name, help, family.clone());
             family
         });
@@ -238,13 +270,11 @@ impl ::metrics::CounterFn for CounterCell {
     }
 
     fn absolute(&self, value: u64) {
-        self.0
-            .inner()
-            .fetch_max(value, std::sync::atomic::Ordering::Relaxed);
+        self.0.inner().fetch_max(value, Ordering::Relaxed);
     }
 }
 
-struct GaugeCell(PromGauge<f64, std::sync::atomic::AtomicU64>);
+struct GaugeCell(PromGauge<f64, AtomicU64>);
 
 impl ::metrics::GaugeFn for GaugeCell {
     fn increment(&self, value: f64) {
@@ -266,7 +296,9 @@ impl ::metrics::HistogramFn for HistogramCell {
     fn record(&self, value: f64) {
         // Only a sampled trace can be looked up, so only its id is worth carrying.
         let exemplar = current_trace_id(true).map(|id| vec![("trace_id".to_owned(), id)]);
-        self.0.observe(value, exemplar, None);
+        // With its time, or Prometheus would take the same one for a new one at every scrape.
+        let at = exemplar.is_some().then(SystemTime::now);
+        self.0.observe(value, exemplar, at);
     }
 }
 
@@ -293,6 +325,16 @@ mod tests {
         ] {
             assert!(text.contains(line), "no `{line}` in:\n{text}");
         }
+    }
+
+    #[test]
+    fn a_sum_has_fractions_and_never_falls() {
+        let m = Metrics::new("order", "order-1");
+        for shown in [1.5, 1.25, f64::NAN, -1.0] {
+            m.show_sum(names::PROCESS_CPU, shown);
+        }
+        let line = r#"process_cpu_time_seconds_total{service_name="order",service_instance_id="order-1"} 1.5"#;
+        assert!(m.render().contains(line), "{}", m.render());
     }
 
     #[test]

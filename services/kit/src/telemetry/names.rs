@@ -49,7 +49,7 @@ pub const BULKHEAD_REJECTED: &str = "shop_bulkhead_rejected_total";
 pub const SHED: &str = "shop_requests_shed_total";
 /// Events waiting in the outbox.
 pub const OUTBOX_PENDING: &str = "shop_outbox_pending";
-/// What waits in a queue. `queue`: a destination of events, `mail`.
+/// What waits in a queue. `queue`: a destination of events, `mail`, or `runtime` for tasks that no worker has taken yet.
 pub const QUEUE_DEPTH: &str = "shop_queue_depth";
 /// Messages to customers that reached an end. `channel`, `outcome`.
 pub const NOTIFICATIONS: &str = "shop_notifications_total";
@@ -63,6 +63,35 @@ pub const DEGRADED: &str = "shop_degraded_answers_total";
 pub const FAULT_ACTIVE: &str = "chaos_fault_active";
 /// Requests that a fault touched.
 pub const FAULT_HITS: &str = "chaos_fault_hits_total";
+
+/// Requests that failed here, of which the histogram shows none before the first: `error_type` as in the histogram.
+pub const FAILED: &str = "shop_requests_failed_total";
+/// Requests whose time was over. `at`: `arrival`, so that nothing was begun, or `work`.
+pub const DEADLINES_MISSED: &str = "shop_deadlines_missed_total";
+/// Steps of shoppers through the shop, at the gateway. `step`: `list`, `search`, `product`, `cart`, `checkout`, `confirmed`.
+pub const FUNNEL: &str = "shop_funnel_steps_total";
+/// How many requests the adaptive limit lets a service work on at a time. Absent where shedding is switched off.
+pub const LIMIT: &str = "shop_concurrency_limit";
+/// How many it is working on, of those. Absent where shedding is switched off.
+pub const LIMIT_IN_USE: &str = "shop_concurrency_in_use";
+/// Time that the runtime's workers were busy, all together.
+pub const RUNTIME_BUSY: &str = "shop_runtime_busy_seconds_total";
+/// Threads that the runtime polls tasks on.
+pub const RUNTIME_WORKERS: &str = "shop_runtime_workers";
+/// Tasks that have not ended.
+pub const RUNTIME_TASKS: &str = "shop_runtime_tasks";
+/// CPU time of the process, user and system together, in the system's ticks of usually 10 ms.
+pub const PROCESS_CPU: &str = "process_cpu_time_seconds_total";
+/// Resident memory of the process.
+pub const PROCESS_MEMORY: &str = "process_memory_usage_bytes";
+/// Open file descriptors of the process, its sockets among them.
+pub const PROCESS_FILES: &str = "process_open_file_descriptor_count";
+/// Threads of the process.
+pub const PROCESS_THREADS: &str = "process_thread_count";
+/// Time since the service was started, by a steady clock.
+pub const PROCESS_UPTIME: &str = "process_uptime_seconds";
+/// Always 1: what there is to say of a service that is no figure. `service_version`.
+pub const TARGET_INFO: &str = "target_info";
 
 /// Name and help text of every metric.
 pub const HELP: &[(&str, &str)] = &[
@@ -106,6 +135,26 @@ pub const HELP: &[(&str, &str)] = &[
     (DEGRADED, "Answers given without a part, by reason"),
     (FAULT_ACTIVE, "1 while a fault is in force"),
     (FAULT_HITS, "Requests that a fault touched"),
+    (
+        FAILED,
+        "Requests that failed here, by what they failed with",
+    ),
+    (
+        DEADLINES_MISSED,
+        "Requests whose time was over when they came, or before they were answered",
+    ),
+    (FUNNEL, "Steps of shoppers through the shop"),
+    (LIMIT, "Requests that the adaptive limit lets in at a time"),
+    (LIMIT_IN_USE, "Requests that the adaptive limit has let in"),
+    (RUNTIME_BUSY, "Time that the runtime's workers were busy"),
+    (RUNTIME_WORKERS, "Threads that the runtime polls tasks on"),
+    (RUNTIME_TASKS, "Tasks that have not ended"),
+    (PROCESS_CPU, "CPU time of the process"),
+    (PROCESS_MEMORY, "Resident memory of the process"),
+    (PROCESS_FILES, "Open file descriptors of the process"),
+    (PROCESS_THREADS, "Threads of the process"),
+    (PROCESS_UPTIME, "Time since the service was started"),
+    (TARGET_INFO, "The service that is scraped"),
 ];
 
 /// Seconds. The convention's own buckets begin at 5 ms; on one machine most requests are faster than that.

@@ -1,0 +1,89 @@
+//! How far shoppers get: the steps of the shop's funnel, counted where every shopper comes through.
+//!
+//! What is counted are answers, not shoppers: someone who looks at five products takes the step five times, and an order
+//! that is asked for again under the same key counts again.
+
+use axum::http::StatusCode;
+use metrics::counter;
+use shop_kit::Kit;
+use shop_kit::telemetry::names;
+
+/// A step towards an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A list of products was shown.
+    List,
+    /// A search was answered.
+    Search,
+    /// A product was looked at.
+    Product,
+    /// Something was put into a cart.
+    Cart,
+    /// An order was asked for, whatever came of it.
+    Checkout,
+    /// An order was confirmed at once.
+    Confirmed,
+}
+
+impl Step {
+    const ALL: [Self; 6] = [
+        Self::List,
+        Self::Search,
+        Self::Product,
+        Self::Cart,
+        Self::Checkout,
+        Self::Confirmed,
+    ];
+
+    /// What the metrics call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Search => "search",
+            Self::Product => "product",
+            Self::Cart => "cart",
+            Self::Checkout => "checkout",
+            Self::Confirmed => "confirmed",
+        }
+    }
+
+    /// Whether it is taken by asking, and not only by a good answer.
+    pub(crate) fn is_taken_by_asking(self) -> bool {
+        self == Self::Checkout
+    }
+
+    /// What a route's answer takes a shopper to.
+    pub(crate) fn reached(self, status: StatusCode) -> Option<Self> {
+        match self {
+            Self::Checkout => (status == StatusCode::CREATED).then_some(Self::Confirmed),
+            step => status.is_success().then_some(step),
+        }
+    }
+}
+
+/// Shows every step at zero, so that a rate over the first one is not lost.
+pub(crate) fn declare(kit: &Kit) {
+    for step in Step::ALL {
+        count(kit, step, 0);
+    }
+}
+
+pub(crate) fn count(kit: &Kit, step: Step, by: u64) {
+    kit.metrics()
+        .record(|| counter!(names::FUNNEL, "step" => step.name()).increment(by));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_good_answers_lead_on_and_an_order_under_way_is_not_confirmed() {
+        let (ok, created) = (StatusCode::OK, StatusCode::CREATED);
+        assert_eq!(Step::Product.reached(ok), Some(Step::Product));
+        assert_eq!(Step::Product.reached(StatusCode::NOT_FOUND), None);
+        assert_eq!(Step::Checkout.reached(created), Some(Step::Confirmed));
+        assert_eq!(Step::Checkout.reached(StatusCode::ACCEPTED), None);
+        assert_eq!(Step::Checkout.reached(StatusCode::PAYMENT_REQUIRED), None);
+    }
+}
