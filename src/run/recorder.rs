@@ -10,14 +10,15 @@ use results::hlog::LatencyLog;
 use results::record::{Edge, FaultEvent, FaultEventKind, Interval, LedgerEntry, Planned};
 use results::run_dir::{Lines, RecordError, RunDir};
 
+use crate::house::House;
+use crate::pages::add;
 use crate::progress::Progress;
-use crate::supervisor::{Supervisor, add};
 
 /// The files of a run that grow while it goes on. Cloning shares them.
 #[derive(Clone)]
 pub(super) struct Recorder {
     files: Arc<Mutex<Files>>,
-    shop: Supervisor,
+    shop: Arc<dyn House>,
     progress: Arc<Progress>,
 }
 
@@ -75,7 +76,7 @@ impl Recorder {
     pub(super) fn open(
         dir: &RunDir,
         started_at: Timestamp,
-        shop: Supervisor,
+        shop: Arc<dyn House>,
         progress: Arc<Progress>,
         demand: Vec<Planned>,
     ) -> Result<Self> {
