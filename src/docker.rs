@@ -231,7 +231,10 @@ impl Project {
                 );
             }
         }
-        self.containers.iter().try_for_each(Found::must_be_up)
+        self.containers.iter().try_for_each(Found::must_run)?;
+        self.containers
+            .iter()
+            .try_for_each(Found::must_be_in_reach)
     }
 
     /// Who else shops here would make the measurement wrong, and keep the audit from ever coming to an end.

@@ -137,8 +137,8 @@ impl Found {
     }
 
     /// # Errors
-    /// It does not run, or cannot be reached from here.
-    pub(super) fn must_be_up(&self) -> Result<()> {
+    /// It does not run.
+    pub(super) fn must_run(&self) -> Result<()> {
         let (target, name) = (self.target(), &self.name);
         if self.standing.paused {
             bail!("{target} stands still; let it go on with `docker unpause {name}`");
@@ -149,7 +149,14 @@ impl Found {
                 "{target} does not run, its container is {status}; start it with `docker start {name}`"
             );
         }
+        Ok(())
+    }
+
+    /// # Errors
+    /// It cannot be reached from here.
+    pub(super) fn must_be_in_reach(&self) -> Result<()> {
         let unpublished = |what: &str, port: u16| {
+            let (target, name) = (self.target(), &self.name);
             format!(
                 "{what} of {target} cannot be reached: port {port} of {name} is not published; publish it in the Compose file with `ports: [\"127.0.0.1::{port}\"]`"
             )
@@ -229,14 +236,14 @@ mod tests {
         assert_eq!(found.setting("DOORBUSTER_STOCK"), None, "empty");
         assert!(found.wanders, "Docker chooses the port");
         assert_eq!(found.standing.pid, Some(42));
-        assert!(found.must_be_up().is_ok());
+        assert!(found.must_run().is_ok() && found.must_be_in_reach().is_ok());
     }
 
     #[test]
     fn one_that_is_not_up_is_named_with_what_mends_it() {
         let told = |state| {
             found(json!({}), state)
-                .must_be_up()
+                .must_run()
                 .unwrap_err()
                 .to_string()
         };
