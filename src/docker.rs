@@ -232,9 +232,7 @@ impl Project {
             }
         }
         self.containers.iter().try_for_each(Found::must_run)?;
-        self.containers
-            .iter()
-            .try_for_each(Found::must_be_in_reach)
+        self.containers.iter().try_for_each(Found::must_be_in_reach)
     }
 
     /// Who else shops here would make the measurement wrong, and keep the audit from ever coming to an end.

@@ -1,6 +1,8 @@
 //! What a scenario asks for, held against a shop that is up: what cannot be done to containers, and what the shop is not.
 //! No I/O.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anyhow::{Result, bail};
 use chaos::{Fault, FaultKind, ProcessFault};
 use shop_contract::Role;
@@ -78,7 +80,7 @@ pub(super) fn differences(
             wants,
             has,
             usual.replicas_of(role),
-            "deploy it so often",
+            "bring it up with as many",
         );
     }
     fit.size(
@@ -140,7 +142,7 @@ struct Fit<'a> {
 
 impl Fit<'_> {
     /// A scenario that has the usual value has most likely not written it, and takes the shop as it is.
-    fn hold<T: PartialEq + std::fmt::Display>(
+    fn hold<T: PartialEq + std::fmt::Display + Copy>(
         &mut self,
         what: &str,
         wants: T,
@@ -152,9 +154,8 @@ impl Fit<'_> {
             return;
         }
         if wants == usual {
-            self.notes.push(format!(
-                "The shop has another number of {what} than usual: {has}."
-            ));
+            self.notes
+                .push(format!("{what}: the shop has {has}, not the usual {usual}"));
         } else {
             self.refused.push(format!(
                 "{what}: the scenario has {wants}, the shop {has}; {mend}"
@@ -178,30 +179,31 @@ impl Fit<'_> {
     /// Patterns must be on and off as the scenario has them, where it has switched any off.
     fn patterns(&mut self, wanted: &ShopSpec) {
         let wants = wanted.switched_off();
+        let mut others: BTreeMap<Vec<&str>, Vec<String>> = BTreeMap::new();
         for container in self.containers {
             let set = container.setting("DOORBUSTER_WITHOUT").unwrap_or_default();
-            let mut off: Vec<&str> = set
-                .split(',')
-                .map(str::trim)
-                .filter(|p| !p.is_empty())
-                .collect();
-            off.sort_unstable();
-            off.dedup();
-            if off == wants {
-                continue;
+            let named = set.split(',').map(str::trim).filter(|p| !p.is_empty());
+            let off: BTreeSet<&str> = named.collect();
+            let off: Vec<&str> = off.into_iter().collect();
+            if off != wants {
+                others.entry(off).or_default().push(container.target());
             }
-            let target = container.target();
-            if wants.is_empty() {
-                self.notes
-                    .push(format!("{target} does without {}.", off.join(", ")));
+        }
+        for (off, of) in others {
+            let who = if of.len() == self.containers.len() {
+                "the shop".to_owned()
             } else {
-                let has = if off.is_empty() {
-                    "nothing".to_owned()
-                } else {
-                    off.join(",")
-                };
+                of.join(", ")
+            };
+            let has = match &off[..] {
+                [] => "nothing".to_owned(),
+                some => some.join(", "),
+            };
+            if wants.is_empty() {
+                self.notes.push(format!("without {has}: {who}"));
+            } else {
                 self.refused.push(format!(
-                    "{target} does without {has}, and the scenario without {}; bring it up with DOORBUSTER_WITHOUT={}",
+                    "patterns: the scenario is without {}, {who} without {has}; bring it up with DOORBUSTER_WITHOUT={}",
                     wants.join(", "),
                     wants.join(",")
                 ));
@@ -307,7 +309,7 @@ mod tests {
         for part in [
             "products: the scenario has 300, the shop 500; bring it up with DOORBUSTER_PRODUCTS=300",
             "replicas of order: the scenario has 2, the shop 1",
-            "order/0 does without caches, and the scenario without retries",
+            "the scenario is without retries, the shop without caches",
         ] {
             assert!(told.contains(part), "{told}");
         }
@@ -320,14 +322,14 @@ mod tests {
     fn a_door_that_wanders_is_not_killed() {
         let kill = scenario(
             "",
-            "  - { at: 1s, target: gateway, kind: kill, restart: 2s }\n",
+            "  - { name: f, at: 1s, target: gateway, kind: kill, restart: 2s }\n",
         );
         assert!(held(&kill, &shop(&[], "8080")).is_ok());
         let told = held(&kill, &shop(&[], "0")).unwrap_err().to_string();
         assert!(told.contains("publish a port of your choice"), "{told}");
         let pause = scenario(
             "",
-            "  - { at: 1s, for: 2s, target: gateway, kind: pause }\n",
+            "  - { name: f, at: 1s, for: 2s, target: gateway, kind: pause }\n",
         );
         assert!(held(&pause, &shop(&[], "0")).is_ok());
     }

@@ -241,12 +241,7 @@ mod tests {
 
     #[test]
     fn one_that_is_not_up_is_named_with_what_mends_it() {
-        let told = |state| {
-            found(json!({}), state)
-                .must_run()
-                .unwrap_err()
-                .to_string()
-        };
+        let told = |state| found(json!({}), state).must_run().unwrap_err().to_string();
         let paused = told(json!({"Status": "paused", "Running": true, "Paused": true}));
         assert!(
             paused.contains("docker unpause doorbuster-order-1-1"),

@@ -196,7 +196,8 @@ async fn undo(api: &Docker, id: &str, debt: Debt) -> Result<()> {
     );
     let done = match debt {
         Debt::Start if !running => api.start_container(id, None).await,
-        Debt::Resume(_) if paused => api.unpause_container(id).await,
+        // One that was killed while it stood still, and lives after all, stands still.
+        Debt::Start | Debt::Resume(_) if paused => api.unpause_container(id).await,
         // It runs already.
         Debt::Start | Debt::Resume(_) => Ok(()),
     };

@@ -140,18 +140,11 @@ impl Member {
         self.known().deeds
     }
 
-    /// A look that was begun when so much had been done to it. Deaths that nobody ordered are noted.
+    /// A look that was begun when so much had been done to it.
     pub(super) fn seen(&self, deeds: u64, standing: Standing) {
         let mut known = self.known();
         if known.deeds != deeds {
             return;
-        }
-        let lived = known.standing.running && known.struck != Some(Blow::Down);
-        if lived && !standing.running {
-            known.crashes.push(standing.ended.clone());
-        } else if lived && standing.started_at != known.standing.started_at {
-            let how = "it died and Docker started it again".to_owned();
-            known.crashes.push(how);
         }
         known.take(standing);
     }
@@ -169,7 +162,15 @@ impl Member {
 }
 
 impl Known {
+    /// Takes in a look. Deaths that nobody ordered are noted.
     fn take(&mut self, standing: Standing) {
+        let lived = self.standing.running && self.struck != Some(Blow::Down);
+        if lived && !standing.running {
+            self.crashes.push(standing.ended.clone());
+        } else if lived && standing.started_at != self.standing.started_at {
+            let how = "it died and Docker started it again".to_owned();
+            self.crashes.push(how);
+        }
         self.ready &= standing.running && standing.started_at == self.standing.started_at;
         self.standing = standing;
     }
@@ -204,6 +205,7 @@ mod tests {
             ..ContainerInspectResponse::default()
         };
         let member = Member::new(Found::read(Role::Order, 1, &inspected).unwrap());
+        assert_eq!(member.state(), "down");
         member.now(living("1"));
         member.answered("1");
         member
@@ -216,8 +218,8 @@ mod tests {
         member.strike(Some(Blow::Down));
         member.seen(member.deeds(), dead("1"));
         assert_eq!((member.state(), member.crashes()), ("down", vec![]));
-        member.strike(None);
         member.now(living("2"));
+        member.strike(None);
         assert_eq!(member.state(), "starting", "another life");
         member.answered("1");
         assert_eq!(member.state(), "starting", "an answer of the former life");
@@ -239,8 +241,8 @@ mod tests {
         let member = member();
         let before = member.deeds();
         member.strike(Some(Blow::Down));
-        member.strike(None);
         member.now(living("2"));
+        member.strike(None);
         member.seen(before, dead("1"));
         assert!(member.crashes().is_empty());
         assert!(member.standing().running);

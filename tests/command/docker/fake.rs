@@ -245,12 +245,9 @@ impl Fake {
                 ("DOORBUSTER_CUSTOMERS", "50".to_owned()),
                 ("DOORBUSTER_DATA", fake._data.path().display().to_string()),
             ];
-            let mut container = Container {
-                settings: settings.map(|(k, v)| (k.to_owned(), v)).into(),
-                shop: Some(shop),
-                admin: Some(admin),
-                ..Container::on_paper(project, role, replica)
-            };
+            let mut container = Container::on_paper(project, role, replica);
+            container.settings = settings.map(|(k, v)| (k.to_owned(), v)).into();
+            (container.shop, container.admin) = (Some(shop), Some(admin));
             container.start();
             fake.state().containers.push(container);
         }
