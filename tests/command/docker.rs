@@ -119,6 +119,28 @@ fn a_run_that_dies_leaves_no_container_dead_or_paused() {
 }
 
 #[test]
+fn a_pause_ends_in_its_time_also_while_the_run_stands_still() {
+    let stalls = FOR_EVER.replace("for: 9m, target: payment", "for: 500ms, target: payment");
+    let (fake, place) = (Fake::shop(PROJECT), Place::with(&stalls));
+    let mut child = place
+        .command(&["run", "s.yaml", "--docker=stall", "--quiet"])
+        .env("DOCKER_HOST", &fake.host)
+        .spawn()
+        .unwrap();
+    until("the pause", || {
+        (fake.statuses()["stall-payment-0"] == "paused").then_some(())
+    });
+    signal(&child, "-STOP");
+    until("the pause's end", || {
+        (fake.statuses()["stall-payment-0"] == "running").then_some(())
+    });
+    signal(&child, "-CONT");
+    signal(&child, "-INT");
+    wait(&mut child);
+    until("the containers to go on", || fake.all_run().then_some(()));
+}
+
+#[test]
 fn faults_and_audits_find_the_shop_in_docker() {
     let (fake, place) = (Fake::shop(PROJECT), Place::with(STRUCK));
     let told = |args: &[&str]| {
