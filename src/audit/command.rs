@@ -24,6 +24,9 @@ const VIOLATED: u8 = 2;
 /// Things were still moving, so that nothing can be concluded.
 const INCONCLUSIVE: u8 = 3;
 
+/// `host:port` of each replica's admin listener.
+type Admins = BTreeMap<Role, Vec<String>>;
+
 /// Which shop, and what its shoppers know.
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
@@ -134,8 +137,8 @@ fn shown(audited: &Audited, with_ledger: bool) -> String {
 
 /// The doors that were named, and those of the topology or of Docker for roles that were not; and the token that
 /// containers are known to ask for.
-fn admins(args: &AuditArgs) -> Result<(BTreeMap<Role, Vec<String>>, Option<String>)> {
-    let mut admins: BTreeMap<Role, Vec<String>> = BTreeMap::new();
+fn admins(args: &AuditArgs) -> Result<(Admins, Option<String>)> {
+    let mut admins: Admins = Admins::new();
     for (role, address) in &args.admin {
         admins.entry(*role).or_default().push(address.clone());
     }
@@ -148,7 +151,7 @@ fn admins(args: &AuditArgs) -> Result<(BTreeMap<Role, Vec<String>>, Option<Strin
     if let Some(project) = args.docker.project() {
         let found = run::runtime()?.block_on(docker::admins(project))?;
         token = found.token;
-        let mut of_docker: BTreeMap<Role, Vec<String>> = BTreeMap::new();
+        let mut of_docker: Admins = Admins::new();
         for ((role, _), admin) in found.of {
             let of_role = of_docker.entry(role).or_default();
             of_role.extend(admin.map(|admin| admin.to_string()));
@@ -167,14 +170,14 @@ fn admins(args: &AuditArgs) -> Result<(BTreeMap<Role, Vec<String>>, Option<Strin
     Ok((admins, token))
 }
 
-fn of_topology(path: &Path) -> Result<BTreeMap<Role, Vec<String>>> {
+fn of_topology(path: &Path) -> Result<Admins> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| {
         format!("{shown} cannot be read; `doorbuster up` says where its topology.json is")
     })?;
     let placed: Vec<Placed> = serde_json::from_str(&text)
         .with_context(|| format!("{shown} is not the topology of a shop"))?;
-    let mut admins: BTreeMap<Role, Vec<String>> = BTreeMap::new();
+    let mut admins: Admins = Admins::new();
     for process in placed {
         let role = process.role.parse().with_context(|| format!("{shown}"))?;
         let of_role = admins.entry(role).or_default();

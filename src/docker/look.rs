@@ -24,7 +24,7 @@ pub(super) async fn watch(shop: Containers) {
     let looking = async {
         loop {
             ticks.tick().await;
-            let with_usage = round % USAGE_EVERY == 0;
+            let with_usage = round.is_multiple_of(USAGE_EVERY);
             round = round.wrapping_add(1);
             join_all(shop.members.iter().map(|m| look(&shop, m, with_usage))).await;
         }
@@ -91,8 +91,6 @@ fn read(stats: &ContainerStatsResponse) -> Option<(f64, u64)> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-
-    use super::*;
 
     #[test]
     fn what_is_only_cached_is_not_used() {
