@@ -13,6 +13,8 @@ use anyhow::Result;
 use chaos::AdminClient;
 use clap::Args;
 
+use crate::cli::DockerArgs;
+
 pub(crate) use held::{clear, list};
 pub(crate) use inject::inject;
 use places::Places;
@@ -26,6 +28,7 @@ Examples:
   doorbuster chaos inject 'target: bank, kind: latency, delay: 300ms, for: 30s'
   doorbuster chaos inject 'target: payment->bank, kind: hang, share: 20%, for: 1m' --detach
   doorbuster chaos inject 'target: order/1, kind: error, for: 10s' --topology runs/up/topology.json
+  doorbuster chaos inject 'target: bank, kind: error, for: 1m' --docker
   doorbuster chaos inject 'target: bank, kind: abort, for: 5s' --admin bank=10.0.0.7:9080";
 /// The same.
 pub(crate) const LIST_HELP: &str = "Example: doorbuster chaos list";
@@ -46,6 +49,8 @@ pub(crate) struct PlaceArgs {
     /// An admin listener instead; once for each replica, those of a role in their order
     #[arg(long, value_name = "ROLE=HOST:PORT", conflicts_with = "topology")]
     pub admin: Vec<String>,
+    #[command(flatten)]
+    pub docker: DockerArgs,
     /// Folder of the runs
     #[arg(long, env = "DOORBUSTER_OUT", default_value = "runs")]
     pub out: PathBuf,
@@ -85,15 +90,20 @@ pub(crate) struct ClearArgs {
 impl PlaceArgs {
     /// Everyone who is there.
     fn places(&self) -> Result<Places> {
-        if self.admin.is_empty() {
-            Places::of_topology(self.topology.as_deref(), &self.out)
-        } else {
+        if !self.admin.is_empty() {
             Places::named(&self.admin)
+        } else if self.topology.is_some() {
+            Places::of_topology(self.topology.as_deref(), &self.out)
+        } else if let Some(project) = self.docker.project() {
+            Places::in_docker(project)
+        } else {
+            Places::of_topology(None, &self.out)
         }
     }
 
-    /// To be made within a runtime.
-    fn client(&self) -> AdminClient {
-        AdminClient::new(self.token.clone().filter(|t| !t.is_empty()))
+    /// With the token that was given; else with that of the places. To be made within a runtime.
+    fn client(&self, places: &Places) -> AdminClient {
+        let given = self.token.clone().filter(|t| !t.is_empty());
+        AdminClient::new(given.or_else(|| places.token()))
     }
 }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::audit::command::AuditArgs;
 use crate::chaos;
+use crate::docker;
 use crate::load::LoadArgs;
 use crate::scenario::DEMO_PATH;
 use crate::serve::ServeArgs;
@@ -48,7 +49,8 @@ Examples:
   doorbuster run scenarios/demo.yaml --seed 3 --json > result.json
   doorbuster run scenarios/demo.yaml --without breakers
   doorbuster run scenarios/demo.yaml --ablate=breakers,retries
-  doorbuster run storm.yaml --shrink      which of the storm's faults broke it?")]
+  doorbuster run storm.yaml --shrink      which of the storm's faults broke it?
+  doorbuster run scenarios/docker.yaml --docker=doorbuster      the shop that `docker compose up -d` has brought up")]
     Run {
         /// The scenario file
         #[arg(default_value = DEMO_PATH)]
@@ -84,6 +86,7 @@ Exit codes: 0 no contradiction, 1 the shop could not be asked, 2 contradictions,
 
 Examples:
   doorbuster audit --topology runs/2026-11-21T165742Z-up/topology.json
+  doorbuster audit --docker
   doorbuster audit --admin order=127.0.0.1:9101 --admin payment=127.0.0.1:9102 --admin bank=127.0.0.1:9103 \\
     --admin inventory=127.0.0.1:9104 --admin notification=127.0.0.1:9105 --ledger ledger.jsonl --json")]
     Audit(AuditArgs),
@@ -107,6 +110,9 @@ pub(crate) enum ChaosCommand {
     /// End one fault, or all of them, at every replica
     #[command(after_help = chaos::CLEAR_HELP)]
     Clear(chaos::ClearArgs),
+    /// Mends containers when the run that has struck them dies; a run starts it
+    #[command(hide = true)]
+    Guard,
     /// A TCP fault proxy that speaks the Toxiproxy HTTP API, until Ctrl-C
     Proxy(chaos::proxy::ProxyArgs),
 }
@@ -178,6 +184,30 @@ pub(crate) struct RunOptions {
     /// relies on, else all
     #[arg(long, value_name = "PATTERNS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub ablate: Option<String>,
+    #[command(flatten)]
+    pub docker: DockerArgs,
+}
+
+/// A shop in containers.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DockerArgs {
+    /// The shop that is up in Docker Compose, in the project of this name
+    #[arg(
+        long,
+        env = "DOORBUSTER_DOCKER",
+        value_name = "PROJECT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = docker::PROJECT
+    )]
+    docker: Option<String>,
+}
+
+impl DockerArgs {
+    /// The project, where a shop in Docker is meant. An empty variable means none.
+    pub(crate) fn project(&self) -> Option<&str> {
+        self.docker.as_deref().filter(|project| !project.is_empty())
+    }
 }
 
 impl RunOptions {

@@ -4,9 +4,12 @@ mod ablate;
 mod audit;
 mod chaos;
 mod cli;
+mod docker;
 mod figures;
+mod house;
 mod http;
 mod load;
+mod pages;
 mod progress;
 mod run;
 mod scenario;
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
             ChaosCommand::Inject(args) => chaos::inject(&args),
             ChaosCommand::List(args) => chaos::list(&args),
             ChaosCommand::Clear(args) => chaos::clear(&args),
+            ChaosCommand::Guard => docker::guard::guard(),
             ChaosCommand::Proxy(args) => chaos::proxy::proxy(&args).map(|()| 0),
         },
         Some(Command::Audit(args)) => audit::command::audit(&args),

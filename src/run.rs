@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use chaos::{AdminClient, Guard, Injector, Schedule};
+use chaos::{Guard, Injector, Schedule};
 use jiff::Timestamp;
 use loadgen::plan::Plan;
 use loadgen::{Event, Options, Outcome};
@@ -33,7 +33,7 @@ use crate::figures::{Figures, Page};
 use crate::progress::Progress;
 use crate::scenario::Scenario;
 use crate::shop::Shop;
-use crate::{shrink, signals};
+use crate::{docker, shrink, signals};
 use recorder::Recorder;
 
 /// Between the shop being ready and the load's zero: the workers start in it, so that the first arrival is not late.
@@ -52,6 +52,9 @@ const PLAN_LINES: usize = 1000;
 pub(crate) fn run(path: &Path, options: &RunOptions, shrink: Option<u32>) -> Result<u8> {
     let without = switches(options.without.as_deref(), "--without")?;
     let scenario = Scenario::read(path, options.seed)?.without(&without);
+    if options.docker.project().is_some() {
+        docker::can_do(options, &scenario.faults)?;
+    }
     let ablated = match &options.ablate {
         Some(patterns) => Some(switches(Some(patterns), "--ablate")?),
         None => None,
@@ -229,7 +232,7 @@ pub(crate) async fn conduct(
         steps: outcome.steps,
         faults,
         metastability,
-        crashes: shop.supervisor().crashes(),
+        crashes: shop.house().crashes(),
         expectations: Vec::new(),
         audit,
         resources,
@@ -282,30 +285,28 @@ async fn crowd(
     progress: &Arc<Progress>,
     stop: &CancellationToken,
 ) -> Result<Ran> {
-    let supervisor = shop.supervisor().clone();
+    let house = shop.house();
     let recorder = Recorder::open(
         dir,
         Timestamp::now(),
         Arc::new({
-            let supervisor = supervisor.clone();
-            move || supervisor.states()
+            let house = house.clone();
+            move || house.states()
         }),
         Arc::clone(progress),
         figures.clone(),
         plan.demand(),
     )?;
     let begins = Instant::now() + LEAD;
-    let sampling = sampler::sample(supervisor.clone(), recorder.clone(), begins.into());
+    let sampling = sampler::sample(house.clone(), recorder.clone(), begins.into());
     let sampling = AbortOnDropHandle::new(tokio::spawn(sampling));
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let injector = Injector::new(
-        Arc::new(supervisor.clone()),
-        Arc::new(supervisor.clone()),
-        AdminClient::new(None),
-        tell,
-    )
-    .with_watch(Arc::new(supervisor.clone()))
-    .with_paths(Arc::new(supervisor.clone()));
+    let admin = house.admin_client();
+    let mut injector =
+        Injector::new(house.clone(), house.clone(), admin, tell).with_watch(house.clone());
+    if let Some(paths) = house.paths() {
+        injector = injector.with_paths(paths);
+    }
     // The experiment ends when it is told to, and when what shoppers meet is too much.
     let ends = stop.child_token();
     let mut injecting = tokio::spawn(injector.run(schedule, begins.into(), ends.clone()));
@@ -360,7 +361,7 @@ async fn crowd(
     for fault in &mut faults {
         // One that was refused has no time, and a window around nothing would count what others did.
         if fault.ended_s > fault.started_s && fault.target.starts_with(Role::Gateway.name()) {
-            let gateways = supervisor.admins(Role::Gateway).len() as u64;
+            let gateways = u64::from(house.replicas(Role::Gateway.name()));
             if let Some(hits) = shoppers::hits(&intervals, fault, gateways) {
                 fault.hits = hits;
             }
@@ -374,9 +375,9 @@ async fn crowd(
     }
     let metastability = metastability::check(&intervals, &faults);
     // Now, for telling everything that it holds costs a service memory that the load did not ask for.
-    let resources = supervisor.resources();
+    let resources = house.resources();
     progress.now("the crowd has left; auditing".to_owned());
-    let doors = supervisor.doors();
+    let doors = house.doors();
     let (audit, unaudited) = tokio::select! {
         biased;
         () = stop.cancelled() => (audit::not_made(&outcome.ledger), None),

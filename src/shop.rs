@@ -4,6 +4,7 @@ mod databases;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use results::run_dir::RunDir;
@@ -12,10 +13,12 @@ use shop_contract::Role;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunOptions;
+use crate::docker::Containers;
 use crate::figures::LOADGEN;
+use crate::house::{House, Placed};
 use crate::progress::Progress;
 use crate::scenario::Scenario;
-use crate::supervisor::{self, Blueprint, Placed, Supervisor};
+use crate::supervisor::{self, Blueprint, Supervisor};
 pub(crate) use databases::Databases;
 
 /// What the name of a list of scrape targets ends with. It lies beside the run's folder, not in it, because Prometheus
@@ -24,7 +27,13 @@ const TARGETS: &str = "targets.json";
 
 /// A shop that is open.
 pub(crate) struct Shop {
-    supervisor: Supervisor,
+    house: Arc<dyn House>,
+    /// What was made for it. A shop that was up before us has brought its own.
+    ours: Option<Ours>,
+}
+
+/// What is made for a shop, and taken away with it.
+struct Ours {
     databases: Databases,
     /// Where the shop's events are on a NATS server.
     events: Option<Place>,
@@ -45,6 +54,9 @@ impl Shop {
         harness: Option<SocketAddr>,
         stop: &CancellationToken,
     ) -> Result<Self> {
+        if let Some(project) = options.docker.project() {
+            return Self::visit(project, scenario, dir, progress, stop).await;
+        }
         let data = dir.path().join("data");
         let databases = Databases::make(&data, options.database.as_deref()).await?;
         let events = options.events.as_deref().and_then(Place::on);
@@ -67,44 +79,71 @@ impl Shop {
             }
         };
         let shop = Self {
-            supervisor,
-            databases,
-            events,
-            targets: dir.path().with_extension(TARGETS),
+            house: Arc::new(supervisor.clone()),
+            ours: Some(Ours {
+                databases,
+                events,
+                targets: dir.path().with_extension(TARGETS),
+            }),
         };
-        let opening =
-            |ready, all| progress.now(format!("opening the shop: {ready} of {all} ready"));
         let ready = tokio::select! {
-            ready = shop.supervisor.ready(opening) => ready,
-            () = stop.cancelled() => {
-                Err(anyhow!("interrupted while the shop was opening; nothing was measured"))
-            }
+            ready = supervisor.ready(opening(progress)) => ready,
+            () = stop.cancelled() => Err(interrupted()),
         };
-        if let Err(e) = ready {
-            shop.close(options.keep_data).await;
-            return Err(e);
-        }
-        if let Err(e) = shop.tell_where_it_is(dir, harness) {
+        if let Err(e) = ready.and_then(|()| shop.tell_where_it_is(dir, harness)) {
             shop.close(options.keep_data).await;
             return Err(e);
         }
         Ok(shop)
     }
 
+    /// Finds the shop that is up in containers, and waits until all of it is ready.
+    async fn visit(
+        project: &str,
+        scenario: &Scenario,
+        dir: &RunDir,
+        progress: &Progress,
+        stop: &CancellationToken,
+    ) -> Result<Self> {
+        let containers = Containers::open(project, &dir.logs()).await?;
+        let shop = Self {
+            house: Arc::new(containers.clone()),
+            ours: None,
+        };
+        let ready = async {
+            for note in containers.differences(&scenario.shop, &scenario.faults)? {
+                progress.say(&note);
+            }
+            tokio::select! {
+                ready = containers.ready(opening(progress)) => ready,
+                () = stop.cancelled() => Err(interrupted()),
+            }
+        };
+        if let Err(e) = ready.await.and_then(|()| shop.tell_where_it_is(dir, None)) {
+            shop.house.close().await;
+            return Err(e);
+        }
+        Ok(shop)
+    }
+
     fn tell_where_it_is(&self, dir: &RunDir, harness: Option<SocketAddr>) -> Result<()> {
-        dir.write_json("topology.json", &self.supervisor.topology())?;
-        std::fs::write(&self.targets, self.scrape_targets(harness).to_string())
-            .with_context(|| format!("{} cannot be written", self.targets.display()))
+        dir.write_json("topology.json", &self.house.topology())?;
+        // A shop in containers has a Prometheus of its own, which knows the token of the admin listeners.
+        let Some(ours) = &self.ours else {
+            return Ok(());
+        };
+        std::fs::write(&ours.targets, self.scrape_targets(harness).to_string())
+            .with_context(|| format!("{} cannot be written", ours.targets.display()))
     }
 
     /// The processes.
-    pub(crate) fn supervisor(&self) -> &Supervisor {
-        &self.supervisor
+    pub(crate) fn house(&self) -> Arc<dyn House> {
+        Arc::clone(&self.house)
     }
 
     /// Where the gateway listens.
     pub(crate) fn gateway(&self) -> SocketAddr {
-        let topology = self.supervisor.topology();
+        let topology = self.house.topology();
         let gateway = topology.iter().find(|p| p.role == Role::Gateway.name());
         gateway.map_or(([127, 0, 0, 1], 0).into(), |p| p.address)
     }
@@ -117,30 +156,41 @@ impl Shop {
                 "labels": {"service": role, "replica": replica.to_string()},
             })
         };
-        let services = self.supervisor.topology().into_iter();
+        let services = self.house.topology().into_iter();
         let services = services.map(|p: Placed| (p.role, p.replica, p.admin));
         let harness = harness.map(|at| (LOADGEN.to_owned(), 0, at));
         services.chain(harness).map(target).collect()
     }
 
-    /// Stops every process; then the databases go, unless they are to be kept.
+    /// Gives back what was taken: processes of ours stop, then their databases go, unless they are to be kept.
     pub(crate) async fn close(&self, keep_data: bool) {
         // Gone before the services are, so that no one scrapes a closed shop.
-        if let Err(e) = std::fs::remove_file(&self.targets) {
+        if let Some(ours) = &self.ours
+            && let Err(e) = std::fs::remove_file(&ours.targets)
+        {
             tracing::debug!(error = %e, "no list of targets was removed");
         }
-        self.supervisor.stop().await;
+        self.house.close().await;
+        let Some(ours) = &self.ours else { return };
         if keep_data {
-            self.databases.tell_kept();
+            ours.databases.tell_kept();
             return;
         }
-        self.databases.remove().await;
-        if let Some(place) = self.events.as_ref().filter(|place| place.ours)
+        ours.databases.remove().await;
+        if let Some(place) = ours.events.as_ref().filter(|place| place.ours)
             && let Err(e) = shop_kit::events::forget(&place.url).await
         {
             tracing::warn!(error = %e, "the shop's events are still on the NATS server");
         }
     }
+}
+
+fn opening(progress: &Progress) -> impl FnMut(usize, usize) {
+    |ready, all| progress.now(format!("opening the shop: {ready} of {all} ready"))
+}
+
+fn interrupted() -> anyhow::Error {
+    anyhow!("interrupted while the shop was opening; nothing was measured")
 }
 
 /// A shop's place on a NATS server.

@@ -3,16 +3,12 @@
 //! Every address is decided before the first child starts: the supervisor reserves the ports and tells each child
 //! its own and all others', or those of proxies on the way to them (`paths`). So children start in any order and at once, and come back to where they were.
 
-mod breakers;
-mod callers;
+mod house;
 mod keeper;
-mod page;
 mod paths;
 mod signals;
 mod usage;
-mod witness;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,19 +16,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use chaos::{BoxFuture, InjectError, Processes, Struck, Target};
-use results::record::ResourceRow;
-use serde::{Deserialize, Serialize};
 use shop_contract::Role;
 use shop_kit::net::Lease;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::audit::Doors;
 use crate::http::Http;
 use crate::scenario::ShopSpec;
 use crate::serve::{SERVICE_KEY, SUPERVISED};
 use crate::shop::Databases;
-pub(crate) use callers::{Ledger, add};
 use keeper::{Keeper, Order, State};
 use paths::Proxied;
 pub(crate) use paths::ways;
@@ -58,21 +50,6 @@ pub(crate) struct Blueprint<'a> {
     pub ways: &'a [Target],
     /// Folder of the logs.
     pub logs: PathBuf,
-}
-
-/// A line of `topology.json`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Placed {
-    /// Role.
-    pub role: String,
-    /// Replica, from 0.
-    pub replica: u32,
-    /// Process id, while it runs.
-    pub pid: Option<u32>,
-    /// Where it serves the shop. All gateways have the same one.
-    pub address: SocketAddr,
-    /// Where it serves its operators.
-    pub admin: SocketAddr,
 }
 
 struct Member {
@@ -186,66 +163,8 @@ impl Supervisor {
         }
     }
 
-    /// Every process and where it is.
-    pub(crate) fn topology(&self) -> Vec<Placed> {
-        let placed = |m: &Member| Placed {
-            role: m.role.name().to_owned(),
-            replica: m.replica,
-            pid: m.keeper.pid(),
-            address: m.shop.address(),
-            admin: m.admin.address(),
-        };
-        self.members.iter().map(placed).collect()
-    }
-
-    /// The state of each process: `order/1` → `ready`, `starting`, `paused` or `down`.
-    pub(crate) fn states(&self) -> BTreeMap<String, String> {
-        let state = |m: &Member| (m.target(), m.keeper.state().name().to_owned());
-        self.members.iter().map(state).collect()
-    }
-
-    /// Deaths that nobody ordered: `order/1: signal: 6 (SIGABRT)`.
-    pub(crate) fn crashes(&self) -> Vec<String> {
-        let of = |m: &Member| {
-            let target = m.target();
-            let crashes = m.keeper.crashes().into_iter();
-            crashes.map(move |how| format!("{target}: {how}"))
-        };
-        self.members.iter().flat_map(of).collect()
-    }
-
-    /// What each process has used so far.
-    pub(crate) fn resources(&self) -> Vec<ResourceRow> {
-        let row = |m: &Member| {
-            let used = m.keeper.used();
-            ResourceRow {
-                role: m.role.name().to_owned(),
-                replica: m.replica,
-                peak_rss_bytes: used.peak_rss_bytes,
-                cpu_s: used.cpu_s,
-            }
-        };
-        self.members.iter().map(row).collect()
-    }
-
-    /// The admin addresses of a role's replicas.
-    pub(crate) fn admins(&self, role: Role) -> Vec<SocketAddr> {
-        let of_role = self.members.iter().filter(|m| m.role == role);
-        of_role.map(|m| m.admin.address()).collect()
-    }
-
-    /// Where the services tell what they hold.
-    pub(crate) fn doors(&self) -> Doors {
-        let mut admins: BTreeMap<Role, Vec<String>> = BTreeMap::new();
-        for member in self.members.iter() {
-            let of_role = admins.entry(member.role).or_default();
-            of_role.push(member.admin.address().to_string());
-        }
-        Doors::new(self.http.clone(), admins)
-    }
-
     /// Stops every child: asked first, killed when it does not listen. Resolves when all are gone.
-    pub(crate) async fn stop(&self) {
+    async fn stop(&self) {
         self.stop.cancel();
         self.tasks.wait().await;
         // Last, for a service that ends in its own time may still have something to say to another.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use results::run_dir::RunDir;
 
 use crate::cli::RunOptions;
@@ -17,6 +17,11 @@ use crate::shop::Shop;
 /// # Errors
 /// Mistakes in the scenario, a port that is taken, a service that does not start.
 pub(crate) fn up(path: &Path, options: &RunOptions) -> Result<()> {
+    if options.docker.project().is_some() {
+        bail!(
+            "a shop in Docker is brought up by `docker compose up -d`; leave out --docker (DOORBUSTER_DOCKER)"
+        );
+    }
     let mut scenario = Scenario::read(path, options.seed)?;
     // None of them comes here, and so no way needs a proxy.
     scenario.faults.clear();

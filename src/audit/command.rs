@@ -12,25 +12,32 @@ use results::run_dir::read_lines;
 use shop_contract::Role;
 
 use super::{Audited, Doors, HOLDERS, Trouble, settle_and_check};
+use crate::cli::DockerArgs;
+use crate::docker;
+use crate::house::Placed;
 use crate::http::Http;
 use crate::run;
 use crate::serve::ADMIN_TOKEN;
-use crate::supervisor::Placed;
 
 /// The services contradict each other, or what shoppers were promised.
 const VIOLATED: u8 = 2;
 /// Things were still moving, so that nothing can be concluded.
 const INCONCLUSIVE: u8 = 3;
 
+/// `host:port` of each replica's admin listener.
+type Admins = BTreeMap<Role, Vec<String>>;
+
 /// Which shop, and what its shoppers know.
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
     /// Where the services are: the topology.json of a shop that is up
-    #[arg(long, required_unless_present = "admin")]
+    #[arg(long, required_unless_present_any = ["admin", "docker"])]
     pub topology: Option<PathBuf>,
     /// Where one service's admin listener is, as role=host:port; any number of times, before what the topology says
     #[arg(long, value_name = "ROLE=HOST:PORT", value_parser = admin)]
     pub admin: Vec<(Role, String)>,
+    #[command(flatten)]
+    pub docker: DockerArgs,
     /// What shoppers were promised: the ledger.jsonl of a load. Without it the services are held against each other
     #[arg(long)]
     pub ledger: Option<PathBuf>,
@@ -50,13 +57,13 @@ pub(crate) struct AuditArgs {
 /// # Errors
 /// A file that cannot be read, a service that is not named or does not answer.
 pub(crate) fn audit(args: &AuditArgs) -> Result<u8> {
-    let admins = admins(args)?;
+    let (admins, token) = admins(args)?;
     let ledger: Vec<LedgerEntry> = match &args.ledger {
         Some(path) => read_lines(path)?,
         None => Vec::new(),
     };
     let audited = run::runtime()?.block_on(async {
-        let doors = Doors::new(Http::new().with_token(args.token.clone()), admins);
+        let doors = Doors::new(Http::new().with_token(args.token.clone().or(token)), admins);
         // Who cannot be asked now is not waited for: nobody is about to start it again.
         doors.moving().await.context(
             "the shop cannot be audited; see that it is up, that --topology or --admin says where, and that --token is right",
@@ -128,14 +135,28 @@ fn shown(audited: &Audited, with_ledger: bool) -> String {
     text
 }
 
-/// The doors that were named, and those of the topology for roles that were not.
-fn admins(args: &AuditArgs) -> Result<BTreeMap<Role, Vec<String>>> {
-    let mut admins: BTreeMap<Role, Vec<String>> = BTreeMap::new();
+/// The doors that were named, and those of the topology or of Docker for roles that were not; and the token that
+/// containers are known to ask for.
+fn admins(args: &AuditArgs) -> Result<(Admins, Option<String>)> {
+    let mut admins: Admins = Admins::new();
     for (role, address) in &args.admin {
         admins.entry(*role).or_default().push(address.clone());
     }
     if let Some(path) = &args.topology {
         for (role, addresses) in of_topology(path)? {
+            admins.entry(role).or_insert(addresses);
+        }
+    }
+    let mut token = None;
+    if let Some(project) = args.docker.project() {
+        let found = run::runtime()?.block_on(docker::admins(project))?;
+        token = found.token;
+        let mut of_docker: Admins = Admins::new();
+        for ((role, _), admin) in found.of {
+            let of_role = of_docker.entry(role).or_default();
+            of_role.extend(admin.map(|admin| admin.to_string()));
+        }
+        for (role, addresses) in of_docker {
             admins.entry(role).or_insert(addresses);
         }
     }
@@ -146,17 +167,17 @@ fn admins(args: &AuditArgs) -> Result<BTreeMap<Role, Vec<String>>> {
             );
         }
     }
-    Ok(admins)
+    Ok((admins, token))
 }
 
-fn of_topology(path: &Path) -> Result<BTreeMap<Role, Vec<String>>> {
+fn of_topology(path: &Path) -> Result<Admins> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| {
         format!("{shown} cannot be read; `doorbuster up` says where its topology.json is")
     })?;
     let placed: Vec<Placed> = serde_json::from_str(&text)
         .with_context(|| format!("{shown} is not the topology of a shop"))?;
-    let mut admins: BTreeMap<Role, Vec<String>> = BTreeMap::new();
+    let mut admins: Admins = Admins::new();
     for process in placed {
         let role = process.role.parse().with_context(|| format!("{shown}"))?;
         let of_role = admins.entry(role).or_default();

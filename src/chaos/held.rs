@@ -13,6 +13,7 @@ use shop_contract::faults::FaultState;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use super::places::NOWHERE;
 use super::{ClearArgs, PlaceArgs};
 use crate::run;
 
@@ -35,7 +36,7 @@ enum Said<T> {
 pub(crate) fn list(args: &PlaceArgs) -> Result<u8> {
     let places = args.places()?;
     let said = run::runtime()?.block_on(async {
-        let client = args.client();
+        let client = args.client(&places);
         each(places.all(), move |address| {
             let client = client.clone();
             async move { client.list(address).await }
@@ -63,7 +64,7 @@ pub(crate) fn list(args: &PlaceArgs) -> Result<u8> {
 pub(crate) fn clear(args: &ClearArgs) -> Result<u8> {
     let places = args.place.places()?;
     let said = run::runtime()?.block_on(async {
-        let client = args.place.client();
+        let client = args.place.client(&places);
         each(places.all(), move |address| {
             clear_at(client.clone(), address, args.name.clone())
         })
@@ -157,8 +158,11 @@ where
         .collect()
 }
 
-/// Whether nobody listens there: the port of a dead process refuses.
+/// Whether nobody listens there: the port of a dead process refuses, and a dead container has none.
 async fn is_down(address: SocketAddr) -> bool {
+    if address == NOWHERE {
+        return true;
+    }
     let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
     matches!(connected, Ok(Err(e)) if e.kind() == ErrorKind::ConnectionRefused)
 }

@@ -38,7 +38,7 @@ pub(crate) fn inject(args: &InjectArgs) -> Result<u8> {
         ),
     }
     run::runtime()?.block_on(async {
-        let client = args.place.client();
+        let client = args.place.client(&places);
         if args.detach {
             detached(&fault, args.seed, &places, &client).await
         } else {

@@ -1,7 +1,7 @@
 //! Where the services of a shop are that somebody else has opened.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,18 @@ use chaos::{BoxFuture, CallerHits, Counts, InjectError, Processes, Struck};
 use serde::Deserialize;
 use shop_contract::Role;
 
+use crate::{docker, run};
+
 /// The admin listeners of a shop, by role and replica. Cloning shares them.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
     roles: Arc<BTreeMap<String, Vec<SocketAddr>>>,
+    /// What the listeners ask for, where that is known from where they are.
+    token: Option<String>,
 }
+
+/// Stands for the listener of a container that does not run: nobody can listen there.
+pub(super) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// What of a line of `topology.json` matters here.
 #[derive(Debug, Deserialize)]
@@ -49,6 +56,7 @@ impl Places {
         }
         Ok(Self {
             roles: Arc::new(roles),
+            token: None,
         })
     }
 
@@ -75,7 +83,27 @@ impl Places {
         }
         Ok(Self {
             roles: Arc::new(roles),
+            token: None,
         })
+    }
+
+    /// From the labels of a Compose project's containers.
+    pub(super) fn in_docker(project: &str) -> Result<Self> {
+        let admins = run::runtime()?.block_on(docker::admins(project))?;
+        let mut roles: BTreeMap<String, Vec<SocketAddr>> = BTreeMap::new();
+        for ((role, _), admin) in admins.of {
+            let replicas = roles.entry(role.name().to_owned()).or_default();
+            replicas.push(admin.unwrap_or(NOWHERE));
+        }
+        Ok(Self {
+            roles: Arc::new(roles),
+            token: admins.token,
+        })
+    }
+
+    /// What the listeners ask for, where that is known from where they are.
+    pub(super) fn token(&self) -> Option<String> {
+        self.token.clone()
     }
 
     /// What a fault may be aimed at. Roles of which nobody has said where they are have no replicas, but can be called.
@@ -114,7 +142,9 @@ impl Processes for Places {
     }
 
     fn admin_address(&self, role: &str, replica: u32) -> Option<SocketAddr> {
-        self.roles.get(role)?.get(replica as usize).copied()
+        let replicas = self.roles.get(role)?;
+        let admin = replicas.get(replica as usize).copied();
+        admin.filter(|admin| *admin != NOWHERE)
     }
 
     fn kill<'a>(

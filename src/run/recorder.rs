@@ -11,8 +11,8 @@ use results::record::{Edge, FaultEvent, FaultEventKind, Interval, LedgerEntry, P
 use results::run_dir::{Lines, RecordError, RunDir};
 
 use crate::figures::Figures;
+use crate::pages::add;
 use crate::progress::Progress;
-use crate::supervisor::add;
 
 /// Tells the state of each process of the shop, where that is known.
 pub(crate) type States = dyn Fn() -> BTreeMap<String, String> + Send + Sync;

@@ -6,6 +6,7 @@
 
 mod audit;
 mod dashboards;
+mod docker;
 mod doors;
 mod experiments;
 mod faults;

@@ -1,22 +1,18 @@
 //! Breakers as their callers show them, for faults that wait for one to open.
 
-use chaos::{BoxFuture, Breaker, Watch};
+use chaos::Breaker;
 
-use super::Supervisor;
-use super::page::samples;
+use super::{Pages, pages, samples};
 
-impl Watch for Supervisor {
-    fn is_open<'a>(&'a self, breaker: &'a Breaker) -> BoxFuture<'a, Option<bool>> {
-        Box::pin(async move {
-            let pages = self.pages(|m| m.role.name() == breaker.caller).await;
-            let open = |page: &String| is_open(page, &breaker.callee);
-            (!pages.is_empty()).then(|| pages.values().any(open))
-        })
-    }
+/// Whether a breaker is open, or half-open, at any of its callers; nothing when none of them answers.
+pub(crate) async fn is_open(shop: &(impl Pages + ?Sized), breaker: &Breaker) -> Option<bool> {
+    let pages = pages(shop, |(role, _)| role.name() == breaker.caller).await;
+    let open = |page: &String| shows_open(page, &breaker.callee);
+    (!pages.is_empty()).then(|| pages.values().any(open))
 }
 
 /// Whether an OpenMetrics page shows a breaker towards a role that is open, or half-open, as one is that was open.
-fn is_open(page: &str, callee: &str) -> bool {
+fn shows_open(page: &str, callee: &str) -> bool {
     samples(page)
         .filter(|s| s.name == "shop_circuit_breaker_state" && s.has("server_address", callee))
         .any(|s| s.value > 0.0)
@@ -24,7 +20,7 @@ fn is_open(page: &str, callee: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_open;
+    use super::shows_open;
 
     #[test]
     fn a_breaker_is_open_when_any_of_its_endpoints_is() {
@@ -33,8 +29,8 @@ shop_circuit_breaker_state{service_name="payment",server_address="bank",server_p
 shop_circuit_breaker_state{service_name="payment",server_address="bank",server_port="2"} 2
 shop_circuit_breaker_state{service_name="payment",server_address="order",server_port="3"} 0
 "#;
-        assert!(is_open(page, "bank"));
-        assert!(!is_open(page, "order"));
-        assert!(!is_open(page, "cart"));
+        assert!(shows_open(page, "bank"));
+        assert!(!shows_open(page, "order"));
+        assert!(!shows_open(page, "cart"));
     }
 }

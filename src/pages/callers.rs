@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use results::record::Edge;
-use shop_contract::Role;
 
-use super::Supervisor;
-use super::page::samples;
+use super::{Pages, Process, pages, samples};
 
 /// What one process counts of each role that it calls, since it started. A breaker is as it is now.
 type Counts = BTreeMap<String, Edge>;
@@ -14,26 +12,24 @@ type Counts = BTreeMap<String, Edge>;
 /// One process's page, read.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
-    process: (Role, u32),
+    process: Process,
     counts: Counts,
 }
 
-impl Supervisor {
-    /// Asks every process at once. Who does not answer is left out; what it counted meanwhile is in the next look.
-    pub(crate) async fn callers(&self) -> Vec<Told> {
-        let pages = self.pages(|_| true).await.into_iter();
-        pages
-            .map(|(process, page)| Told {
-                process,
-                counts: read(&page),
-            })
-            .collect()
-    }
+/// Asks every process at once. Who does not answer is left out; what it counted meanwhile is in the next look.
+pub(crate) async fn callers(shop: &(impl Pages + ?Sized)) -> Vec<Told> {
+    let pages = pages(shop, |_| true).await.into_iter();
+    pages
+        .map(|(process, page)| Told {
+            process,
+            counts: read(&page),
+        })
+        .collect()
 }
 
 /// What was told before, so that only what is new is counted.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(BTreeMap<(Role, u32), Counts>);
+pub(crate) struct Ledger(BTreeMap<Process, Counts>);
 
 impl Ledger {
     /// What is new: `cart→product`, all replicas together. Edges on which nothing happens are left out.
@@ -108,6 +104,8 @@ fn is_failure(error_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use shop_contract::Role;
+
     use super::*;
 
     const PAGE: &str = r#"

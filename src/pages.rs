@@ -1,12 +1,34 @@
-//! The metrics pages of the shop's processes: asked for, and read.
+//! The metrics pages of the shop's processes: asked for, and read. What follows from them is the same whoever has
+//! started the processes: `breakers`, `callers`, `witness`.
+
+pub(crate) mod breakers;
+mod callers;
+pub(crate) mod witness;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use shop_contract::Role;
 use tokio::task::JoinSet;
 
-use super::{Member, Supervisor};
+use crate::http::Http;
+pub(crate) use callers::{Ledger, add, callers};
+
+/// A process of the shop: its role, and which replica it is.
+pub(crate) type Process = (Role, u32);
+
+/// Processes whose pages can be asked for.
+pub(crate) trait Pages: Sync {
+    /// Asks them, with the token that they want to see.
+    fn http(&self) -> &Http;
+
+    /// Their admin listeners, of those that have one now.
+    fn admins(&self) -> Vec<(Process, SocketAddr)>;
+
+    /// The port that a caller's figures about a replica are under.
+    fn port_for(&self, caller: Process, callee: Process) -> Option<u16>;
+}
 
 /// What each process is given to answer.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -55,23 +77,20 @@ pub(super) fn samples(page: &str) -> impl Iterator<Item = Sample<'_>> {
     })
 }
 
-impl Supervisor {
-    /// The pages of some processes, all asked at once. Who is dead, or too busy, is left out.
-    pub(super) async fn pages(
-        &self,
-        of: impl Fn(&Member) -> bool,
-    ) -> BTreeMap<(Role, u32), String> {
-        let mut asked = JoinSet::new();
-        for member in self.members.iter().filter(|m| of(m)) {
-            let (http, admin) = (self.http.clone(), member.admin.address());
-            let process = (member.role, member.replica);
-            asked.spawn(async move {
-                let page = http.get(admin, "/metrics", LIMIT).await.ok()?;
-                Some((process, page))
-            });
-        }
-        asked.join_all().await.into_iter().flatten().collect()
+/// The pages of some processes, all asked at once. Who is dead, or too busy, is left out.
+async fn pages(
+    shop: &(impl Pages + ?Sized),
+    of: impl Fn(Process) -> bool,
+) -> BTreeMap<Process, String> {
+    let mut asked = JoinSet::new();
+    for (process, admin) in shop.admins().into_iter().filter(|(p, _)| of(*p)) {
+        let http = shop.http().clone();
+        asked.spawn(async move {
+            let page = http.get(admin, "/metrics", LIMIT).await.ok()?;
+            Some((process, page))
+        });
     }
+    asked.join_all().await.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,239 @@
+//! What faults of processes do to containers, and how it is undone.
+//!
+//! Each blow is told to the guard before it falls, so that it is undone also when we die at the worst moment. Deeds run
+//! in tasks of their own: whoever waits for one may go away, and it is done all the same.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+use bollard::query_parameters::{KillContainerOptions, StopContainerOptionsBuilder};
+use chaos::{BoxFuture, InjectError, Processes, Struck};
+use tokio::time::{Instant, sleep};
+
+use super::guard::Debt;
+use super::member::{Blow, Member};
+use super::{Containers, api, look};
+
+/// How long a container may take to be seen dead, or standing still, when it was struck.
+const FALLS: Duration = Duration::from_secs(10);
+/// How long it may take to be ready again.
+const RESTART: Duration = Duration::from_secs(30);
+/// Between two looks, meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long a container may take to end when asked to, before Docker kills it. In seconds, as Docker has it.
+const GRACE_S: i32 = 10;
+
+/// What is done to a container.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Kill,
+    Stop,
+    Pause(Duration),
+}
+
+impl Containers {
+    /// Does something to a replica, in a task of its own.
+    async fn act<T, F>(
+        &self,
+        role: &str,
+        replica: u32,
+        act: impl FnOnce(Self, usize) -> F,
+    ) -> Result<T, InjectError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let target = format!("{role}/{replica}");
+        let is = |m: &Member| m.found.role.name() == role && m.found.replica == replica;
+        let Some(index) = self.members.iter().position(is) else {
+            return Err(InjectError::NoSuchTarget { target });
+        };
+        let acted = match tokio::spawn(act(self.clone(), index)).await {
+            Ok(acted) => acted,
+            Err(e) => Err(anyhow!("it was not done: {e}")),
+        };
+        acted.map_err(|e| InjectError::Process {
+            target,
+            reason: format!("{e:#}"),
+        })
+    }
+
+    async fn strike(self, index: usize, deed: Deed) -> Result<Struck> {
+        let member = &self.members[index];
+        let _turn = member.turn.lock().await;
+        if self.stop.is_cancelled() {
+            bail!("the shop is closing");
+        }
+        self.look_at(member).await?;
+        let standing = member.standing();
+        if !standing.running {
+            bail!("it is dead already");
+        }
+        // The end of the first would end the second as well.
+        if matches!(deed, Deed::Pause(_)) && standing.paused {
+            bail!("it stands still already");
+        }
+        let id = &member.found.id;
+        let (blow, debt) = match deed {
+            Deed::Kill | Deed::Stop => (Blow::Down, Debt::Start),
+            Deed::Pause(most) => (Blow::Paused, Debt::Resume(most)),
+        };
+        let before = member.struck();
+        self.guard.owe(id, debt).await?;
+        member.strike(Some(blow));
+        let done = match deed {
+            Deed::Kill => {
+                self.api
+                    .kill_container(id, None::<KillContainerOptions>)
+                    .await
+            }
+            Deed::Stop => {
+                let grace = StopContainerOptionsBuilder::new().t(GRACE_S).build();
+                self.api.stop_container(id, Some(grace)).await
+            }
+            Deed::Pause(_) => self.api.pause_container(id).await,
+        };
+        if let Err(e) = done {
+            member.strike(before);
+            if before.is_none() {
+                self.guard.paid(id).await;
+            }
+            bail!("Docker says: {}", api::words(&e));
+        }
+        self.until_fallen(member, blow).await?;
+        Ok(Struck {
+            pid: standing.pid.unwrap_or_default(),
+        })
+    }
+
+    /// Waits until a blow is seen to have fallen.
+    async fn until_fallen(&self, member: &Member, blow: Blow) -> Result<()> {
+        let until = Instant::now() + FALLS;
+        loop {
+            self.look_at(member).await?;
+            let standing = member.standing();
+            let fallen = match blow {
+                Blow::Down => !standing.running,
+                Blow::Paused => standing.paused,
+            };
+            if fallen {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                bail!(
+                    "its container is {} still, {} s later",
+                    standing.status,
+                    FALLS.as_secs()
+                );
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn mend_and_wait(self, index: usize, late: Duration) -> Result<()> {
+        if !late.is_zero() {
+            bail!("a container cannot be told to start slowly this once");
+        }
+        let member = &self.members[index];
+        self.mend(member).await?;
+        let until = Instant::now() + RESTART;
+        while !look::ask(&self, member).await {
+            if Instant::now() > until {
+                bail!("not ready {} s later", RESTART.as_secs());
+            }
+            self.look_at(member).await?;
+            let standing = member.standing();
+            if !standing.running && member.struck().is_none() {
+                bail!(
+                    "it ended again, {}; see `docker logs {}`",
+                    standing.ended,
+                    member.found.name
+                );
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Lets a container go on, or starts it, whatever it needs.
+    pub(super) async fn mend(&self, member: &Member) -> Result<()> {
+        let _turn = member.turn.lock().await;
+        self.look_at(member).await?;
+        let (id, standing) = (&member.found.id, member.standing());
+        let done = if !standing.running {
+            self.api.start_container(id, None).await
+        } else if standing.paused {
+            self.api.unpause_container(id).await
+        } else {
+            // Whoever has done it was quicker, such as the guard.
+            Ok(())
+        };
+        if let Err(e) = done {
+            bail!("Docker says: {}", api::words(&e));
+        }
+        // Where Docker chooses its ports, they are others in each life.
+        self.look_at(member).await?;
+        member.strike(None);
+        self.guard.paid(id).await;
+        Ok(())
+    }
+
+    async fn look_at(&self, member: &Member) -> Result<()> {
+        let inspected = api::inspect(&self.api, &member.found.id).await?;
+        member.now(member.found.standing(&inspected));
+        Ok(())
+    }
+}
+
+impl Processes for Containers {
+    fn replicas(&self, role: &str) -> u32 {
+        let of_role = self.members.iter().filter(|m| m.found.role.name() == role);
+        of_role.count() as u32
+    }
+
+    fn admin_address(&self, role: &str, replica: u32) -> Option<SocketAddr> {
+        self.member(role, replica)?.admin()
+    }
+
+    fn kill<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(self.act(role, replica, |shop, i| shop.strike(i, Deed::Kill)))
+    }
+
+    fn stop<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(self.act(role, replica, |shop, i| shop.strike(i, Deed::Stop)))
+    }
+
+    fn restart<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+        late: Duration,
+    ) -> BoxFuture<'a, Result<(), InjectError>> {
+        Box::pin(self.act(role, replica, move |shop, i| shop.mend_and_wait(i, late)))
+    }
+
+    fn pause<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+        most: Duration,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        let act = move |shop: Self, i| shop.strike(i, Deed::Pause(most));
+        Box::pin(self.act(role, replica, act))
+    }
+
+    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
+        Box::pin(self.act(role, replica, |shop, i| {
+            shop.mend_and_wait(i, Duration::ZERO)
+        }))
+    }
+}

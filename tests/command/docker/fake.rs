@@ -1,0 +1,356 @@
+//! A Docker that runs nothing in containers: it speaks as much of Docker's API as is asked for, and behind each of its
+//! containers is a service as a child process.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::Router;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use shop_kit::net::Lease;
+use tempfile::TempDir;
+
+use crate::harness::signal;
+
+pub(crate) const TOKEN: &str = "sesame";
+const ROLES: [(&str, u32); 10] = [
+    ("gateway", 0),
+    ("user", 0),
+    ("product", 0),
+    ("inventory", 0),
+    ("cart", 0),
+    ("order", 0),
+    ("order", 1),
+    ("payment", 0),
+    ("notification", 0),
+    ("bank", 0),
+];
+
+/// A container.
+pub(crate) struct Container {
+    pub(crate) name: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    /// `running`, `exited`, or `paused`, when there is no process behind it.
+    pub(crate) status: &'static str,
+    settings: Vec<(String, String)>,
+    role: &'static str,
+    shop: Option<Lease>,
+    admin: Option<Lease>,
+    process: Option<Child>,
+    paused: bool,
+    lives: u32,
+}
+
+impl Container {
+    /// One of a project's, with nothing behind it.
+    pub(crate) fn on_paper(project: &str, role: &'static str, replica: u32) -> Self {
+        let labels = [
+            ("com.docker.compose.project", project),
+            ("com.docker.compose.service", role),
+            ("doorbuster.role", role),
+            ("doorbuster.replica", &replica.to_string()),
+        ];
+        let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        Self {
+            name: format!("{project}-{role}-{replica}"),
+            labels: labels.map(own).into(),
+            status: "running",
+            settings: Vec::new(),
+            role,
+            shop: None,
+            admin: None,
+            process: None,
+            paused: false,
+            lives: 1,
+        }
+    }
+
+    fn start(&mut self) {
+        let (shop, admin) = (self.shop.as_ref().unwrap(), self.admin.as_ref().unwrap());
+        let child = Command::new(env!("CARGO_BIN_EXE_doorbuster"))
+            .args(["serve", self.role])
+            .args(["--listen", &shop.address().to_string()])
+            .args(["--admin", &admin.address().to_string()])
+            .envs(self.settings.iter().map(|(k, v)| (k, v)))
+            .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        (self.process, self.paused) = (Some(child), false);
+        self.lives += 1;
+    }
+
+    fn end(&mut self, how: &str) {
+        if let Some(mut child) = self.process.take() {
+            signal(&child, "-CONT");
+            signal(&child, how);
+            child.wait().unwrap();
+        }
+    }
+
+    pub(crate) fn status(&mut self) -> &'static str {
+        let Some(child) = &mut self.process else {
+            return if self.admin.is_some() {
+                "exited"
+            } else {
+                self.status
+            };
+        };
+        if child.try_wait().unwrap().is_some() {
+            self.process = None;
+            return "exited";
+        }
+        if self.paused { "paused" } else { "running" }
+    }
+
+    fn labels_fit(&self, wanted: &[Value]) -> bool {
+        wanted
+            .iter()
+            .all(|label| match label.as_str().unwrap().split_once('=') {
+                Some((key, value)) => self.labels.get(key).is_some_and(|v| v == value),
+                None => self.labels.contains_key(label.as_str().unwrap()),
+            })
+    }
+
+    fn inspected(&mut self) -> Value {
+        let status = self.status();
+        let running = status != "exited";
+        let port = |inside: &str, lease: &Option<Lease>| {
+            let port = lease.as_ref().map(|l| l.address().port().to_string());
+            (
+                inside.to_owned(),
+                json!([{"HostIp": "127.0.0.1", "HostPort": port.unwrap_or_default()}]),
+            )
+        };
+        let ports: BTreeMap<String, Value> = [
+            port(&self.inside(&self.shop, 8080), &self.shop),
+            port(&self.inside(&self.admin, 9080), &self.admin),
+        ]
+        .into();
+        let settings: Vec<String> = self
+            .settings
+            .iter()
+            .map(|(k, v)| format!("{k}={v}"))
+            .collect();
+        json!({
+            "Id": self.name,
+            "Name": format!("/{}", self.name),
+            "State": {
+                "Status": status,
+                "Running": running,
+                "Paused": status == "paused",
+                "Pid": self.process.as_ref().map_or(0, Child::id),
+                "ExitCode": if running { 0 } else { 137 },
+                "StartedAt": format!("life {}", self.lives),
+            },
+            "Config": {"Env": settings, "Labels": self.labels},
+            "HostConfig": {"PortBindings": ports},
+            "NetworkSettings": {"Ports": if running && self.admin.is_some() { json!(ports) } else { json!({}) }, "Networks": {}},
+        })
+    }
+
+    /// The services listen on ports of this machine, and Docker would say which of the container's these are.
+    fn inside(&self, lease: &Option<Lease>, usual: u16) -> String {
+        let port = lease.as_ref().map_or(usual, |l| l.address().port());
+        format!("{port}/tcp")
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        self.end("-KILL");
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) containers: Vec<Container>,
+    /// What was asked of containers besides looks: `kill shop-order-1`.
+    pub(crate) deeds: Vec<String>,
+}
+
+/// The Docker.
+pub(crate) struct Fake {
+    pub(crate) host: String,
+    state: Arc<Mutex<State>>,
+    _runtime: tokio::runtime::Runtime,
+    _data: TempDir,
+}
+
+impl Fake {
+    /// One that has these containers.
+    pub(crate) fn with(containers: Vec<Container>) -> Self {
+        let state = Arc::new(Mutex::new(State {
+            containers,
+            deeds: Vec::new(),
+        }));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime
+            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+            .unwrap();
+        let host = format!("tcp://{}", listener.local_addr().unwrap());
+        let shared = Arc::clone(&state);
+        let app = Router::new().fallback(move |method: Method, uri: Uri| async move {
+            // Ending a child waits for it.
+            let answer = tokio::task::spawn_blocking(move || answer(&shared, &method, &uri));
+            answer.await.unwrap()
+        });
+        runtime.spawn(async move { axum::serve(listener, app).await });
+        Self {
+            host,
+            state,
+            _runtime: runtime,
+            _data: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// One in which the shop of a project is up.
+    pub(crate) fn shop(project: &str) -> Self {
+        let fake = Self::with(Vec::new());
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        let leased =
+            ROLES.map(|place| (place, Lease::take(any).unwrap(), Lease::take(any).unwrap()));
+        let mut peers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for ((role, _), shop, _) in &leased {
+            peers
+                .entry(role)
+                .or_default()
+                .push(shop.address().to_string());
+        }
+        let peers: Vec<String> = peers
+            .into_iter()
+            .map(|(r, at)| format!("{r}={}", at.join(",")))
+            .collect();
+        for ((role, replica), shop, admin) in leased {
+            let settings = [
+                ("DOORBUSTER_ADMIN_TOKEN", TOKEN.to_owned()),
+                (
+                    "DOORBUSTER_SERVICE_KEY",
+                    "a key of the shop's own".to_owned(),
+                ),
+                ("DOORBUSTER_REPLICA", replica.to_string()),
+                ("DOORBUSTER_PEERS", peers.join(";")),
+                ("DOORBUSTER_LISTEN", shop.address().to_string()),
+                ("DOORBUSTER_ADMIN", admin.address().to_string()),
+                ("DOORBUSTER_PRODUCTS", "100".to_owned()),
+                ("DOORBUSTER_CUSTOMERS", "50".to_owned()),
+                ("DOORBUSTER_DATA", fake._data.path().display().to_string()),
+            ];
+            let mut container = Container::on_paper(project, role, replica);
+            container.settings = settings.map(|(k, v)| (k.to_owned(), v)).into();
+            (container.shop, container.admin) = (Some(shop), Some(admin));
+            container.start();
+            fake.state().containers.push(container);
+        }
+        fake
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// How each container stands, by its name.
+    pub(crate) fn statuses(&self) -> BTreeMap<String, &'static str> {
+        let mut state = self.state();
+        let status = |c: &mut Container| (c.name.clone(), c.status());
+        state.containers.iter_mut().map(status).collect()
+    }
+
+    pub(crate) fn all_run(&self) -> bool {
+        self.statuses().values().all(|status| *status == "running")
+    }
+}
+
+fn answer(state: &Mutex<State>, method: &Method, uri: &Uri) -> Response {
+    let mut state = state.lock().unwrap();
+    let path: Vec<&str> = uri.path().split('/').filter(|p| !p.is_empty()).collect();
+    let path = match &path[..] {
+        [version, rest @ ..] if version.starts_with("v1.") => rest,
+        path => path,
+    };
+    let refused =
+        |status, what: String| (status, axum::Json(json!({"message": what}))).into_response();
+    match (method.as_str(), path) {
+        ("GET", ["version"]) => axum::Json(json!({"ApiVersion": "1.41"})).into_response(),
+        ("GET", ["containers", "json"]) => {
+            let wanted = labels(uri);
+            let listed = state
+                .containers
+                .iter_mut()
+                .filter(|c| c.labels_fit(&wanted));
+            let listed = listed.map(|c| {
+                json!({"Id": c.name, "Names": [format!("/{}", c.name)], "Labels": c.labels, "State": c.status()})
+            });
+            axum::Json(Value::Array(listed.collect())).into_response()
+        }
+        (_, ["containers", id, what]) => {
+            let Some(index) = state.containers.iter().position(|c| c.name == *id) else {
+                return refused(StatusCode::NOT_FOUND, format!("No such container: {id}"));
+            };
+            if method == Method::POST {
+                state.deeds.push(format!("{what} {id}"));
+            }
+            let container = &mut state.containers[index];
+            let status = container.status();
+            match (*what, status) {
+                ("json", _) => return axum::Json(container.inspected()).into_response(),
+                ("stats", _) => {
+                    let used = json!({
+                        "cpu_stats": {"cpu_usage": {"total_usage": 5_000_000_000u64}},
+                        "memory_stats": {"usage": 9_000_000, "stats": {"inactive_file": 1_000_000}},
+                    });
+                    return axum::Json(used).into_response();
+                }
+                ("kill", "running" | "paused") => container.end("-KILL"),
+                ("stop", "running" | "paused") => container.end("-TERM"),
+                ("start", "exited") => container.start(),
+                ("start", _) => return StatusCode::NOT_MODIFIED.into_response(),
+                ("pause", "running") => {
+                    signal(container.process.as_ref().unwrap(), "-STOP");
+                    container.paused = true;
+                }
+                ("unpause", "paused") => {
+                    signal(container.process.as_ref().unwrap(), "-CONT");
+                    container.paused = false;
+                }
+                _ => return refused(StatusCode::CONFLICT, format!("{id} is {status}")),
+            }
+            StatusCode::NO_CONTENT.into_response()
+        }
+        _ => refused(StatusCode::NOT_FOUND, "page not found".to_owned()),
+    }
+}
+
+/// The labels that a list is asked for by: `filters={"label":["key=value"]}`, percent-encoded.
+fn labels(uri: &Uri) -> Vec<Value> {
+    let query = uri.query().unwrap_or_default().split('&');
+    let filters = query
+        .filter_map(|part| part.strip_prefix("filters="))
+        .next();
+    let filters: Value = serde_json::from_str(&decoded(filters.unwrap_or("{}"))).unwrap();
+    filters["label"].as_array().cloned().unwrap_or_default()
+}
+
+fn decoded(text: &str) -> String {
+    let (mut bytes, mut out) = (text.bytes(), Vec::new());
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let pair = [bytes.next().unwrap(), bytes.next().unwrap()];
+                u8::from_str_radix(std::str::from_utf8(&pair).unwrap(), 16).unwrap()
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(out).unwrap()
+}
