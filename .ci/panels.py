@@ -177,7 +177,7 @@ def watch_the_moves(prometheus, panels, later, wrong):
         if fault is None or panel is None:
             wrong.append(f"moves.json: {row['fault'] if fault is None else row['panel']} does not exist")
             continue
-        series = " ".join([row["service"]] * ("service" in row) + list(row.get("series", {}).values()))
+        series = " ".join(([row["service"]] if "service" in row else []) + list(row.get("series", {}).values()))
         told = f"{row['fault']:19} {row['panel']:58.58} {series:44.44}"
         if any(needs(expression, later) for expression in panel):
             print(f"{told} {'later':>8}")
