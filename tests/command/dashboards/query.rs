@@ -10,6 +10,13 @@ use super::page::Series;
 /// Functions that make something of a counter; a counter by itself says nothing.
 const OF_COUNTERS: [&str; 3] = ["rate", "irate", "increase"];
 
+/// Gauges that end like counters, because the conventions name them so.
+const GAUGES: [&str; 3] = [
+    "db_client_connection_count",
+    "process_open_file_descriptor_count",
+    "process_thread_count",
+];
+
 /// An expression as Grafana would send it, with every service chosen.
 pub(super) fn filled_in(expression: &str) -> String {
     expression
@@ -98,9 +105,7 @@ impl Judge<'_> {
             return BTreeSet::new();
         }
         let counter = ["_total", "_bucket", "_count", "_sum"];
-        // One gauge ends like a counter, by its convention.
-        let gauge = name.starts_with("db_client_connection_count") || name.starts_with("process_");
-        if !counted && !gauge && counter.iter().any(|end| name.ends_with(end)) {
+        if !counted && !GAUGES.contains(&name) && counter.iter().any(|end| name.ends_with(end)) {
             self.wrong
                 .push(format!("the counter `{name}` is taken as it is"));
         }
