@@ -1,88 +1,296 @@
-//! Every series that a panel asks for is exposed by a shop that has sold something.
+//! Dashboards and rules without a Prometheus: what they ask for is what a shop that has sold something exposes, and they
+//! keep the rules that make a dashboard of use elsewhere. `.ci/prometheus` runs the same expressions in earnest.
+
+mod lint;
+mod page;
+mod query;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
+use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Value, json};
 use shop_contract::user::{SEEDED_PASSWORD, seeded_email};
 
-use crate::harness::{Up, http, json as read_json};
+use crate::harness::{Up, http, json as read_json, until};
+use lint::list;
+use page::Series;
 
-/// The names in an expression that follow our families' spelling.
-fn series(expression: &str) -> BTreeSet<String> {
-    let families = ["http_", "db_", "messaging_", "shop_", "chaos_"];
-    expression
-        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .filter(|word| families.iter().any(|f| word.starts_with(f)))
-        // Labels have the same spelling as series; they are looked for as labels.
-        .map(str::to_owned)
-        .collect()
+/// What a Prometheus adds of itself: `up` of every target, and the alerts that our rules make.
+const PROMETHEUS: &str = r#"
+up{job="",instance="",service="*",replica="*"} 1
+ALERTS{alertname="*",alertstate="firing",severity="page",window="demo",slo="*",service_name="*"} 1
+"#;
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("dashboards")
+        .join(name)
 }
 
-/// Everything that a metrics page names: its series and their labels.
-fn exposed(page: &str) -> BTreeSet<String> {
-    page.lines()
-        .filter(|line| !line.starts_with('#'))
-        .flat_map(|line| {
-            let name = line.split(['{', ' ']).next().unwrap_or_default();
-            let labels = line
-                .split(['{', ','])
-                .filter_map(|part| part.split_once("=\""));
-            std::iter::once(name.to_owned()).chain(labels.map(|(label, _)| label.to_owned()))
+/// The files of a folder that end so, with their names.
+fn files(name: &str, end: &str) -> Vec<(String, PathBuf)> {
+    let mut found: Vec<_> = std::fs::read_dir(folder(name))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter_map(|path| {
+            let name = path.file_name()?.to_str()?.strip_suffix(end)?.to_owned();
+            Some((name, path))
         })
-        .collect()
+        .collect();
+    found.sort();
+    assert!(!found.is_empty(), "{name} is empty");
+    found
 }
 
-#[test]
-fn every_panel_asks_for_series_that_a_running_shop_exposes() {
+fn boards() -> Vec<(String, Value)> {
+    let read = |(name, path): (String, PathBuf)| (name, read_json(&path));
+    files("grafana", ".json").into_iter().map(read).collect()
+}
+
+/// A rule: the file that it is in, its name, whether it is an alert, its labels and its expression.
+struct Rule {
+    place: String,
+    name: String,
+    alert: bool,
+    labels: Vec<(String, String)>,
+    annotations: Vec<(String, String)>,
+    expression: String,
+}
+
+fn rules() -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for (file, path) in files("prometheus/rules", ".yml") {
+        let text = std::fs::read_to_string(path).unwrap();
+        let documents = Yaml::load_from_str(&text).unwrap();
+        let groups = documents[0].as_mapping_get("groups").unwrap();
+        for group in groups.as_sequence().unwrap() {
+            let of_group = group.as_mapping_get("rules").unwrap();
+            for rule in of_group.as_sequence().unwrap() {
+                let text = |key| rule.as_mapping_get(key).and_then(Yaml::as_str);
+                let name = text("record").or(text("alert")).unwrap().to_owned();
+                rules.push(Rule {
+                    place: format!("{file}, {name}"),
+                    name,
+                    alert: text("alert").is_some(),
+                    labels: pairs(rule, "labels"),
+                    annotations: pairs(rule, "annotations"),
+                    expression: text("expr").unwrap().to_owned(),
+                });
+            }
+        }
+    }
+    rules
+}
+
+fn pairs(rule: &Yaml<'_>, key: &str) -> Vec<(String, String)> {
+    let Some(found) = rule.as_mapping_get(key).and_then(Yaml::as_mapping) else {
+        return Vec::new();
+    };
+    let text = |y: &Yaml<'_>| y.as_str().unwrap_or_default().to_owned();
+    found.iter().map(|(k, v)| (text(k), text(v))).collect()
+}
+
+/// What all processes of a shop expose that has shown its goods, sold something and had a fault; what a Prometheus adds; and
+/// what is agreed to come.
+fn exposed() -> Series {
     let shop = Up::open(&[]);
     let login = json!({"email": seeded_email(0), "password": SEEDED_PASSWORD});
     let (_, session) = shop.call("POST", "/users/login", &[], &login);
     let token = format!("Bearer {}", session["token"].as_str().unwrap());
     let me = ("Authorization", token.as_str());
+    for page in ["/products", "/products/p-00001"] {
+        assert_eq!(shop.call("GET", page, &[], &Value::Null).0, 200);
+    }
     shop.call("PUT", "/cart/items/p-00001", &[me], &json!({"quantity": 1}));
     let key = ("Idempotency-Key", "k");
     let (status, order) = shop.call("POST", "/orders", &[me, key], &json!({"card": "tok_good"}));
     assert_eq!(status, 201, "{order}");
 
-    let mut there = BTreeSet::new();
     let targets = read_json(&shop.run_dir().with_extension("targets.json"));
-    for group in targets.as_array().unwrap() {
-        let address = group["targets"][0].as_str().unwrap().parse().unwrap();
-        if group["labels"]["service"] == "bank" {
-            // A fault that has been in force shows the series of faults.
-            let fault = json!({"name": "f", "kind": "latency", "ttl_ms": 1, "share": 1.0, "seed": 1,
-                "delay_us": 1, "jitter_us": 0});
-            assert_eq!(http(address, "POST", "/faults", &[], &fault).0, 201);
-        }
+    let admins: Vec<(String, SocketAddr)> = list(&targets)
+        .iter()
+        .map(|group| {
+            let service = group["labels"]["service"].as_str().unwrap().to_owned();
+            let address = group["targets"][0].as_str().unwrap().parse().unwrap();
+            (service, address)
+        })
+        .collect();
+    let page = |address| {
         let page = http(address, "GET", "/metrics", &[], &Value::Null).1;
-        assert!(
-            page.ends_with("# EOF\n"),
-            "no OpenMetrics page at {address}: {page}"
-        );
-        there.extend(exposed(&page));
-    }
+        assert!(page.ends_with("# EOF\n"), "no OpenMetrics page: {page}");
+        page
+    };
+    let one = |service: &str| admins.iter().find(|(s, _)| s == service).unwrap().1;
+    // A fault that has been in force shows the series of faults.
+    let fault = json!({"name": "f", "kind": "latency", "ttl_ms": 1, "share": 1.0, "seed": 1,
+        "delay_us": 1, "jitter_us": 0});
+    let asked = http(one("bank"), "POST", "/faults", &[], &fault).0;
+    assert_eq!(asked, 201);
+    until("the news of the order", || {
+        let told = page(one("notification"));
+        let told = told.contains("messaging_process_duration_seconds_count{");
+        // The one who sent it counts after the one who took it.
+        let orders = admins.iter().filter(|(s, _)| s == "order");
+        let sent = orders
+            .map(|(_, address)| page(*address))
+            .any(|p| p.contains("subscriber=\"notification\""));
+        (told && sent).then_some(())
+    });
 
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/grafana");
-    for file in std::fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        let dashboard = read_json(&path);
-        let panels = dashboard["panels"].as_array().unwrap().iter();
-        let annotations = dashboard["annotations"]["list"].as_array().unwrap().iter();
-        let targets = panels.flat_map(|p| p["targets"].as_array().unwrap());
-        for expression in targets
-            .chain(annotations)
-            .map(|t| t["expr"].as_str().unwrap())
-        {
-            let names = series(expression);
-            assert!(!names.is_empty(), "`{expression}` asks for nothing of ours");
-            for name in names {
-                assert!(
-                    there.contains(&name),
-                    "{}: nothing exposes `{name}` of `{expression}`",
-                    path.display()
-                );
+    let mut there = Series::default();
+    for (_, address) in &admins {
+        there.read(&page(*address));
+    }
+    there.read(PROMETHEUS);
+    there.read(FROM_LATER);
+    there
+}
+
+/// Series of the harness and of the services that are agreed upon and not exposed yet.
+const FROM_LATER: &str = include_str!("../../dashboards/later.txt");
+
+/// Adds what the recording rules make, in their order, and gives what is wrong with them.
+fn record(there: &mut Series) -> Vec<String> {
+    let mut wrong = Vec::new();
+    // Files and groups are read in no order that matters to Prometheus, so rules may stand before what they need.
+    let mut waiting = rules();
+    loop {
+        let (before, mut left) = (waiting.len(), Vec::new());
+        for rule in waiting {
+            let (mistakes, labels) = query::judge(&rule.expression, there);
+            if mistakes.is_empty() {
+                if !rule.alert {
+                    there.add(&rule.name, labels.iter().map(|l| (l.as_str(), "*")));
+                    let own = rule.labels.iter().map(|(l, v)| (l.as_str(), v.as_str()));
+                    there.add(&rule.name, own);
+                }
+            } else {
+                left.push((rule, mistakes));
             }
         }
+        if left.is_empty() || left.len() == before {
+            for (rule, mistakes) in left {
+                wrong.extend(mistakes.iter().map(|m| format!("{}: {m}", rule.place)));
+            }
+            return wrong;
+        }
+        waiting = left.into_iter().map(|(rule, _)| rule).collect();
+    }
+}
+
+#[test]
+fn every_panel_and_every_rule_asks_for_what_a_running_shop_exposes() {
+    let mut there = exposed();
+    let mut wrong = record(&mut there);
+    let mut asked = 0;
+    for (name, board) in boards() {
+        let mut ask = |place: &str, expression: &str| {
+            asked += 1;
+            let (mistakes, _) = query::judge(&query::filled_in(expression), &there);
+            wrong.extend(
+                mistakes
+                    .iter()
+                    .map(|m| format!("{name}, {place}: {m}, in {expression}")),
+            );
+        };
+        for panel in list(&board["panels"]) {
+            for target in list(&panel["targets"]) {
+                if target["datasource"]["type"] == "prometheus" {
+                    let title = panel["title"].as_str().unwrap();
+                    ask(title, target["expr"].as_str().unwrap());
+                }
+            }
+        }
+        for note in list(&board["annotations"]["list"]) {
+            ask("annotation", note["expr"].as_str().unwrap());
+        }
+        for variable in list(&board["templating"]["list"]) {
+            let Some(query) = variable["query"]["query"].as_str() else {
+                continue;
+            };
+            let inner = query
+                .trim_start_matches("label_values(")
+                .trim_end_matches(')');
+            let (metric, label) = inner.rsplit_once(", ").unwrap();
+            ask("variable", &format!("sum by ({label}) ({metric})"));
+        }
+    }
+    assert!(asked > 100, "only {asked} expressions were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn dashboards_keep_the_rules_of_their_linter() {
+    let boards = boards();
+    let wrong: Vec<String> = boards
+        .iter()
+        .flat_map(|(name, board)| lint::dashboard(name, board))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let titles: BTreeSet<&str> = boards
+        .iter()
+        .filter_map(|(_, b)| b["title"].as_str())
+        .collect();
+    assert_eq!(titles.len(), boards.len(), "two dashboards have one title");
+}
+
+#[test]
+fn every_alert_says_what_it_means_and_where_to_look() {
+    let known: BTreeSet<String> = boards()
+        .iter()
+        .map(|(_, board)| board["uid"].as_str().unwrap().to_owned())
+        .collect();
+    let alerts: Vec<Rule> = rules().into_iter().filter(|r| r.alert).collect();
+    assert!(!alerts.is_empty(), "there are no alerts");
+    for alert in alerts {
+        let find = |of: &[(String, String)], key: &str| {
+            let found = of.iter().find(|(k, _)| k == key);
+            let found = found.map(|(_, v)| v.clone()).unwrap_or_default();
+            assert!(!found.is_empty(), "{} has no {key}", alert.place);
+            found
+        };
+        find(&alert.annotations, "summary");
+        find(&alert.annotations, "description");
+        let dashboard = find(&alert.annotations, "dashboard");
+        let uid = dashboard.rsplit('/').next().unwrap_or_default();
+        assert!(known.contains(uid), "{}: there is no {uid}", alert.place);
+        let severity = find(&alert.labels, "severity");
+        assert!(["page", "ticket"].contains(&severity.as_str()));
+        let window = find(&alert.labels, "window");
+        assert!(["demo", "production"].contains(&window.as_str()));
+    }
+}
+
+#[test]
+fn every_kind_of_fault_has_panels_that_it_has_to_move() {
+    let boards = boards();
+    let panels: BTreeSet<String> = boards
+        .iter()
+        .flat_map(|(name, board)| {
+            let titles = list(&board["panels"]).iter();
+            titles.map(move |p| format!("{name}/{}", p["title"].as_str().unwrap()))
+        })
+        .collect();
+    let moves = read_json(&folder("moves.json"));
+    let rows = list(&moves["moves"]);
+    for row in rows {
+        let panel = row["panel"].as_str().unwrap();
+        assert!(panels.contains(panel), "there is no panel {panel}");
+    }
+    for kind in chaos::KINDS {
+        // What only says that there is a fault does not count: it has to be seen by what it does.
+        let shows = |row: &&Value| {
+            let panel = row["panel"].as_str().unwrap_or_default();
+            row["fault"] == kind.name
+                && !panel.ends_with("Faults")
+                && !panel.contains("faults touched")
+        };
+        assert!(
+            rows.iter().any(|row| shows(&row)),
+            "no panel shows what `{}` does",
+            kind.name
+        );
     }
 }

@@ -1,0 +1,226 @@
+"""Asks a Prometheus that has watched a run for all that the dashboards and rules ask for, and holds it against moves.json.
+
+Usage: python3 .ci/panels.py http://127.0.0.1:9090 RUN_JSON
+
+Every expression of every panel, annotation, variable and rule has to give something, and something other than NaN. Then, fault by
+fault: each panel that dashboards/moves.json names for it has to move in the fault's time against the seconds before it. That the
+limits there are none that chance reaches is tried on a stretch without faults, where no panel may move.
+
+What needs series that nobody exposes yet (dashboards/later.txt) is told and left out; once somebody does expose them, this fails
+until they are struck off that list.
+"""
+
+import datetime
+import glob
+import json
+import math
+import os
+import re
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+
+# A rate reaches four seconds back, and the run's clock begins up to two before the load.
+BEFORE_S, AFTER_S = 5, 4
+# Of the quiet stretch before the first fault, the part in which the crowd has come in.
+QUIET_S = 10
+
+
+class Prometheus:
+    """What is asked of it, over the time of one run."""
+
+    def __init__(self, url, run):
+        self.url, self.run = url, run
+        began = datetime.datetime.fromisoformat(run["started_at"][:19] + "+00:00")
+        self.began = began.timestamp()
+        self.until = self.began + run["duration_s"] + 3
+        self.answers = {}
+
+    def get(self, path, **arguments):
+        url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(arguments, doseq=True)}"
+        try:
+            with urllib.request.urlopen(url, timeout=60) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            raise ValueError(json.load(error).get("error", str(error))) from error
+
+    def over_the_run(self, expression):
+        """The series of an expression: labels and (seconds of the run, value), without what is no number."""
+        if expression not in self.answers:
+            found = self.get("query_range", query=expression, start=self.began, end=self.until, step=1)["result"]
+            series = []
+            for one in found:
+                values = [(float(t) - self.began, float(v)) for t, v in one["values"]]
+                series.append((one["metric"], [(t, v) for t, v in values if math.isfinite(v)]))
+            self.answers[expression] = series
+        return self.answers[expression]
+
+
+def filled_in(expression, run, service=".+"):
+    """An expression as Grafana would send it: at a scrape a second and a step a second."""
+    values = {"__rate_interval": "4s", "__interval": "1s", "__range": f"{math.ceil(run['duration_s'])}s", "service": service}
+    return re.sub(r"\$\{?(\w+)\}?", lambda m: values[m.group(1)], expression)
+
+
+def dashboards():
+    """Every panel with what it asks Prometheus for, by `dashboard/title`."""
+    panels, annotations, variables = {}, {}, {}
+    for path in sorted(glob.glob("dashboards/grafana/*.json")):
+        with open(path, encoding="utf-8") as file:
+            board = json.load(file)
+        name = os.path.basename(path).removesuffix(".json")
+        for panel in board["panels"]:
+            targets = [t["expr"] for t in panel.get("targets", []) if t["datasource"]["type"] == "prometheus"]
+            if targets:
+                panels[f"{name}/{panel['title']}"] = targets
+        for note in board["annotations"]["list"]:
+            annotations[f"{name}, annotation {note['name']}"] = [note["expr"]]
+        for variable in board["templating"]["list"]:
+            if variable["type"] == "query":
+                variables[f"{name}, variable {variable['name']}"] = variable["query"]["query"]
+    return panels, annotations, variables
+
+
+def not_yet():
+    """Names of series that nobody exposes yet."""
+    if not os.path.exists("dashboards/later.txt"):
+        return set()
+    with open("dashboards/later.txt", encoding="utf-8") as file:
+        return {re.split(r"[{ ]", line)[0] for line in file if line.strip() and not line.startswith("#")}
+
+
+def needs(expression, names):
+    return names.intersection(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", expression))
+
+
+def ask_everything(prometheus, wrong):
+    """Executes what all panels, annotations, variables and rules ask for."""
+    later, left_out, asked = not_yet(), [], 0
+    there = set(prometheus.get("label/__name__/values"))
+    for name in sorted(later & there):
+        wrong.append(f"{name} is exposed by now: strike it off dashboards/later.txt")
+    panels, annotations, variables = dashboards()
+
+    def ask(what, expression):
+        nonlocal asked
+        if missing := needs(expression, later - there):
+            left_out.append(f"{what}: {', '.join(sorted(missing))}")
+            return
+        asked += 1
+        try:
+            found = prometheus.over_the_run(expression)
+        except ValueError as error:
+            wrong.append(f"{what}: {error}\n    {expression}")
+            return
+        if not found:
+            wrong.append(f"{what} is empty\n    {expression}")
+        elif not any(values for _, values in found):
+            wrong.append(f"{what} is NaN throughout\n    {expression}")
+
+    for what, expressions in [*panels.items(), *annotations.items()]:
+        for expression in expressions:
+            ask(what, filled_in(expression, prometheus.run))
+    for what, query in variables.items():
+        metric, label = re.fullmatch(r"label_values\((.+), (\w+)\)", query).groups()
+        if not prometheus.get(f"label/{label}/values", **{"match[]": metric}):
+            wrong.append(f"{what} is empty: {query}")
+    for group in prometheus.get("rules")["groups"]:
+        for rule in group["rules"]:
+            if rule["health"] != "ok":
+                wrong.append(f"rule {rule['name']}: {rule['health']}, {rule.get('lastError', '')}")
+            elif rule["type"] == "recording":
+                ask(f"rule {rule['name']}", rule["name"])
+            else:
+                # An alert that does not fire is empty and should be; what it compares has to be there.
+                ask(f"alert {rule['name']}", re.sub(r"(>|==) -?[\d.]+", ">= 0", rule["query"]))
+    print(f"{asked} expressions gave figures; {len(left_out)} wait for series that nobody exposes yet")
+    for what in left_out:
+        print(f"  later  {what}")
+    return panels, later - there
+
+
+def figure(prometheus, panel, row, begin, end):
+    """The largest, or for what is to fall the smallest, value of the row's series in that time; None where there is none."""
+    values = []
+    for expression in panel:
+        for labels, points in prometheus.over_the_run(filled_in(expression, prometheus.run, row.get("service", ".+"))):
+            if all(re.fullmatch(wanted, labels.get(label, "")) for label, wanted in row.get("series", {}).items()):
+                values += [v for t, v in points if begin <= t <= end]
+    if not values:
+        return None
+    return max(values) if row["moves"] == "up" else min(values)
+
+
+def moved(row, before, during):
+    """Whether a figure has moved. What was not there before counts as nothing; what is not there now has not moved."""
+    if during is None:
+        return False
+    if row["moves"] == "up":
+        return during > row["times"] * (before or 0.0) + row["floor"]
+    return before is not None and during < before / row["times"] - row["floor"]
+
+
+def shown(value):
+    return "-" if value is None else f"{value:.4g}"
+
+
+def watch_the_moves(prometheus, panels, later, wrong):
+    """Holds every fault of the run against the panels that have to move by it."""
+    with open("dashboards/moves.json", encoding="utf-8") as file:
+        rows = json.load(file)["moves"]
+    faults = {fault["name"]: fault for fault in prometheus.run["faults"]}
+    quiet = min(fault["started_s"] for fault in faults.values())
+    print(f"\n{'fault':19} {'panel':58} {'series':44} {'before':>8} {'during':>8}")
+    for row in rows:
+        fault, panel = faults.get(row["fault"]), panels.get(row["panel"])
+        if fault is None or panel is None:
+            wrong.append(f"moves.json: {row['fault'] if fault is None else row['panel']} does not exist")
+            continue
+        series = " ".join(([row["service"]] if "service" in row else []) + list(row.get("series", {}).values()))
+        told = f"{row['fault']:19} {row['panel']:58.58} {series:44.44}"
+        if any(needs(expression, later) for expression in panel):
+            print(f"{told} {'later':>8}")
+            continue
+        start, end = fault["started_s"], fault["ended_s"]
+        before = figure(prometheus, panel, row, start - BEFORE_S, start)
+        during = figure(prometheus, panel, row, start, end + AFTER_S)
+        if row.get("later"):
+            print(f"{told} {'later':>8}")
+            if moved(row, before, during):
+                wrong.append(f"{row['fault']} moves {row['panel']} by now: strike `later` off its row")
+            continue
+        verdict = "" if moved(row, before, during) else "  DOES NOT MOVE"
+        print(f"{told} {shown(before):>8} {shown(during):>8}{verdict}")
+        if verdict:
+            wrong.append(f"{row['fault']} does not move {row['panel']} ({series}): {shown(before)} before, {shown(during)} during")
+        # The same question about a time in which nothing was injected has to be answered with no.
+        then = quiet - QUIET_S / 2
+        before = figure(prometheus, panel, row, quiet - QUIET_S, then)
+        during = figure(prometheus, panel, row, then, quiet)
+        if moved(row, before, during):
+            wrong.append(f"{row['panel']} ({series}) moves without a fault as well: {shown(before)}, then {shown(during)}")
+    every = {fault["kind"] for fault in faults.values()}
+    seen = {faults[row["fault"]]["kind"] for row in rows if row["fault"] in faults}
+    for kind in sorted(every - seen):
+        wrong.append(f"moves.json has no panel for {kind}")
+    for fault in faults.values():
+        if not fault["hits"]:
+            wrong.append(f"{fault['name']} touched nobody")
+    print(f"{len(rows)} moves of {len(seen)} kinds of faults")
+
+
+def main():
+    url, record = sys.argv[1:]
+    with open(record, encoding="utf-8") as file:
+        prometheus = Prometheus(url, json.load(file))
+    wrong = []
+    panels, later = ask_everything(prometheus, wrong)
+    watch_the_moves(prometheus, panels, later, wrong)
+    for line in wrong:
+        print(f"WRONG: {line}", file=sys.stderr)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+//! What an expression asks for, held against the series that there are.
+
+use std::collections::BTreeSet;
+
+use promql_parser::label::{MatchOp, Matchers};
+use promql_parser::parser::{self, Expr, LabelModifier};
+
+use super::page::Series;
+
+/// Functions that make something of a counter; a counter by itself says nothing.
+const OF_COUNTERS: [&str; 3] = ["rate", "irate", "increase"];
+
+/// Gauges that end like counters, because the conventions name them so.
+const GAUGES: [&str; 3] = [
+    "db_client_connection_count",
+    "process_open_file_descriptor_count",
+    "process_thread_count",
+];
+
+/// An expression as Grafana would send it, with every service chosen.
+pub(super) fn filled_in(expression: &str) -> String {
+    expression
+        .replace("$__rate_interval", "4s")
+        .replace("$__range", "60s")
+        .replace("$service", ".+")
+}
+
+/// Parses an expression and gives what is wrong with it, and the labels of what it gives.
+pub(super) fn judge(expression: &str, there: &Series) -> (Vec<String>, BTreeSet<String>) {
+    let mut judge = Judge {
+        there,
+        wrong: Vec::new(),
+    };
+    let labels = match parser::parse(expression) {
+        Ok(parsed) => judge.labels(&parsed, false),
+        Err(error) => {
+            judge.wrong.push(format!("cannot be read: {error}"));
+            BTreeSet::new()
+        }
+    };
+    (judge.wrong, labels)
+}
+
+struct Judge<'s> {
+    there: &'s Series,
+    wrong: Vec<String>,
+}
+
+impl Judge<'_> {
+    /// The labels that an expression's series may have. `counted` says whether a counter may stand here.
+    fn labels(&mut self, expression: &Expr, counted: bool) -> BTreeSet<String> {
+        match expression {
+            Expr::VectorSelector(selector) => {
+                self.selector(selector.name.as_deref(), &selector.matchers, counted)
+            }
+            Expr::MatrixSelector(selector) => {
+                self.selector(selector.vs.name.as_deref(), &selector.vs.matchers, counted)
+            }
+            Expr::Aggregate(aggregate) => {
+                let inner = self.labels(&aggregate.expr, counted);
+                let Some(LabelModifier::Include(by)) = &aggregate.modifier else {
+                    return BTreeSet::new();
+                };
+                self.known(&by.labels, &inner);
+                by.labels.iter().cloned().collect()
+            }
+            Expr::Binary(binary) => {
+                let left = self.labels(&binary.lhs, counted);
+                let right = self.labels(&binary.rhs, counted);
+                if let Some(matching) = binary.modifier.as_ref().and_then(|m| m.matching.as_ref()) {
+                    let on = &matching.labels().labels;
+                    self.known(on, &left);
+                    self.known(on, &right);
+                }
+                left.union(&right).cloned().collect()
+            }
+            Expr::Paren(inner) => self.labels(&inner.expr, counted),
+            Expr::Unary(inner) => self.labels(&inner.expr, counted),
+            Expr::Subquery(inner) => self.labels(&inner.expr, counted),
+            Expr::Call(call) => {
+                let counted = counted || OF_COUNTERS.contains(&call.func.name);
+                let mut labels = BTreeSet::new();
+                for argument in &call.args.args {
+                    labels.extend(self.labels(argument, counted));
+                }
+                labels
+            }
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// One selector: its name, its labels, and the values that it wants of them.
+    fn selector(
+        &mut self,
+        name: Option<&str>,
+        matchers: &Matchers,
+        counted: bool,
+    ) -> BTreeSet<String> {
+        let Some(name) = name else {
+            self.wrong.push("a selector has no name".to_owned());
+            return BTreeSet::new();
+        };
+        if !self.there.has(name) {
+            self.wrong.push(format!("nothing exposes `{name}`"));
+            return BTreeSet::new();
+        }
+        let counter = ["_total", "_bucket", "_count", "_sum"];
+        if !counted && !GAUGES.contains(&name) && counter.iter().any(|end| name.ends_with(end)) {
+            self.wrong
+                .push(format!("the counter `{name}` is taken as it is"));
+        }
+        for matcher in &matchers.matchers {
+            let value = matcher.value.as_str();
+            let matched = |seen: &str| match &matcher.op {
+                MatchOp::Equal => seen == value,
+                MatchOp::NotEqual => seen != value,
+                MatchOp::Re(regex) => regex.is_match(seen),
+                MatchOp::NotRe(regex) => !regex.is_match(seen),
+            };
+            if !self.there.matches(name, &matcher.name, matched) {
+                self.wrong
+                    .push(format!("no series matches `{name}{{{matcher}}}`"));
+            }
+        }
+        self.there.labels(name)
+    }
+
+    fn known(&mut self, wanted: &[String], there: &BTreeSet<String>) {
+        for label in wanted.iter().filter(|l| !there.contains(*l)) {
+            self.wrong
+                .push(format!("no series has the label `{label}`"));
+        }
+    }
+}
