@@ -68,7 +68,7 @@ Examples:
         options: RunOptions,
     },
     /// One service in the foreground
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Faults in a shop that is up, and a proxy that makes them
     Chaos {
         #[command(subcommand)]
