@@ -74,7 +74,7 @@ Examples:
     /// The crowd alone, against a shop that is up already
     Load(LoadArgs),
     /// One service in the foreground
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Faults in a shop that is up, and a proxy that makes them
     Chaos {
         #[command(subcommand)]

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         }) => run::run(&scenario, &options, shrink.runs()),
         Some(Command::Load(args)) => load::load(&args),
         Some(Command::Up { scenario, options }) => up::up(&scenario, &options).map(|()| 0),
-        Some(Command::Serve(args)) => serve::serve(args).map(|()| 0),
+        Some(Command::Serve(args)) => serve::serve(*args).map(|()| 0),
         Some(Command::Chaos { command }) => match command {
             ChaosCommand::Inject(args) => chaos::inject(&args),
             ChaosCommand::List(args) => chaos::list(&args),
