@@ -59,6 +59,7 @@ async fn metrics(State(s): State<AdminState>) -> Response {
     if let Some(store) = &s.store {
         store.show_pools();
     }
+    s.kit.config().traces.show(s.kit.metrics());
     (
         [(header::CONTENT_TYPE, MEDIA_TYPE)],
         s.kit.metrics().render(),

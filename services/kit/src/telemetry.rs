@@ -3,4 +3,6 @@
 pub mod metrics;
 pub mod names;
 pub mod propagation;
+pub mod sampler;
 pub mod tracing;
+pub(crate) mod urls;

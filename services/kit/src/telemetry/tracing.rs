@@ -2,18 +2,25 @@
 //!
 //! Traces leave the process by OTLP when `OTEL_EXPORTER_OTLP_ENDPOINT` names a receiver. Without one, contexts are
 //! still made and passed on, so that a problem's trace id can be found in every service's log.
+//!
+//! Which traces are kept is [`super::sampler`]'s business. In one that is not, the spans below the request's own are not
+//! even made: nobody would see them, and they are most of what tracing costs.
 
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::{TraceContextExt, TracerProvider};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::filter::{FilterExt, LevelFilter, dynamic_filter_fn, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+
+use super::sampler::{RootSampler, Sampling, Started};
 
 /// What the telemetry of a process needs to know.
 #[derive(Debug, Clone)]
@@ -24,8 +31,10 @@ pub struct TelemetryConfig {
     pub instance_id: String,
     /// Where traces go: OTLP over gRPC, such as `http://127.0.0.1:4317`.
     pub otlp_endpoint: Option<String>,
-    /// The share of new traces that is kept, 0 to 1. Whoever is called follows its caller's decision.
-    pub sample: f64,
+    /// Which new traces are kept. Whoever is called follows its caller's decision.
+    pub sampling: Sampling,
+    /// Is told what the sampler decides.
+    pub started: Started,
     /// A filter such as `info` or `shop_order=debug`.
     pub log_filter: String,
 }
@@ -56,15 +65,8 @@ impl Telemetry {
     /// # Errors
     /// An endpoint or a filter that cannot be used.
     pub fn start(config: &TelemetryConfig) -> Result<Self, TelemetryError> {
-        let resource = Resource::builder()
-            .with_service_name(config.service_name.clone())
-            .with_attributes([
-                KeyValue::new("service.namespace", "doorbuster"),
-                KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-                KeyValue::new("service.instance.id", config.instance_id.clone()),
-            ])
-            .build();
-        let builder = SdkTracerProvider::builder().with_resource(resource);
+        let builder = SdkTracerProvider::builder().with_resource(resource(config));
+        let sampler = |sampling| RootSampler::new(sampling, config.started.clone());
         let provider = match &config.otlp_endpoint {
             Some(endpoint) => {
                 let exporter = opentelemetry_otlp::SpanExporter::builder()
@@ -74,34 +76,27 @@ impl Telemetry {
                     .build()
                     .map_err(|e| TelemetryError::Endpoint(endpoint.clone(), e.to_string()))?;
                 builder
-                    .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
-                        config.sample,
-                    ))))
+                    .with_sampler(sampler(config.sampling))
                     .with_batch_exporter(exporter)
                     .build()
             }
-            None => builder.with_sampler(Sampler::AlwaysOff).build(),
+            None => builder.with_sampler(sampler(Sampling::OFF)).build(),
         };
         let filter = EnvFilter::try_new(&config.log_filter)
             .map_err(|e| TelemetryError::Filter(config.log_filter.clone(), e.to_string()))?;
+        // Without their hints of levels, every `trace!` of every library would be asked about.
+        let events = filter_fn(|m| m.is_event()).with_max_level_hint(LevelFilter::TRACE);
         let logs = tracing_subscriber::fmt::layer()
             .json()
             .flatten_event(true)
             .with_current_span(false)
             .with_span_list(false)
             .with_writer(std::io::stderr)
-            .with_filter(filter);
-        // Spans are the kit's and the services' own; what libraries trace is not part of an order's way.
-        let spans = tracing_opentelemetry::layer()
-            .with_location(false)
-            .with_threads(false)
-            .with_tracer(provider.tracer("doorbuster"))
-            .with_filter(tracing_subscriber::filter::filter_fn(|m| {
-                m.is_span() && m.target().starts_with("shop_")
-            }));
+            // No line shows a span, so none is to be written out as JSON at its beginning.
+            .with_filter(filter.and(events));
         // A second start in one process (tests) keeps the first subscriber.
         let _ = tracing_subscriber::registry()
-            .with(spans)
+            .with(spans(&provider))
             .with(logs)
             .try_init();
         Ok(Self { provider })
@@ -115,15 +110,69 @@ impl Telemetry {
     }
 }
 
-/// The context of what is being done now, to be stored with what will be done about it later.
-pub fn current_context() -> opentelemetry::Context {
-    tracing::Span::current().context()
+/// What makes spans. They are the kit's and the services' own, for what libraries trace is no part of an order's way, and
+/// below a request whose trace is not kept there are none.
+pub fn spans<S>(provider: &SdkTracerProvider) -> impl Layer<S>
+where
+    S: tracing::Subscriber + for<'span> LookupSpan<'span>,
+{
+    let kept =
+        dynamic_filter_fn(|m, _| m.is_span() && m.target().starts_with("shop_") && !is_dropped());
+    tracing_opentelemetry::layer()
+        .with_location(false)
+        .with_threads(false)
+        .with_tracer(provider.tracer("doorbuster"))
+        .with_filter(kept.with_max_level_hint(LevelFilter::INFO))
+}
+
+/// Who sends: the attributes of every trace. What `OTEL_RESOURCE_ATTRIBUTES` says comes with them, such as
+/// `deployment.environment.name=staging`; name, version and instance are ours to say, or traces and metrics of one process
+/// would not be found together.
+pub fn resource(config: &TelemetryConfig) -> Resource {
+    let told = Resource::builder().build();
+    let namespace = opentelemetry::Key::from_static_str("service.namespace");
+    let namespace = told.get(&namespace).unwrap_or_else(|| "doorbuster".into());
+    Resource::builder()
+        .with_service_name(config.service_name.clone())
+        .with_attributes([
+            KeyValue::new("service.namespace", namespace),
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", config.instance_id.clone()),
+        ])
+        .build()
+}
+
+/// Whether what is being done now belongs to a trace that is not kept.
+fn is_dropped() -> bool {
+    Context::map_current(|context| {
+        context.has_active_span() && !context.span().span_context().is_sampled()
+    })
+}
+
+/// The context of what is being done now, to be sent along or stored with what will be done about it later.
+///
+/// It is OpenTelemetry's own and not that of the current `tracing` span, which may be one that was not made because its
+/// trace is not kept.
+pub fn current_context() -> Context {
+    Context::current()
+}
+
+/// The context of a span that may not have been made, for its trace is not kept: then of what is being done now.
+pub(crate) fn context_of(span: &tracing::Span) -> Context {
+    let context = span.context();
+    if context.has_active_span() {
+        context
+    } else {
+        current_context()
+    }
 }
 
 /// The id of the current trace, as 32 hex digits; where asked so, only when the trace is kept.
 pub fn current_trace_id(sampled_only: bool) -> Option<String> {
-    let context = tracing::Span::current().context();
-    let span = context.span();
-    let span = span.span_context();
-    (span.is_valid() && (!sampled_only || span.is_sampled())).then(|| span.trace_id().to_string())
+    Context::map_current(|context| {
+        let span = context.span();
+        let span = span.span_context();
+        (span.is_valid() && (!sampled_only || span.is_sampled()))
+            .then(|| span.trace_id().to_string())
+    })
 }
