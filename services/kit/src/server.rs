@@ -2,12 +2,13 @@
 //!
 //! Read [`stack`] from top to bottom, as a request does.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::header::{AUTHORIZATION, HOST, USER_AGENT};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use metrics::{counter, gauge, histogram};
@@ -24,7 +25,7 @@ use crate::faults;
 use crate::limiter::Overloaded;
 use crate::problem::ApiError;
 use crate::telemetry::tracing::current_trace_id;
-use crate::telemetry::{names, propagation};
+use crate::telemetry::{names, propagation, urls};
 
 /// The largest body a service reads. A checkout has some fifty bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -81,21 +82,7 @@ async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Respon
         .map_or("", MatchedPath::as_str)
         .to_owned();
     let request_id = request_id(request.headers()).map(ToOwned::to_owned);
-    let span = tracing::info_span!(
-        "request",
-        otel.name = format!("{method} {route}"),
-        otel.kind = "server",
-        http.request.method = method,
-        http.route = route,
-        url.path = request.uri().path(),
-        "http.request.header.x-request-id" = request_id.as_deref(),
-        http.response.status_code = tracing::field::Empty,
-        error.type = tracing::field::Empty,
-        otel.status_code = tracing::field::Empty,
-        shop.fault = tracing::field::Empty,
-    );
-    // Without a tracer there is nothing to attach to, which is no error of this request.
-    let _ = span.set_parent(propagation::extract(request.headers()));
+    let span = request_span(&request, &method, &route, request_id.as_deref());
     let _active = Active::begin(&kit);
     let started = Instant::now();
     async {
@@ -142,6 +129,68 @@ async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Respon
     }
     .instrument(span)
     .await
+}
+
+/// The span of a request, a child of its caller's: OpenTelemetry's convention for HTTP servers. What a caller writes as it
+/// likes is cut, and of a query only what is harmless is shown.
+fn request_span(
+    request: &Request,
+    method: &str,
+    route: &str,
+    request_id: Option<&str>,
+) -> tracing::Span {
+    let headers = request.headers();
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|v: &HeaderValue| v.to_str().ok())
+    };
+    let (host, port) = text(HOST).map_or((None, None), |authority| {
+        let (host, port) = urls::host_and_port(authority);
+        (Some(urls::cut(host)), port)
+    });
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let caller = propagation::extract(headers);
+    let original = request.method().as_str();
+    // A path that is none of ours is no name for a span: there would be as many as there are callers with ideas.
+    let name = match route {
+        "" => method.to_owned(),
+        route => format!("{method} {route}"),
+    };
+    let span = tracing::info_span!(
+        "request",
+        otel.name = name,
+        otel.kind = "server",
+        http.request.method = method,
+        http.request.method_original = (original != method).then(|| urls::cut(original)),
+        http.route = (!route.is_empty()).then_some(route),
+        url.scheme = "http",
+        url.path = urls::cut(request.uri().path()),
+        url.query = request.uri().query().map(urls::shown_query),
+        server.address = host,
+        server.port = port,
+        client.address = peer.map(|p| tracing::field::display(p.0.ip())),
+        network.protocol.version = version(request.version()),
+        user_agent.original = text(USER_AGENT).map(urls::cut),
+        user_agent.synthetic.type = propagation::is_synthetic(&caller).then_some("test"),
+        "http.request.header.x-request-id" = request_id,
+        http.response.status_code = tracing::field::Empty,
+        error.type = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
+        shop.fault = tracing::field::Empty,
+    );
+    // Without a tracer there is nothing to attach to, which is no error of this request.
+    let _ = span.set_parent(caller);
+    span
+}
+
+/// The protocol's version, as the convention writes it.
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    }
 }
 
 /// The method, as spans and figures name it: `_OTHER` for whatever is not in HTTP's own list, as the convention has it.
