@@ -98,7 +98,7 @@ async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Respon
         };
         let span = tracing::Span::current();
         if let Some(status) = status {
-            span.record("http.response.status_code", status.as_u16());
+            span.record("http.response.status_code", i64::from(status.as_u16()));
         }
         if !error.is_empty() {
             span.record("error.type", &error);
@@ -168,7 +168,7 @@ fn request_span(
         url.path = urls::cut(request.uri().path()),
         url.query = request.uri().query().map(urls::shown_query),
         server.address = host,
-        server.port = port,
+        server.port = port.map(i64::from),
         client.address = peer.map(|p| tracing::field::display(p.0.ip())),
         network.protocol.version = version(request.version()),
         user_agent.original = text(USER_AGENT).map(urls::cut),

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
+use opentelemetry::Value;
 use opentelemetry::trace::{SpanKind, Status};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
@@ -194,6 +195,11 @@ async fn a_request_and_its_call(world: &World) {
             Some(value),
             "{key} of {span:#?}"
         );
+    }
+    let number = |key: &str| server.attributes.iter().find(|a| a.key.as_str() == key);
+    for key in ["http.response.status_code", "server.port"] {
+        let value = &number(key).unwrap().value;
+        assert!(matches!(value, Value::I64(_)), "{key} is {value:?}");
     }
     for span in [server, client] {
         assert_eq!(span.name, "GET /products/{id}");

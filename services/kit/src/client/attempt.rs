@@ -112,9 +112,9 @@ pub(super) async fn send(
         url.template = call.template,
         url.full = urls::full(turn.address(), &call.path),
         server.address = peer.name(),
-        server.port = port(turn.address()).parse::<u16>().ok(),
+        server.port = port(turn.address()).parse::<i64>().ok(),
         network.protocol.version = "1.1",
-        http.request.resend_count = (which.number > 1).then_some(which.number - 1),
+        http.request.resend_count = (which.number > 1).then(|| i64::from(which.number) - 1),
         shop.hedge = which.hedge.then_some(true),
         http.response.status_code = tracing::field::Empty,
         error.type = tracing::field::Empty,
@@ -165,7 +165,7 @@ pub(super) async fn send(
             } else {
                 String::new()
             };
-            span.record("http.response.status_code", code);
+            span.record("http.response.status_code", i64::from(code));
             (code.to_string(), *outcome, error)
         }
         Err(failed) => {

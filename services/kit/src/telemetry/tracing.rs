@@ -112,6 +112,8 @@ impl Telemetry {
 
 /// What makes spans. They are the kit's and the services' own, for what libraries trace is no part of an order's way, and
 /// below a request whose trace is not kept there are none.
+///
+/// A number is to be recorded as an `i64`: what becomes of the other integers is text.
 pub fn spans<S>(provider: &SdkTracerProvider) -> impl Layer<S>
 where
     S: tracing::Subscriber + for<'span> LookupSpan<'span>,
@@ -121,6 +123,8 @@ where
     tracing_opentelemetry::layer()
         .with_location(false)
         .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
         .with_tracer(provider.tracer("doorbuster"))
         .with_filter(kept.with_max_level_hint(LevelFilter::INFO))
 }
