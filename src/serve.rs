@@ -12,6 +12,7 @@ use shop_contract::Role;
 use shop_gateway::{Allowance, Limits};
 use shop_kit::config::{BankConfig, Events, ServiceConfig, ShopConfig, Switches};
 use shop_kit::store::sqlite_url;
+use shop_kit::telemetry::sampler::{Sampling, Started};
 use shop_kit::telemetry::tracing::{OtlpLogs, Telemetry, TelemetryConfig};
 use tokio_util::sync::CancellationToken;
 
@@ -91,6 +92,9 @@ pub(crate) struct ServeArgs {
     /// The share of new traces that is kept, 0 to 1
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value_t = 1.0)]
     sample: f64,
+    /// How many new traces are kept a second at most, whatever the load; 0 is no limit
+    #[arg(long, env = "DOORBUSTER_TRACES_PER_SECOND", default_value_t = Sampling::PER_SECOND)]
+    traces_per_second: f64,
     #[command(flatten)]
     logs: LogArgs,
 }
@@ -217,7 +221,12 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
             service_name: config.role.name().to_owned(),
             instance_id: config.instance_id(),
             otlp_endpoint,
-            sample: args.sample,
+            sampling: Sampling {
+                ratio: args.sample,
+                per_second: args.traces_per_second,
+                at_the_door: config.role == Role::Gateway,
+            },
+            started: config.traces.clone(),
             log_filter: args.log.clone(),
             otlp_logs,
         })?;
@@ -270,6 +279,12 @@ fn config(args: &ServeArgs) -> Result<ServiceConfig> {
             bail!("{flag} must be from 0 to 1, not {share}");
         }
     }
+    if !(args.traces_per_second >= 0.0 && args.traces_per_second.is_finite()) {
+        bail!(
+            "--traces-per-second must be 0, for no limit, or more, not {}",
+            args.traces_per_second
+        );
+    }
     let database_url = args
         .database_url
         .clone()
@@ -297,6 +312,7 @@ fn config(args: &ServeArgs) -> Result<ServiceConfig> {
             decline_ratio: args.bank_declines,
             silent_ratio: args.bank_silent,
         },
+        traces: Started::default(),
     })
 }
 

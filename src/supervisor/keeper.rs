@@ -30,6 +30,9 @@ const RESTART: Duration = Duration::from_secs(30);
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// What a service may take from the environment of whoever runs the shop: settings of telemetry, the same for all of them.
+const MEANT_FOR_SERVICES: [&str; 2] = ["DOORBUSTER_LOG", "DOORBUSTER_TRACES_PER_SECOND"];
+
 /// What a child is started with.
 pub(super) struct Start {
     pub exe: PathBuf,
@@ -400,7 +403,9 @@ fn spawn(start: &Start, late: Option<Duration>) -> Result<Child, String> {
     let mut command = Command::new(&start.exe);
     // What is set for the harness is not meant for its services: one database URL for all of them would be chaos.
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("DOORBUSTER_") && name != "DOORBUSTER_LOG" {
+        if name.to_string_lossy().starts_with("DOORBUSTER_")
+            && !MEANT_FOR_SERVICES.iter().any(|meant| name == *meant)
+        {
             command.env_remove(name);
         }
     }

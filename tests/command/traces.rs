@@ -20,6 +20,8 @@ use crate::harness::{Up, until};
 #[derive(Debug, Clone)]
 struct Span {
     service: String,
+    /// `deployment.environment.name` of its process.
+    environment: Option<String>,
     name: String,
     kind: SpanKind,
     trace: Vec<u8>,
@@ -40,13 +42,18 @@ impl TraceService for Receiver {
         let mut kept = self.0.lock().unwrap();
         for resource in request.into_inner().resource_spans {
             let attributes = resource.resource.unwrap().attributes;
-            let name = attributes.iter().find(|a| a.key == "service.name").unwrap();
-            let Some(OtlpValue::StringValue(service)) = name.value.clone().unwrap().value else {
-                panic!("service.name is no text");
+            let text = |key: &str| {
+                let found = attributes.iter().find(|a| a.key == key)?;
+                match found.value.clone()?.value {
+                    Some(OtlpValue::StringValue(text)) => Some(text),
+                    other => panic!("{key} is no text but {other:?}"),
+                }
             };
+            let service = text("service.name").unwrap();
             for span in resource.scope_spans.into_iter().flat_map(|s| s.spans) {
                 kept.push(Span {
                     service: service.clone(),
+                    environment: text("deployment.environment.name"),
                     kind: span.kind(),
                     name: span.name,
                     trace: span.trace_id,
@@ -121,6 +128,10 @@ fn a_checkout_is_one_trace_from_the_door_to_the_message() {
     let shop = Up::open(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "deployment.environment.name=here",
+        ),
     ]);
     let login = json!({"email": seeded_email(0), "password": SEEDED_PASSWORD});
     let (status, session) = shop.call("POST", "/users/login", &[], &login);
@@ -153,6 +164,9 @@ fn a_checkout_is_one_trace_from_the_door_to_the_message() {
     ] {
         assert!(services.contains(service), "no {service} in {services:?}");
     }
+
+    let everywhere = |s: &Span| s.environment.as_deref() == Some("here");
+    assert!(trace.iter().all(everywhere), "{trace:?}");
 
     let by_id: HashMap<&[u8], &Span> = trace.iter().map(|s| (s.id.as_slice(), s)).collect();
     let edge = |parent, child| has_edge(&trace, parent, child);
@@ -187,4 +201,43 @@ fn a_checkout_is_one_trace_from_the_door_to_the_message() {
     let (status, again) = shop.call("POST", "/orders", &[me, key], &json!({"card": "tok_good"}));
     assert_eq!((status, &again["id"]), (201, &order["id"]));
     assert_eq!(shop.call("GET", "/orders", &[], &Value::Null).0, 401);
+}
+
+#[test]
+fn with_few_traces_kept_whoever_asks_for_one_still_gets_it_and_once_only() {
+    let receiver = Receiver::default();
+    let (_runtime, endpoint) = start(receiver.clone());
+    // One trace in a thousand seconds, and one more for those who ask.
+    let shop = Up::open(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        ("DOORBUSTER_TRACES_PER_SECOND", "0.001"),
+    ]);
+    let product = |headers: &[(&str, &str)]| {
+        let (status, _) = shop.call("GET", "/products/p-00001", headers, &Value::Null);
+        assert_eq!(status, 200);
+    };
+    for _ in 0..20 {
+        product(&[]);
+    }
+    let asked = |n: u8| format!("00-{:032x}-00f067aa0ba902b7-01", n);
+    for n in 1..=20 {
+        product(&[("traceparent", &asked(n))]);
+    }
+    let at_the_door = || {
+        let spans = receiver.0.lock().unwrap();
+        let served = spans.iter().filter(|s| s.kind == SpanKind::Server);
+        let served = served.filter(|s| s.service == "gateway");
+        let mut traces: Vec<Vec<u8>> = served.map(|s| s.trace.clone()).collect();
+        traces.sort();
+        traces
+    };
+    // The first of each kind; ids that were asked for sort first.
+    let traces = until("both traces", || {
+        Some(at_the_door()).filter(|t| t.len() >= 2)
+    });
+    assert_eq!(traces[0], 1u128.to_be_bytes());
+    // A third one would have been made before this one is asked for, and be sent before the shop has closed.
+    drop(shop);
+    assert_eq!(at_the_door(), traces);
 }

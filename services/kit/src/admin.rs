@@ -61,6 +61,7 @@ async fn metrics(State(s): State<AdminState>) -> Response {
         store.show_pools();
     }
     vitals::show(&s.kit);
+    s.kit.config().traces.show(s.kit.metrics());
     (
         [(header::CONTENT_TYPE, MEDIA_TYPE)],
         s.kit.metrics().render(),

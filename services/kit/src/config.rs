@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use shop_contract::Role;
 
+use crate::telemetry::sampler::Started;
+
 /// Settings of one service process.
 #[derive(Debug, Clone)]
 pub struct ServiceConfig {
@@ -35,6 +37,8 @@ pub struct ServiceConfig {
     pub shop: ShopConfig,
     /// How the bank behaves, where this is the bank.
     pub bank: BankConfig,
+    /// What the process's sampler decides, for the service to show among its figures.
+    pub traces: Started,
 }
 
 impl ServiceConfig {

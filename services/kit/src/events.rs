@@ -44,6 +44,7 @@ use crate::Kit;
 use crate::problem::ApiError;
 use crate::service::Worker;
 use crate::store::{Store, StoreError};
+use crate::telemetry::tracing::current_context;
 use crate::telemetry::{names, propagation};
 pub use nats::forget;
 pub use relay::Relay;
@@ -121,7 +122,7 @@ pub fn envelope(source: Role, subject: &str, time_ms: i64, event: Event) -> Enve
         source: source.name().to_owned(),
         subject: subject.to_owned(),
         time_ms,
-        traceparent: propagation::traceparent(&tracing::Span::current().context()),
+        traceparent: propagation::traceparent(&current_context()),
         event,
     }
 }
@@ -223,11 +224,14 @@ async fn process<T: Into<Taken>>(
         otel.name = format!("process {destination}"),
         otel.kind = "consumer",
         messaging.system = system,
+        messaging.operation.name = "process",
         messaging.operation.type = "process",
         messaging.destination.name = destination,
         messaging.message.id = envelope.id,
         shop.order.id = envelope.subject,
+        error.type = tracing::field::Empty,
         otel.status_code = tracing::field::Empty,
+        shop.fault = tracing::field::Empty,
     );
     if let Some(parent) = parent {
         let _ = span.set_parent(parent);
@@ -236,6 +240,8 @@ async fn process<T: Into<Taken>>(
     let result = act.instrument(span.clone()).await.map(Into::into);
     let outcome = result.as_ref().map_or(FAILED, |taken: &Taken| taken.name());
     if result.is_err() {
+        // As the figure's outcome is called.
+        span.record("error.type", outcome);
         span.record("otel.status_code", "ERROR");
     }
     let _in_span = span.enter();

@@ -4,12 +4,13 @@
 
 mod told;
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::header::{AUTHORIZATION, HOST, USER_AGENT};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use metrics::{counter, gauge, histogram};
@@ -26,7 +27,7 @@ use crate::context::Context;
 use crate::faults;
 use crate::limiter::Overloaded;
 use crate::problem::ApiError;
-use crate::telemetry::{names, propagation};
+use crate::telemetry::{names, propagation, urls};
 pub use told::Told;
 
 use told::Line;
@@ -99,21 +100,7 @@ async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Respon
     let request_id = request_id(request.headers()).map(ToOwned::to_owned);
     let order_id = told::order_in_path(&route, request.uri().path()).map(ToOwned::to_owned);
     let caller = calling_service(&kit, request.headers());
-    let span = tracing::info_span!(
-        "request",
-        otel.name = format!("{method} {route}"),
-        otel.kind = "server",
-        http.request.method = method,
-        http.route = route,
-        url.path = request.uri().path(),
-        "http.request.header.x-request-id" = request_id.as_deref(),
-        http.response.status_code = tracing::field::Empty,
-        error.type = tracing::field::Empty,
-        otel.status_code = tracing::field::Empty,
-        shop.fault = tracing::field::Empty,
-    );
-    // Without a tracer there is nothing to attach to, which is no error of this request.
-    let _ = span.set_parent(propagation::extract(request.headers()));
+    let span = request_span(&request, &method, &route, request_id.as_deref());
     let _active = Active::begin(&kit);
     let started = Instant::now();
     async {
@@ -129,7 +116,7 @@ async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Respon
         };
         let span = tracing::Span::current();
         if let Some(status) = status {
-            span.record("http.response.status_code", status.as_u16());
+            span.record("http.response.status_code", i64::from(status.as_u16()));
         }
         if !error.is_empty() {
             span.record("error.type", &error);
@@ -164,6 +151,68 @@ async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Respon
     }
     .instrument(span)
     .await
+}
+
+/// The span of a request, a child of its caller's: OpenTelemetry's convention for HTTP servers. What a caller writes as it
+/// likes is cut, and of a query only what is harmless is shown.
+fn request_span(
+    request: &Request,
+    method: &str,
+    route: &str,
+    request_id: Option<&str>,
+) -> tracing::Span {
+    let headers = request.headers();
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|v: &HeaderValue| v.to_str().ok())
+    };
+    let (host, port) = text(HOST).map_or((None, None), |authority| {
+        let (host, port) = urls::host_and_port(authority);
+        (Some(urls::cut(host)), port)
+    });
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let caller = propagation::extract(headers);
+    let original = request.method().as_str();
+    // A path that is none of ours is no name for a span: there would be as many as there are callers with ideas.
+    let name = match route {
+        "" => method.to_owned(),
+        route => format!("{method} {route}"),
+    };
+    let span = tracing::info_span!(
+        "request",
+        otel.name = name,
+        otel.kind = "server",
+        http.request.method = method,
+        http.request.method_original = (original != method).then(|| urls::cut(original)),
+        http.route = (!route.is_empty()).then_some(route),
+        url.scheme = "http",
+        url.path = urls::cut(request.uri().path()),
+        url.query = request.uri().query().map(urls::shown_query),
+        server.address = host,
+        server.port = port.map(i64::from),
+        client.address = peer.map(|p| tracing::field::display(p.0.ip())),
+        network.protocol.version = version(request.version()),
+        user_agent.original = text(USER_AGENT).map(urls::cut),
+        user_agent.synthetic.type = propagation::is_synthetic(&caller).then_some("test"),
+        "http.request.header.x-request-id" = request_id,
+        http.response.status_code = tracing::field::Empty,
+        error.type = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
+        shop.fault = tracing::field::Empty,
+    );
+    // Without a tracer there is nothing to attach to, which is no error of this request.
+    let _ = span.set_parent(caller);
+    span
+}
+
+/// The protocol's version, as the convention writes it.
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    }
 }
 
 /// The method, as spans and figures name it: `_OTHER` for whatever is not in HTTP's own list, as the convention has it.

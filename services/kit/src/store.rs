@@ -8,6 +8,7 @@
 //! are not held up. Two processes that share the file (two replicas on one host) do meet in it: `BEGIN IMMEDIATE`
 //! takes the lock at once and waits its turn, where an upgrade in mid-transaction could only fail.
 
+mod failure;
 mod faults;
 mod leak;
 mod lock;
@@ -132,6 +133,8 @@ impl System {
 #[derive(Clone)]
 pub struct Store {
     url: Arc<str>,
+    /// The database's name, as spans show it.
+    namespace: Arc<str>,
     write: Pool,
     read: Pool,
     system: System,
@@ -185,6 +188,7 @@ impl Store {
         first_connection(&write).await.map_err(failed)?;
         let store = Self {
             url: url.into(),
+            namespace: namespace(url).into(),
             write,
             read,
             system,
@@ -229,7 +233,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the operation.
-    pub async fn operation<T, E: std::fmt::Display>(
+    pub async fn operation<T, E: std::error::Error + 'static>(
         &self,
         operation: &'static str,
         collection: &'static str,
@@ -240,17 +244,33 @@ impl Store {
             otel.name = format!("{operation} {collection}"),
             otel.kind = "client",
             db.system.name = self.system.name(),
+            db.namespace = &*self.namespace,
             db.operation.name = operation,
             db.collection.name = collection,
+            db.response.status_code = tracing::field::Empty,
             error.type = tracing::field::Empty,
             otel.status_code = tracing::field::Empty,
+            shop.fault = tracing::field::Empty,
         );
         let started = Instant::now();
-        let result = work.instrument(span.clone()).await;
-        let error = if result.is_err() { "database" } else { "" };
-        if result.is_err() {
-            span.record("error.type", error);
+        let work = work.instrument(span.clone());
+        let result = if self.troubles.any() {
+            let (result, faults) = trouble::noted(work).await;
+            if !faults.is_empty() {
+                span.record("shop.fault", faults.join(","));
+            }
+            result
+        } else {
+            work.await
+        };
+        let failure = result.as_ref().err();
+        let error = failure.map_or("".into(), |e| failure::error_type(e));
+        if let Some(e) = failure {
+            span.record("error.type", &*error);
             span.record("otel.status_code", "ERROR");
+            if let Some(code) = failure::code(e) {
+                span.record("db.response.status_code", code);
+            }
         }
         let _in_span = span.enter();
         self.metrics.record(|| {
@@ -352,6 +372,12 @@ async fn settle_postgres(connection: &mut AnyConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
+/// The database's name: the last part of its URL's path, which for SQLite is the file's name.
+fn namespace(url: &str) -> &str {
+    let path = url.split('?').next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default()
+}
+
 fn without_credentials(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if scheme + 3 <= at => {
@@ -368,6 +394,15 @@ mod tests {
     #[test]
     fn many_rows_are_numbered_through() {
         assert_eq!(value_rows(2, 3), "($1, $2, $3), ($4, $5, $6)");
+    }
+
+    #[test]
+    fn a_database_is_shown_by_its_name_alone() {
+        assert_eq!(namespace("postgres://shop:secret@db:5432/order"), "order");
+        assert_eq!(
+            namespace("sqlite:///tmp/shop/order.db?mode=rwc"),
+            "order.db"
+        );
     }
 
     #[test]

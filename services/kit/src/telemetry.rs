@@ -6,5 +6,7 @@ pub mod names;
 mod otlp_logs;
 mod process;
 pub mod propagation;
+pub mod sampler;
 pub mod tracing;
+pub(crate) mod urls;
 pub(crate) mod vitals;

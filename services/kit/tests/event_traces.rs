@@ -85,9 +85,17 @@ async fn goes_on(way: Way, kept: &Kept) {
         assert_eq!(process.parent_span_id, send.span_context.span_id());
     }
     let system = if way == Way::Nats { "nats" } else { "http" };
-    for span in [send, process] {
-        let found = span.attributes.iter();
-        let mut found = found.filter(|a| a.key.as_str() == "messaging.system");
-        assert_eq!(found.next().unwrap().value.as_str(), system);
+    for span in [&send, &process] {
+        let said = |key: &str| {
+            let found = span.attributes.iter().find(|a| a.key.as_str() == key);
+            let found = found.unwrap_or_else(|| panic!("no {key} in {span:?}"));
+            found.value.as_str().into_owned()
+        };
+        assert_eq!(said("messaging.system"), system);
+        assert_eq!(said("messaging.destination.name"), "shop.orders");
+        let operation = span.name.split(' ').next().unwrap();
+        assert_eq!(said("messaging.operation.name"), operation);
+        assert_eq!(said("messaging.operation.type"), operation);
+        assert!(!said("messaging.message.id").is_empty());
     }
 }

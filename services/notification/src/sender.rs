@@ -59,8 +59,10 @@ impl Sender {
             otel.name = "send mail",
             otel.kind = "client",
             messaging.system = "smtp",
+            messaging.operation.name = "send",
             messaging.operation.type = "send",
             messaging.message.id = mail.id,
+            error.type = tracing::field::Empty,
             otel.status_code = tracing::field::Empty,
         );
         // It is sent later and elsewhere, yet belongs to what caused it.
@@ -97,7 +99,9 @@ impl Sender {
             }
         };
         if !matches!(next, Next::Sent) {
-            tracing::Span::current().record("otel.status_code", "ERROR");
+            let span = tracing::Span::current();
+            span.record("error.type", outcome);
+            span.record("otel.status_code", "ERROR");
         }
         self.kit.metrics().record(|| {
             let channel = Channel::Email.name();

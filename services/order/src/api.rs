@@ -19,8 +19,8 @@ use shop_kit::openapi::Routes;
 use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::server::Told;
 use shop_kit::telemetry::propagation;
+use shop_kit::telemetry::tracing::current_context;
 use shop_kit::{Kit, server};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::drive::{Driver, LEASE};
 use crate::order::{OrderState, Placed};
@@ -130,7 +130,7 @@ async fn draft(
         items,
         total,
         at_ms: app.driver.kit().unix_ms(),
-        traceparent: propagation::traceparent(&tracing::Span::current().context()),
+        traceparent: propagation::traceparent(&current_context()),
     }))
 }
 

@@ -53,6 +53,8 @@
 //! assert_eq!(elsewhere, Some(1 - i));
 //! ```
 //!
+//! Beside the way of a call stands the [`TokenBucket`]: how many traces of it are kept a second.
+//!
 //! # Where the numbers come from
 //!
 //! Each policy has a config struct whose `Default` is what the shop runs with. Each field says why it has that
@@ -60,6 +62,7 @@
 
 mod balance;
 mod breaker;
+mod bucket;
 mod budget;
 mod bulkhead;
 mod deadline;
@@ -72,6 +75,7 @@ mod window;
 
 pub use balance::{BalanceConfig, Balancer};
 pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Pass};
+pub use bucket::TokenBucket;
 pub use budget::{RetryBudget, RetryBudgetConfig};
 pub use bulkhead::{Bulkhead, BulkheadConfig, Place};
 pub use deadline::Deadline;

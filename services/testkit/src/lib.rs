@@ -49,6 +49,7 @@ pub fn config(role: Role, folder: &Path, peers: BTreeMap<Role, Vec<String>>) -> 
         smtp_url: None,
         resilience: Switches::default(),
         bank: BankConfig::default(),
+        traces: Default::default(),
         shop: ShopConfig {
             seed: 7,
             products: 20,

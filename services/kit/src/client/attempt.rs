@@ -15,7 +15,6 @@ use shop_contract::Role;
 use shop_contract::headers::{CALLER, NOT_AT_FAULT, SERVICE_KEY, SHED};
 use shop_resilience::{Deadline, Outcome, RetryReason};
 use tracing::Instrument;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::peer::{Turn, port};
 use super::{Answer, Call, CallError};
@@ -23,7 +22,8 @@ use crate::Kit;
 use crate::connections::HEAD;
 use crate::context::Context;
 use crate::faults::{Asked, Plan, Stop};
-use crate::telemetry::{names, propagation};
+use crate::telemetry::tracing::context_of;
+use crate::telemetry::{names, propagation, urls};
 
 /// How long a connection may take to come about. On one machine or in one cluster it takes a millisecond or never.
 const CONNECT: Duration = Duration::from_millis(500);
@@ -110,9 +110,11 @@ pub(super) async fn send(
         otel.kind = "client",
         http.request.method = call.method.as_str(),
         url.template = call.template,
+        url.full = urls::full(turn.address(), &call.path),
         server.address = peer.name(),
-        server.port = port(turn.address()),
-        http.request.resend_count = (which.number > 1).then_some(which.number - 1),
+        server.port = port(turn.address()).parse::<i64>().ok(),
+        network.protocol.version = "1.1",
+        http.request.resend_count = (which.number > 1).then(|| i64::from(which.number) - 1),
         shop.hedge = which.hedge.then_some(true),
         http.response.status_code = tracing::field::Empty,
         error.type = tracing::field::Empty,
@@ -163,7 +165,7 @@ pub(super) async fn send(
             } else {
                 String::new()
             };
-            span.record("http.response.status_code", code);
+            span.record("http.response.status_code", i64::from(code));
             (code.to_string(), *outcome, error)
         }
         Err(failed) => {
@@ -246,7 +248,7 @@ fn request(
             HeaderValue::from(limit.as_millis() as u64),
         );
     }
-    propagation::inject(&span.context(), headers);
+    propagation::inject(&context_of(span), headers);
     Ok(request)
 }
 

@@ -18,7 +18,8 @@ use shop_contract::events::Envelope;
 use shop_contract::headers::TRACEPARENT;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::nats::{Nats, NatsError};
 use super::{Subscriber, process, wait_ms};
@@ -198,11 +199,13 @@ fn durable(role: &str, destination: &str) -> String {
 
 async fn take<S: Subscriber>(kit: Kit, subscriber: S, destination: &'static str, message: Message) {
     let answer = match serde_json::from_slice::<Envelope>(&message.payload) {
-        Ok(envelope) if is_stopped(&kit, &envelope).await => again(&message),
         Ok(envelope) => {
             let header = message.headers.as_ref().and_then(|h| h.get(TRACEPARENT));
             let parent = header.map_or(envelope.traceparent.as_deref(), |h| Some(h.as_str()));
             let parent = propagation::from_traceparent(parent);
+            if is_stopped(&kit, &envelope, &parent).await {
+                return acknowledge(&message, again(&message)).await;
+            }
             let act = subscriber.take(&envelope);
             match process(&kit, "nats", Some(parent), &envelope, act).await {
                 Ok(_) => AckKind::Ack,
@@ -223,6 +226,10 @@ async fn take<S: Subscriber>(kit: Kit, subscriber: S, destination: &'static str,
             AckKind::Term
         }
     };
+    acknowledge(&message, answer).await;
+}
+
+async fn acknowledge(message: &Message, answer: AckKind) {
     if let Err(e) = message.ack_with(answer).await {
         tracing::debug!(error = %e, "an acknowledgement was not sent; the event comes again");
     }
@@ -239,14 +246,39 @@ fn again(message: &Message) -> AckKind {
 }
 
 /// Has a drawn event suffer what it would if it were pushed: true if that kept it from being acted on. There is no
-/// answer whose body could suffer.
-async fn is_stopped(kit: &Kit, envelope: &Envelope) -> bool {
+/// answer whose body could suffer. The span stands where the request's would.
+async fn is_stopped(kit: &Kit, envelope: &Envelope, parent: &opentelemetry::Context) -> bool {
     let source = envelope.source.parse().ok();
-    let pushed = || Asked::served(&Method::POST, "/events", source, None);
-    match Plan::of(kit.faults().at_request(pushed), &Span::none()) {
-        Some(mut plan) => plan.before().await.is_some(),
-        None => false,
+    let touches = kit
+        .faults()
+        .at_request(|| Asked::served(&Method::POST, "/events", source, None));
+    if touches.is_empty() {
+        return false;
     }
+    let destination = envelope.event.destination();
+    let span = tracing::info_span!(
+        "receive",
+        otel.name = format!("receive {destination}"),
+        otel.kind = "consumer",
+        messaging.system = "nats",
+        messaging.operation.name = "receive",
+        messaging.operation.type = "receive",
+        messaging.destination.name = destination,
+        messaging.message.id = envelope.id,
+        error.type = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
+        shop.fault = tracing::field::Empty,
+    );
+    let _ = span.set_parent(parent.clone());
+    let Some(mut plan) = Plan::of(touches, &span) else {
+        return false;
+    };
+    let is_stopped = plan.before().instrument(span.clone()).await.is_some();
+    if is_stopped {
+        span.record("error.type", "failed");
+        span.record("otel.status_code", "ERROR");
+    }
+    is_stopped
 }
 
 fn told(done: Result<(), JoinError>) {

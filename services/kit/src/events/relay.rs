@@ -25,6 +25,7 @@ use crate::client::Call;
 use crate::context::Context;
 use crate::queue::{self, Queue, UnderWay};
 use crate::store::{Store, StoreError};
+use crate::telemetry::tracing::current_context;
 use crate::telemetry::{names, propagation};
 
 /// What spans and metrics call NATS, which is nobody's role.
@@ -168,10 +169,12 @@ impl Relay {
             otel.name = format!("send {destination}"),
             otel.kind = "producer",
             messaging.system = if to.is_some() { "http" } else { NATS },
+            messaging.operation.name = "send",
             messaging.operation.type = "send",
             messaging.destination.name = destination,
             messaging.message.id = envelope.id,
             shop.order.id = envelope.subject,
+            error.type = tracing::field::Empty,
             otel.status_code = tracing::field::Empty,
         );
         let parent = propagation::from_traceparent(envelope.traceparent.as_deref());
@@ -184,6 +187,7 @@ impl Relay {
         };
         let handed_over = work.instrument(span.clone()).await;
         if handed_over.is_err() {
+            span.record("error.type", FAILED);
             span.record("otel.status_code", "ERROR");
         }
         handed_over
@@ -204,7 +208,7 @@ impl Relay {
 
     async fn publish(&self, envelope: &Envelope) -> Result<(), String> {
         let nats = self.kit.nats().ok_or("events do not go by NATS")?;
-        let traceparent = propagation::traceparent(&tracing::Span::current().context());
+        let traceparent = propagation::traceparent(&current_context());
         let published = nats.publish(envelope, traceparent.as_deref()).await;
         published.map_err(|e| e.to_string())
     }

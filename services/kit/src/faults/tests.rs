@@ -34,6 +34,7 @@ fn config(role: Role, peers: &[Role]) -> ServiceConfig {
             stock: 1,
         },
         bank: BankConfig::default(),
+        traces: Default::default(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! happens to a piece is decided by pure code ([`Trouble::touch`]) over seeded draws; the pool then does it.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,18 @@ use tracing::Instrument;
 
 use super::System;
 use crate::faults::Hits;
+
+tokio::task_local! {
+    /// The faults that the operation under way has met: its span names them once it is over, for an attribute that is
+    /// set twice is there twice.
+    static MET: RefCell<Vec<String>>;
+}
+
+/// Does an operation's work, and gives the names of the faults that touched it.
+pub(super) async fn noted<T>(work: impl Future<Output = T>) -> (T, Vec<String>) {
+    let work = async { (work.await, MET.with(RefCell::take)) };
+    MET.scope(RefCell::default(), work).await
+}
 
 /// A piece of work, as troubles tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +87,12 @@ enum Touch {
 }
 
 /// Something that holds until its cause is over.
-type Until<T> = (T, CancellationToken);
+struct Until<T> {
+    does: T,
+    over: CancellationToken,
+    kind: &'static str,
+    fault: String,
+}
 
 /// How work fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +101,30 @@ enum Failure {
     Io,
     /// There is no room.
     FullDisk,
+}
+
+impl Ill {
+    /// What scenarios call the fault.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Slow { .. } => "slow-database",
+            Self::Failing => "failing-database",
+            Self::FullDisk => "full-disk",
+            Self::Locked(_) => "locked-database",
+            Self::Leaking(..) => "leaked-connections",
+        }
+    }
+}
+
+impl<T> Until<T> {
+    /// A span for what is being done.
+    fn span(&self) -> tracing::Span {
+        tracing::info_span!(
+            "fault",
+            otel.name = format!("injected {}", self.kind),
+            shop.fault = self.fault,
+        )
+    }
 }
 
 impl Trouble {
@@ -94,6 +136,27 @@ impl Trouble {
             hits,
             over: CancellationToken::new(),
         }
+    }
+
+    fn until<T>(&self, does: T) -> Until<T> {
+        Until {
+            does,
+            over: self.over.clone(),
+            kind: self.ill.kind(),
+            fault: self.hits.fault().to_owned(),
+        }
+    }
+
+    /// It touches what is being done now.
+    fn hit(&self) {
+        self.hits.add();
+        // Outside of an operation there is no span to name it at.
+        let _ = MET.try_with(|met| {
+            let (mut met, fault) = (met.borrow_mut(), self.hits.fault());
+            if !met.iter().any(|name| name == fault) {
+                met.push(fault.to_owned());
+            }
+        });
     }
 
     /// What this does to a piece of work.
@@ -179,20 +242,19 @@ impl Troubles {
     /// The one that the database would give.
     pub(super) async fn meet(&self, work: Work) -> sqlx::Result<()> {
         let (waits, failure) = self.touch(work);
-        for (wait, over) in waits {
-            let span =
-                tracing::info_span!("fault", otel.name = "injected slowness of the database");
+        for wait in waits {
             let waited = async {
                 tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = over.cancelled() => {}
+                    () = tokio::time::sleep(wait.does) => {}
+                    () = wait.over.cancelled() => {}
                 }
             };
-            waited.instrument(span).await;
+            waited.instrument(wait.span()).await;
         }
         match failure {
-            Some((failure, over)) if !over.is_cancelled() => {
-                Err(sqlx::Error::Database(Box::new(self.refusal(failure))))
+            Some(failure) if !failure.over.is_cancelled() => {
+                failure.span().in_scope(|| {});
+                Err(sqlx::Error::Database(Box::new(self.refusal(failure.does))))
             }
             _ => Ok(()),
         }
@@ -205,13 +267,13 @@ impl Troubles {
                 continue;
             };
             match touch {
-                Touch::Waits(wait) => waits.push((wait, trouble.over.clone())),
+                Touch::Waits(wait) => waits.push(trouble.until(wait)),
                 // What fails already cannot fail again, and is no hit of a second one.
                 Touch::Fails(_) if fails.is_some() => continue,
-                Touch::Fails(failure) => fails = Some((failure, trouble.over.clone())),
+                Touch::Fails(failure) => fails = Some(trouble.until(failure)),
                 Touch::ByItself => {}
             }
-            trouble.hits.add();
+            trouble.hit();
         }
         (waits, fails)
     }
@@ -292,126 +354,4 @@ impl DatabaseError for Refusal {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::telemetry::metrics::Metrics;
-
-    fn trouble(ill: Ill, share: f64) -> Trouble {
-        let metrics = Metrics::new("cart", "cart-0");
-        Trouble::new(ill, share, 7, Hits::of("t", &metrics))
-    }
-
-    fn comes(pool: &'static str, waits: bool) -> Work {
-        Work::Comes {
-            pool,
-            writes: pool == "write",
-            waits,
-        }
-    }
-
-    #[test]
-    fn delays_lie_within_the_jitter_and_hits_within_the_share() {
-        let slow = Ill::Slow {
-            delay_us: 50_000,
-            jitter_us: 20_000,
-        };
-        let mut slow = trouble(slow, 0.3);
-        let touched: Vec<Touch> = (0..10_000)
-            .filter_map(|_| slow.touch(Work::Reads))
-            .collect();
-        // Four standard deviations of Binomial(10000, 0.3).
-        assert!((2816..=3184).contains(&touched.len()), "{}", touched.len());
-        let mut waits: Vec<Duration> = touched
-            .iter()
-            .map(|t| match t {
-                Touch::Waits(wait) => *wait,
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        waits.sort();
-        let bounds = Duration::from_millis(30)..=Duration::from_millis(70);
-        assert!(waits.iter().all(|w| bounds.contains(w)));
-        let median = waits[waits.len() / 2];
-        assert!(median.abs_diff(Duration::from_millis(50)) < Duration::from_millis(2));
-    }
-
-    #[test]
-    fn a_full_disk_fails_writes_alone() {
-        let mut full = trouble(Ill::FullDisk, 1.0);
-        assert_eq!(
-            full.touch(Work::Writes),
-            Some(Touch::Fails(Failure::FullDisk))
-        );
-        assert_eq!(full.touch(Work::Reads), None);
-        assert_eq!(full.touch(comes("write", true)), None);
-    }
-
-    #[test]
-    fn a_lock_touches_writes_while_somebody_has_it() {
-        let taken = Arc::new(AtomicBool::new(false));
-        let mut locked = trouble(Ill::Locked(taken.clone()), 1.0);
-        assert_eq!(locked.touch(comes("write", false)), None);
-        taken.store(true, Ordering::Relaxed);
-        assert_eq!(locked.touch(comes("write", false)), Some(Touch::ByItself));
-        assert_eq!(locked.touch(comes("read", true)), None);
-        // It was counted when it came.
-        assert_eq!(locked.touch(Work::Writes), None);
-    }
-
-    #[tokio::test]
-    async fn what_is_over_holds_nobody_and_fails_nothing() {
-        let troubles = Arc::new(Troubles::new(System::Sqlite));
-        let hour = Ill::Slow {
-            delay_us: 3_600_000_000,
-            jitter_us: 0,
-        };
-        let slow = troubles.add(trouble(hour, 1.0));
-        let failing = troubles.add(trouble(Ill::Failing, 1.0));
-        let working = troubles.clone();
-        let work = tokio::spawn(async move { working.meet(Work::Writes).await });
-        while slow.of.list()[0].1.hits.count() == 0 {
-            tokio::task::yield_now().await;
-        }
-        drop((failing, slow));
-        assert!(work.await.unwrap().is_ok());
-    }
-
-    #[test]
-    fn a_leak_touches_who_waits_for_that_pool() {
-        let taken = Arc::new(AtomicBool::new(true));
-        let mut leaking = trouble(Ill::Leaking("read", taken), 1.0);
-        assert_eq!(leaking.touch(comes("read", true)), Some(Touch::ByItself));
-        assert_eq!(leaking.touch(comes("read", false)), None);
-        assert_eq!(leaking.touch(comes("write", true)), None);
-        assert_eq!(leaking.touch(Work::Reads), None);
-    }
-
-    #[test]
-    fn troubles_come_and_go_side_by_side() {
-        let troubles = Arc::new(Troubles::new(System::Sqlite));
-        assert!(!troubles.any());
-        let slow = |delay_us| {
-            let jitter_us = 0;
-            trouble(
-                Ill::Slow {
-                    delay_us,
-                    jitter_us,
-                },
-                1.0,
-            )
-        };
-        let one = troubles.add(slow(1000));
-        let two = troubles.add(slow(2000));
-        let full = troubles.add(trouble(Ill::FullDisk, 1.0));
-        let touch = |work| {
-            let (waits, fails) = troubles.touch(work);
-            let waits: Vec<u128> = waits.iter().map(|(wait, _)| wait.as_millis()).collect();
-            (waits, fails.map(|(failure, _)| failure))
-        };
-        assert_eq!(touch(Work::Writes), (vec![1, 2], Some(Failure::FullDisk)));
-        drop(one);
-        assert_eq!(touch(Work::Reads), (vec![2], None));
-        drop((two, full));
-        assert!(!troubles.any());
-    }
-}
+mod tests;

@@ -59,6 +59,10 @@ pub const CACHE_REQUESTS: &str = "shop_cache_requests_total";
 pub const CACHE_ENTRIES: &str = "shop_cache_entries";
 /// Answers with less in them than they should have, because something that they need did not help. `reason` says why.
 pub const DEGRADED: &str = "shop_degraded_answers_total";
+/// Traces that began here. `sampled`: whether they are kept.
+pub const TRACES_STARTED: &str = "shop_traces_started_total";
+/// How many new traces are kept a second at most; 0 is no limit.
+pub const TRACES_LIMIT: &str = "shop_traces_per_second_limit";
 /// 1 while a fault is in force.
 pub const FAULT_ACTIVE: &str = "chaos_fault_active";
 /// Requests that a fault touched.
@@ -133,6 +137,11 @@ pub const HELP: &[(&str, &str)] = &[
     (CACHE_REQUESTS, "Look-ups in a cache, by result"),
     (CACHE_ENTRIES, "Entries of a cache"),
     (DEGRADED, "Answers given without a part, by reason"),
+    (TRACES_STARTED, "Traces that began here"),
+    (
+        TRACES_LIMIT,
+        "New traces kept a second at most, 0 for no limit",
+    ),
     (FAULT_ACTIVE, "1 while a fault is in force"),
     (FAULT_HITS, "Requests that a fault touched"),
     (

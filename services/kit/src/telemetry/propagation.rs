@@ -4,20 +4,27 @@ use std::collections::HashMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
-use opentelemetry::propagation::{
-    Extractor, Injector, TextMapCompositePropagator, TextMapPropagator,
-};
+use opentelemetry::baggage::BaggageExt;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use shop_contract::headers::TRACEPARENT;
 
 /// What a caller sent along.
 pub fn extract(headers: &HeaderMap) -> Context {
-    propagator().extract(&Headers(headers))
+    let baggage = BaggagePropagator::new().extract(&Headers(headers));
+    TraceContextPropagator::new().extract_with_context(&baggage, &Headers(headers))
 }
 
 /// Sends the context along.
 pub fn inject(context: &Context, headers: &mut HeaderMap) {
-    propagator().inject_context(context, &mut HeadersMut(headers));
+    TraceContextPropagator::new().inject_context(context, &mut HeadersMut(headers));
+    BaggagePropagator::new().inject_context(context, &mut HeadersMut(headers));
+}
+
+/// Whether nobody real is waiting: whoever asked says so in its baggage, as the load generator does.
+pub fn is_synthetic(context: &Context) -> bool {
+    let said = context.baggage().get("synthetic_request");
+    said.is_some_and(|said| said.as_str() == "true")
 }
 
 /// The `traceparent` of a context, to be stored with an event.
@@ -34,13 +41,6 @@ pub fn from_traceparent(traceparent: Option<&str>) -> Context {
         .into_iter()
         .collect();
     TraceContextPropagator::new().extract(&carrier)
-}
-
-fn propagator() -> TextMapCompositePropagator {
-    TextMapCompositePropagator::new(vec![
-        Box::new(TraceContextPropagator::new()),
-        Box::new(BaggagePropagator::new()),
-    ])
 }
 
 struct Headers<'a>(&'a HeaderMap);

@@ -2,25 +2,30 @@
 //!
 //! Traces leave the process by OTLP when `OTEL_EXPORTER_OTLP_ENDPOINT` names a receiver. Without one, contexts are
 //! still made and passed on, so that a problem's trace id can be found in every service's log.
+//!
+//! Which traces are kept is [`super::sampler`]'s business. In one that is not, the spans below the request's own are not
+//! even made: nobody would see them, and they are most of what tracing costs.
 
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::{TraceContextExt, TracerProvider};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use tracing_subscriber::filter::{FilterExt, filter_fn};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::filter::{FilterExt, LevelFilter, dynamic_filter_fn, filter_fn};
+use tracing_subscriber::layer::{Filter, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::logs::JsonLine;
 use super::otlp_logs;
 pub use super::otlp_logs::OtlpLogs;
+use super::sampler::{RootSampler, Sampling, Started};
 
 /// What the telemetry of a process needs to know.
 #[derive(Debug, Clone)]
@@ -31,8 +36,10 @@ pub struct TelemetryConfig {
     pub instance_id: String,
     /// Where traces go: OTLP over gRPC, such as `http://127.0.0.1:4317`.
     pub otlp_endpoint: Option<String>,
-    /// The share of new traces that is kept, 0 to 1. Whoever is called follows its caller's decision.
-    pub sample: f64,
+    /// Which new traces are kept. Whoever is called follows its caller's decision.
+    pub sampling: Sampling,
+    /// Is told what the sampler decides.
+    pub started: Started,
     /// A filter such as `info` or `shop_order=debug`.
     pub log_filter: String,
     /// Where log lines go besides standard error.
@@ -71,15 +78,9 @@ impl Telemetry {
     /// # Errors
     /// An endpoint or a filter that cannot be used.
     pub fn start(config: &TelemetryConfig) -> Result<Self, TelemetryError> {
-        let resource = Resource::builder()
-            .with_service_name(config.service_name.clone())
-            .with_attributes([
-                KeyValue::new("service.namespace", "doorbuster"),
-                KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-                KeyValue::new("service.instance.id", config.instance_id.clone()),
-            ])
-            .build();
+        let resource = resource(config);
         let builder = SdkTracerProvider::builder().with_resource(resource.clone());
+        let sampler = |sampling| RootSampler::new(sampling, config.started.clone());
         let provider = match &config.otlp_endpoint {
             Some(endpoint) => {
                 let exporter = opentelemetry_otlp::SpanExporter::builder()
@@ -89,46 +90,33 @@ impl Telemetry {
                     .build()
                     .map_err(|e| TelemetryError::Endpoint(endpoint.clone(), e.to_string()))?;
                 builder
-                    .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
-                        config.sample,
-                    ))))
+                    .with_sampler(sampler(config.sampling))
                     .with_batch_exporter(exporter)
                     .build()
             }
-            None => builder.with_sampler(Sampler::AlwaysOff).build(),
-        };
-        let filter = || {
-            EnvFilter::try_new(&config.log_filter)
-                .map_err(|e| TelemetryError::Filter(config.log_filter.clone(), e.to_string()))
+            None => builder.with_sampler(sampler(Sampling::OFF)).build(),
         };
         let lines = tracing_subscriber::fmt::layer()
             .event_format(JsonLine)
             .with_writer(std::io::stderr)
-            .with_filter(filter()?);
+            .with_filter(events(config)?);
         let logs = config.otlp_logs.as_ref();
         let logs = logs
             .map(|to| otlp_logs::provider(to, resource))
             .transpose()?;
         // Without what the libraries say: some of them are what sends the records, and would have more to say with each.
-        let ours = filter_fn(|m| m.target().starts_with("shop_"));
+        let ours =
+            filter_fn(|m| m.target().starts_with("shop_")).with_max_level_hint(LevelFilter::TRACE);
         let records = match &logs {
             Some(logs) => {
                 let bridge = OpenTelemetryTracingBridge::new(logs);
-                Some(bridge.with_filter(filter()?.and(ours)))
+                Some(bridge.with_filter(events(config)?.and(ours)))
             }
             None => None,
         };
-        // Spans are the kit's and the services' own; what libraries trace is not part of an order's way.
-        let spans = tracing_opentelemetry::layer()
-            .with_location(false)
-            .with_threads(false)
-            .with_tracer(provider.tracer("doorbuster"))
-            .with_filter(filter_fn(|m| {
-                m.is_span() && m.target().starts_with("shop_")
-            }));
         // A second start in one process (tests) keeps the first subscriber.
         let _ = tracing_subscriber::registry()
-            .with(spans)
+            .with(spans(&provider))
             .with(lines)
             .with(records)
             .try_init();
@@ -146,18 +134,82 @@ impl Telemetry {
     }
 }
 
-/// The context of what is being done now, to be stored with what will be done about it later.
-pub fn current_context() -> opentelemetry::Context {
-    tracing::Span::current().context()
+/// What is said, as far as the settings ask for it. Without its hint of a level every `trace!` of every library would be
+/// asked about; and no line shows a span, so none is to be written out at its beginning.
+fn events<S>(config: &TelemetryConfig) -> Result<impl Filter<S> + use<S>, TelemetryError> {
+    let events = filter_fn(|m| m.is_event()).with_max_level_hint(LevelFilter::TRACE);
+    EnvFilter::try_new(&config.log_filter)
+        .map(|filter| filter.and(events))
+        .map_err(|e| TelemetryError::Filter(config.log_filter.clone(), e.to_string()))
+}
+
+/// What makes spans. They are the kit's and the services' own, for what libraries trace is no part of an order's way, and
+/// below a request whose trace is not kept there are none.
+///
+/// A number is to be recorded as an `i64`: what becomes of the other integers is text.
+pub fn spans<S>(provider: &SdkTracerProvider) -> impl Layer<S>
+where
+    S: tracing::Subscriber + for<'span> LookupSpan<'span>,
+{
+    let kept =
+        dynamic_filter_fn(|m, _| m.is_span() && m.target().starts_with("shop_") && !is_dropped());
+    tracing_opentelemetry::layer()
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_tracer(provider.tracer("doorbuster"))
+        .with_filter(kept.with_max_level_hint(LevelFilter::INFO))
+}
+
+/// Who sends: the attributes of every trace. What `OTEL_RESOURCE_ATTRIBUTES` says comes with them, such as
+/// `deployment.environment.name=staging`; name, version and instance are ours to say, or traces and metrics of one process
+/// would not be found together.
+pub fn resource(config: &TelemetryConfig) -> Resource {
+    let told = Resource::builder().build();
+    let namespace = opentelemetry::Key::from_static_str("service.namespace");
+    let namespace = told.get(&namespace).unwrap_or_else(|| "doorbuster".into());
+    Resource::builder()
+        .with_service_name(config.service_name.clone())
+        .with_attributes([
+            KeyValue::new("service.namespace", namespace),
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", config.instance_id.clone()),
+        ])
+        .build()
+}
+
+/// Whether what is being done now belongs to a trace that is not kept.
+fn is_dropped() -> bool {
+    Context::map_current(|context| {
+        context.has_active_span() && !context.span().span_context().is_sampled()
+    })
+}
+
+/// The context of what is being done now, to be sent along or stored with what will be done about it later.
+///
+/// It is OpenTelemetry's own and not that of the current `tracing` span, which may be one that was not made because its
+/// trace is not kept.
+pub fn current_context() -> Context {
+    Context::current()
+}
+
+/// The context of a span that may not have been made, for its trace is not kept: then of what is being done now.
+pub(crate) fn context_of(span: &tracing::Span) -> Context {
+    let context = span.context();
+    if context.has_active_span() {
+        context
+    } else {
+        current_context()
+    }
 }
 
 /// The id of the current trace, as 32 hex digits; where asked so, only when the trace is kept.
 pub fn current_trace_id(sampled_only: bool) -> Option<String> {
-    // What a span makes current when it is entered. To ask the span itself would take its lock for each figure.
-    opentelemetry::Context::map_current(|context| {
+    Context::map_current(|context| {
         let span = context.span();
         let span = span.span_context();
-        let wanted = span.is_valid() && (!sampled_only || span.is_sampled());
-        wanted.then(|| span.trace_id().to_string())
+        (span.is_valid() && (!sampled_only || span.is_sampled()))
+            .then(|| span.trace_id().to_string())
     })
 }

@@ -4,6 +4,7 @@
 
 mod balance;
 mod breaker;
+mod bucket;
 mod budget;
 mod bulkhead;
 mod deadline;

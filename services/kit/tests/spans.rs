@@ -1,0 +1,348 @@
+//! What the spans of a request say, at its caller, at the service and at its database; and that they say nothing in a trace
+//! that is not kept, though its id goes on.
+//!
+//! A binary of its own with one test, for the reason that `event_traces` has.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::get;
+use opentelemetry::Value;
+use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use shop_contract::Role;
+use shop_contract::faults::{FaultEffect, FaultOrder, MAX_TTL_MS, Only, Touches};
+use shop_kit::client::Call;
+use shop_kit::context::Context;
+use shop_kit::store::{Store, StoreError};
+use shop_kit::telemetry::sampler::{RootSampler, Sampling, Started};
+use shop_kit::telemetry::tracing::{current_trace_id, spans};
+use shop_kit::{Kit, server};
+use shop_testkit::{config, serve};
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::layer::SubscriberExt;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("tests/resources/migrations");
+
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+impl SpanExporter for Kept {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().unwrap().extend(batch);
+        Ok(())
+    }
+}
+
+impl Kept {
+    /// All spans since the last look, in the order of their ends.
+    fn take(&self) -> Vec<SpanData> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+/// An attribute, as text; each may be there once.
+fn said(span: &SpanData, key: &str) -> Option<String> {
+    let mut found = span.attributes.iter().filter(|a| a.key.as_str() == key);
+    let value = found.next()?.value.to_string();
+    assert!(found.next().is_none(), "{key} twice in {span:?}");
+    Some(value)
+}
+
+fn of_kind(spans: &[SpanData], kind: SpanKind) -> Vec<&SpanData> {
+    spans.iter().filter(|s| s.span_kind == kind).collect()
+}
+
+/// The error types of all series of a histogram.
+fn errors_of(kit: &Kit, histogram: &str) -> Vec<String> {
+    let page = kit.metrics().render();
+    let counts = page
+        .lines()
+        .filter(|l| l.starts_with(&format!("{histogram}_count")));
+    let error = |line: &str| {
+        let (_, rest) = line.split_once("error_type=\"").unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    counts.map(error).collect()
+}
+
+struct World {
+    kept: Kept,
+    caller: Kit,
+    callee: Kit,
+    address: String,
+}
+
+impl World {
+    async fn open() -> Self {
+        let kept = Kept::default();
+        let root = Sampling {
+            ratio: 1.0,
+            per_second: 0.0,
+            at_the_door: false,
+        };
+        let provider = SdkTracerProvider::builder()
+            .with_sampler(RootSampler::new(root, Started::default()))
+            .with_simple_exporter(kept.clone())
+            .build();
+        let subscriber = tracing_subscriber::registry().with(spans(&provider));
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        let folder = std::env::temp_dir();
+        let callee = Kit::new(config(Role::Product, &folder, BTreeMap::new()));
+        let routes = Router::new()
+            .route("/products/{id}", get(|| async { "a product" }))
+            .route("/busy", get(|| async { StatusCode::SERVICE_UNAVAILABLE }))
+            .route("/headers", get(headers));
+        let address = serve(server::stack(&callee, routes)).await;
+        let peers = BTreeMap::from([(Role::Product, vec![address.clone()])]);
+        let caller = Kit::new(config(Role::Cart, &folder, peers));
+        Self {
+            kept,
+            caller,
+            callee,
+            address,
+        }
+    }
+
+    /// Calls as a request would that came with this `traceparent`.
+    async fn call(
+        &self,
+        traceparent: Option<&str>,
+        baggage: &'static str,
+        call: Call,
+    ) -> StatusCode {
+        let span = tracing::info_span!(target: "shop_test", "cause");
+        let mut headers = HeaderMap::new();
+        if let Some(traceparent) = traceparent {
+            headers.insert("traceparent", traceparent.parse().unwrap());
+        }
+        headers.insert("baggage", baggage.parse().unwrap());
+        span.set_parent(shop_kit::telemetry::propagation::extract(&headers))
+            .unwrap();
+        let context = Context::background();
+        let called = self.caller.call(Role::Product, call, &context);
+        called.instrument(span).await.unwrap().status
+    }
+}
+
+/// The trace context that came, as the answer.
+async fn headers(headers: HeaderMap) -> String {
+    let came = headers.get("traceparent").unwrap().to_str().unwrap();
+    format!("{came} {}", current_trace_id(false).unwrap())
+}
+
+#[tokio::test]
+async fn spans_follow_the_conventions_and_end_where_a_trace_is_not_kept() {
+    let world = World::open().await;
+    a_request_and_its_call(&world).await;
+    failures_and_repetitions(&world).await;
+    a_trace_that_is_not_kept(&world).await;
+    a_database(&world).await;
+}
+
+async fn a_request_and_its_call(world: &World) {
+    let call = Call::get("/products/{id}", "/products/p-1?stock=view&q=my%20secret");
+    let status = world.call(None, "synthetic_request=true", call).await;
+    assert_eq!(status, 200);
+    let spans = world.kept.take();
+    let (server, client) = (
+        of_kind(&spans, SpanKind::Server),
+        of_kind(&spans, SpanKind::Client),
+    );
+    let (&[server], &[client]) = (&server[..], &client[..]) else {
+        panic!("one of each in {spans:#?}");
+    };
+    let (_, port) = world.address.split_once(':').unwrap();
+    let url = format!(
+        "http://{}/products/p-1?stock=view&q=REDACTED",
+        world.address
+    );
+    for (span, key, value) in [
+        (server, "http.request.method", "GET"),
+        (server, "http.route", "/products/{id}"),
+        (server, "url.scheme", "http"),
+        (server, "url.path", "/products/p-1"),
+        (server, "url.query", "stock=view&q=REDACTED"),
+        (server, "server.address", "127.0.0.1"),
+        (server, "server.port", port),
+        (server, "network.protocol.version", "1.1"),
+        (server, "http.response.status_code", "200"),
+        (server, "user_agent.synthetic.type", "test"),
+        (client, "http.request.method", "GET"),
+        (client, "url.template", "/products/{id}"),
+        (client, "url.full", &url),
+        (client, "server.address", "product"),
+        (client, "server.port", port),
+        (client, "http.response.status_code", "200"),
+    ] {
+        assert_eq!(
+            said(span, key).as_deref(),
+            Some(value),
+            "{key} of {span:#?}"
+        );
+    }
+    let number = |key: &str| server.attributes.iter().find(|a| a.key.as_str() == key);
+    for key in ["http.response.status_code", "server.port"] {
+        let value = &number(key).unwrap().value;
+        assert!(matches!(value, Value::I64(_)), "{key} is {value:?}");
+    }
+    for span in [server, client] {
+        assert_eq!(span.name, "GET /products/{id}");
+        assert_eq!(span.status, Status::Unset, "Ok is for users to set");
+        assert_eq!(said(span, "error.type"), None);
+        assert_eq!(said(span, "http.request.resend_count"), None);
+    }
+    assert_eq!(server.parent_span_id, client.span_context.span_id());
+}
+
+async fn failures_and_repetitions(world: &World) {
+    let missing = Call::get("/nowhere", "/nowhere");
+    assert_eq!(world.call(None, "", missing).await, 404);
+    let spans = world.kept.take();
+    let (server, client) = (
+        of_kind(&spans, SpanKind::Server),
+        of_kind(&spans, SpanKind::Client),
+    );
+    assert_eq!(server[0].name, "GET", "a path of nobody's is no name");
+    assert_eq!(
+        (&server[0].status, said(server[0], "error.type")),
+        (&Status::Unset, None)
+    );
+    assert!(matches!(client[0].status, Status::Error { .. }));
+    assert_eq!(said(client[0], "error.type").as_deref(), Some("404"));
+    assert_eq!(said(server[0], "user_agent.synthetic.type"), None);
+
+    assert_eq!(world.call(None, "", Call::get("/busy", "/busy")).await, 503);
+    let spans = world.kept.take();
+    let (server, client) = (
+        of_kind(&spans, SpanKind::Server),
+        of_kind(&spans, SpanKind::Client),
+    );
+    assert!(client.len() > 1, "{spans:#?}");
+    assert_eq!(client.len(), server.len());
+    let mut resent = Vec::new();
+    for span in &client {
+        resent.push(said(span, "http.request.resend_count"));
+        assert_eq!(said(span, "error.type").as_deref(), Some("503"));
+        assert!(matches!(span.status, Status::Error { .. }));
+    }
+    let numbers = (1..client.len()).map(|n| Some(n.to_string()));
+    assert_eq!(
+        resent,
+        std::iter::once(None).chain(numbers).collect::<Vec<_>>()
+    );
+    for span in server {
+        assert_eq!(said(span, "error.type").as_deref(), Some("503"));
+        assert!(matches!(span.status, Status::Error { .. }));
+    }
+    // Spans and figures call the same thing by the same name.
+    let mut at_client = errors_of(&world.caller, "http_client_request_duration_seconds");
+    at_client.sort();
+    assert_eq!(at_client, ["", "404", "503"]);
+    let mut at_server = errors_of(&world.callee, "http_server_request_duration_seconds");
+    at_server.sort();
+    assert_eq!(at_server, ["", "", "503"]);
+}
+
+async fn a_trace_that_is_not_kept(world: &World) {
+    let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let not_kept = format!("00-{id}-00f067aa0ba902b7-00");
+    let span = tracing::info_span!(target: "shop_test", "cause");
+    let mut headers = HeaderMap::new();
+    headers.insert("traceparent", not_kept.parse().unwrap());
+    span.set_parent(shop_kit::telemetry::propagation::extract(&headers))
+        .unwrap();
+    let call = Call::get("/headers", "/headers");
+    let context = Context::background();
+    let called = world.caller.call(Role::Product, call, &context);
+    let answer = called.instrument(span).await.unwrap();
+    let told = String::from_utf8(answer.body.to_vec()).unwrap();
+    let (came, at_callee) = told.split_once(' ').unwrap();
+    assert!(
+        came.starts_with(&format!("00-{id}-")) && came.ends_with("-00"),
+        "{came}"
+    );
+    assert_eq!(at_callee, id, "logs and problems of the callee name it");
+    assert_eq!(world.kept.take().len(), 0);
+    // Nor has any of its figures an exemplar that would lead nowhere.
+    assert!(!world.callee.metrics().render().contains(id));
+}
+
+async fn a_database(world: &World) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = shop_kit::store::sqlite_url(&folder.path().join("cart.db"));
+    let kit = &world.caller;
+    let clock = kit.wall_clock().clone();
+    let store = Store::open(&url, &MIGRATIONS, kit.metrics().clone(), clock)
+        .await
+        .unwrap();
+    kit.faults()
+        .register(Touches::Database, Arc::new(store.clone()));
+    let full = FaultOrder {
+        name: "no-room".to_owned(),
+        ttl_ms: MAX_TTL_MS,
+        share: 1.0,
+        seed: 7,
+        only: Only::default(),
+        effect: FaultEffect::FullDisk,
+    };
+    kit.faults().inject(full).unwrap();
+    let work = async {
+        let read = async {
+            let rows = sqlx::query("SELECT 1").fetch_all(store.reader()).await?;
+            Ok::<_, StoreError>(rows.len())
+        };
+        assert_eq!(store.operation("select", "things", read).await.unwrap(), 1);
+        let write = async { store.begin().await.map(drop) };
+        assert!(store.operation("insert", "things", write).await.is_err());
+    };
+    work.instrument(tracing::info_span!(target: "shop_test", "cause"))
+        .await;
+    let spans = world.kept.take();
+    let named = |name: &str| spans.iter().find(|s| s.name == name).unwrap();
+    let (read, write) = (named("select things"), named("insert things"));
+    for (key, value) in [
+        ("db.system.name", "sqlite"),
+        ("db.namespace", "cart.db"),
+        ("db.operation.name", "select"),
+        ("db.collection.name", "things"),
+    ] {
+        assert_eq!(
+            said(read, key).as_deref(),
+            Some(value),
+            "{key} of {read:#?}"
+        );
+    }
+    assert_eq!(
+        (&read.status, said(read, "shop.fault")),
+        (&Status::Unset, None)
+    );
+    assert!(matches!(write.status, Status::Error { .. }));
+    // SQLITE_FULL.
+    assert_eq!(
+        said(write, "db.response.status_code").as_deref(),
+        Some("13")
+    );
+    assert_eq!(said(write, "error.type").as_deref(), Some("13"));
+    assert_eq!(said(write, "shop.fault").as_deref(), Some("no-room"));
+    let injected = named("injected full-disk");
+    assert_eq!(injected.parent_span_id, write.span_context.span_id());
+    let mut errors = errors_of(kit, "db_client_operation_duration_seconds");
+    errors.sort();
+    assert_eq!(errors, ["", "13"]);
+}
