@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::audit::command::AuditArgs;
 use crate::chaos;
+use crate::health::HealthArgs;
 use crate::scenario::DEMO_PATH;
 use crate::serve::ServeArgs;
 
@@ -69,6 +70,8 @@ Examples:
     },
     /// One service in the foreground
     Serve(ServeArgs),
+    /// Whether a service is ready: exit code 0, else 1. What containers ask themselves
+    Health(HealthArgs),
     /// Faults in a shop that is up, and a proxy that makes them
     Chaos {
         #[command(subcommand)]

@@ -4,6 +4,7 @@ mod ablate;
 mod audit;
 mod chaos;
 mod cli;
+mod health;
 mod http;
 mod progress;
 mod run;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         }) => run::run(&scenario, &options, shrink.runs()),
         Some(Command::Up { scenario, options }) => up::up(&scenario, &options).map(|()| 0),
         Some(Command::Serve(args)) => serve::serve(args).map(|()| 0),
+        Some(Command::Health(args)) => health::health(&args).map(|()| 0),
         Some(Command::Chaos { command }) => match command {
             ChaosCommand::Inject(args) => chaos::inject(&args),
             ChaosCommand::List(args) => chaos::list(&args),
