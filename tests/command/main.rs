@@ -11,6 +11,7 @@ mod experiments;
 mod faults;
 mod floors;
 mod harness;
+mod health;
 mod mistakes;
 mod paths;
 mod processes;
