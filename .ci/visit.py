@@ -1,6 +1,6 @@
 """Does in a shop that has just come up in Compose what a person would: buys something, and looks at what shows it.
 
-Usage: visit.py full|small [--no-crowd]
+Usage: visit.py full|small crowd|nobody ADMIN, where ADMIN is the address of a service's admin listener
 """
 
 import json
@@ -11,8 +11,9 @@ import urllib.parse
 import urllib.request
 import uuid
 
-SHOP, PROMETHEUS, MAIL = "http://127.0.0.1:8080", "http://127.0.0.1:9090", "http://127.0.0.1:8025"
-full, crowd = sys.argv[1] == "full", "--no-crowd" not in sys.argv
+SHOP, PROMETHEUS, JAEGER = "http://127.0.0.1:8080", "http://127.0.0.1:9090", "http://127.0.0.1:16686"
+MAIL = "http://127.0.0.1:8025"
+full, crowd, admin = sys.argv[1] == "full", sys.argv[2] == "crowd", sys.argv[3]
 ROLES = ["gateway", "user", "product", "inventory", "cart", "order", "order", "payment", "notification", "bank"]
 
 
@@ -40,6 +41,14 @@ def until(what, seconds, look):
         if time.monotonic() > end:
             sys.exit(f"waited {seconds} s in vain for {what}; last seen: {last}")
         time.sleep(0.5)
+
+
+def refused(url):
+    try:
+        ask("GET", url)
+    except urllib.error.HTTPError as e:
+        return e.code == 401
+    return False
 
 
 def query(expression):
@@ -83,6 +92,8 @@ def targets():
     return good
 
 
+if not refused(f"http://{admin}/metrics"):
+    sys.exit(f"the admin listener {admin} lets in who has no token")
 print(f"up in Prometheus: {len(until('every target in Prometheus', 60, targets))} targets")
 until("the order in Prometheus", 30, lambda: query('sum(shop_orders_total{outcome="confirmed"}) > 0'))
 if crowd:
@@ -91,3 +102,6 @@ if crowd:
 if full:
     until("a mail about an order", 30, lambda: ask("GET", f"{MAIL}/api/v1/messages")["total"])
     print("mailed")
+    if "stub" not in ask("GET", f"{JAEGER}/api/services"):
+        until("traces in Jaeger", 30, lambda: {"gateway", "order", "bank"} <= set(ask("GET", f"{JAEGER}/api/services")["data"]))
+        print("traced")
