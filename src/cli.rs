@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::audit::command::AuditArgs;
 use crate::chaos;
 use crate::docker;
+use crate::health::HealthArgs;
 use crate::load::LoadArgs;
 use crate::scenario::DEMO_PATH;
 use crate::serve::ServeArgs;
@@ -75,6 +76,8 @@ Examples:
     Load(LoadArgs),
     /// One service in the foreground
     Serve(Box<ServeArgs>),
+    /// Whether a service is ready: exit code 0, else 1. What containers ask themselves
+    Health(HealthArgs),
     /// Faults in a shop that is up, and a proxy that makes them
     Chaos {
         #[command(subcommand)]

@@ -6,6 +6,7 @@ mod chaos;
 mod cli;
 mod docker;
 mod figures;
+mod health;
 mod house;
 mod http;
 mod load;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Some(Command::Load(args)) => load::load(&args),
         Some(Command::Up { scenario, options }) => up::up(&scenario, &options).map(|()| 0),
         Some(Command::Serve(args)) => serve::serve(*args).map(|()| 0),
+        Some(Command::Health(args)) => health::health(&args).map(|()| 0),
         Some(Command::Chaos { command }) => match command {
             ChaosCommand::Inject(args) => chaos::inject(&args),
             ChaosCommand::List(args) => chaos::list(&args),

@@ -288,6 +288,8 @@ fn config(args: &ServeArgs) -> Result<ServiceConfig> {
     let database_url = args
         .database_url
         .clone()
+        // Set to nothing it is not set, as Compose files and unit files like to have it.
+        .filter(|url| !url.is_empty())
         .unwrap_or_else(|| sqlite_url(&args.data.join(format!("{}.db", args.role))));
     Ok(ServiceConfig {
         role: args.role,

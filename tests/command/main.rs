@@ -12,6 +12,7 @@ mod experiments;
 mod faults;
 mod floors;
 mod harness;
+mod health;
 mod load;
 mod mistakes;
 mod otlp;
