@@ -5,9 +5,6 @@ Usage: python3 .ci/panels.py http://127.0.0.1:9090 RUN_JSON
 Every expression of every panel, annotation, variable and rule has to give something, and something other than NaN. Then, fault by
 fault: each panel that dashboards/moves.json names for it has to move in the fault's time against the seconds before it. That the
 limits there are none that chance reaches is tried on a stretch without faults, where no panel may move.
-
-What needs series that nobody exposes yet (dashboards/later.txt) is told and left out; once somebody does expose them, this fails
-until they are struck off that list.
 """
 
 import datetime
@@ -82,31 +79,13 @@ def dashboards():
     return panels, annotations, variables
 
 
-def not_yet():
-    """Names of series that nobody exposes yet."""
-    if not os.path.exists("dashboards/later.txt"):
-        return set()
-    with open("dashboards/later.txt", encoding="utf-8") as file:
-        return {re.split(r"[{ ]", line)[0] for line in file if line.strip() and not line.startswith("#")}
-
-
-def needs(expression, names):
-    return names.intersection(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", expression))
-
-
 def ask_everything(prometheus, wrong):
     """Executes what all panels, annotations, variables and rules ask for."""
-    later, left_out, asked = not_yet(), [], 0
-    there = set(prometheus.get("label/__name__/values"))
-    for name in sorted(later & there):
-        wrong.append(f"{name} is exposed by now: strike it off dashboards/later.txt")
+    asked = 0
     panels, annotations, variables = dashboards()
 
     def ask(what, expression):
         nonlocal asked
-        if missing := needs(expression, later - there):
-            left_out.append(f"{what}: {', '.join(sorted(missing))}")
-            return
         asked += 1
         try:
             found = prometheus.over_the_run(expression)
@@ -134,10 +113,8 @@ def ask_everything(prometheus, wrong):
             else:
                 # An alert that does not fire is empty and should be; what it compares has to be there.
                 ask(f"alert {rule['name']}", re.sub(r"(>|==) -?[\d.]+", ">= 0", rule["query"]))
-    print(f"{asked} expressions gave figures; {len(left_out)} wait for series that nobody exposes yet")
-    for what in left_out:
-        print(f"  later  {what}")
-    return panels, later - there
+    print(f"{asked} expressions were asked")
+    return panels
 
 
 def figure(prometheus, panel, row, begin, end):
@@ -165,7 +142,7 @@ def shown(value):
     return "-" if value is None else f"{value:.4g}"
 
 
-def watch_the_moves(prometheus, panels, later, wrong):
+def watch_the_moves(prometheus, panels, wrong):
     """Holds every fault of the run against the panels that have to move by it."""
     with open("dashboards/moves.json", encoding="utf-8") as file:
         rows = json.load(file)["moves"]
@@ -179,17 +156,9 @@ def watch_the_moves(prometheus, panels, later, wrong):
             continue
         series = " ".join(([row["service"]] if "service" in row else []) + list(row.get("series", {}).values()))
         told = f"{row['fault']:19} {row['panel']:58.58} {series:44.44}"
-        if any(needs(expression, later) for expression in panel):
-            print(f"{told} {'later':>8}")
-            continue
         start, end = fault["started_s"], fault["ended_s"]
         before = figure(prometheus, panel, row, start - BEFORE_S, start)
         during = figure(prometheus, panel, row, start, end + AFTER_S)
-        if row.get("later"):
-            print(f"{told} {'later':>8}")
-            if moved(row, before, during):
-                wrong.append(f"{row['fault']} moves {row['panel']} by now: strike `later` off its row")
-            continue
         verdict = "" if moved(row, before, during) else "  DOES NOT MOVE"
         print(f"{told} {shown(before):>8} {shown(during):>8}{verdict}")
         if verdict:
@@ -215,8 +184,8 @@ def main():
     with open(record, encoding="utf-8") as file:
         prometheus = Prometheus(url, json.load(file))
     wrong = []
-    panels, later = ask_everything(prometheus, wrong)
-    watch_the_moves(prometheus, panels, later, wrong)
+    panels = ask_everything(prometheus, wrong)
+    watch_the_moves(prometheus, panels, wrong)
     for line in wrong:
         print(f"WRONG: {line}", file=sys.stderr)
     sys.exit(1 if wrong else 0)

@@ -132,7 +132,10 @@ impl Shop {
         let Some(ours) = &self.ours else {
             return Ok(());
         };
-        std::fs::write(&ours.targets, self.scrape_targets(harness).to_string())
+        // Prometheus looks every second, and must not find half of it.
+        let unfinished = ours.targets.with_extension("tmp");
+        std::fs::write(&unfinished, self.scrape_targets(harness).to_string())
+            .and_then(|()| std::fs::rename(&unfinished, &ours.targets))
             .with_context(|| format!("{} cannot be written", ours.targets.display()))
     }
 

@@ -6,6 +6,7 @@ mod page;
 mod query;
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Value, json};
 use shop_contract::user::{SEEDED_PASSWORD, seeded_email};
 
-use crate::harness::{Up, http, json as read_json, until};
+use crate::harness::{Up, http, json as read_json, signal, until, wait};
 use lint::list;
 use page::Series;
 
@@ -92,8 +93,8 @@ fn pairs(rule: &Yaml<'_>, key: &str) -> Vec<(String, String)> {
     found.iter().map(|(k, v)| (text(k), text(v))).collect()
 }
 
-/// What all processes of a shop expose that has shown its goods, sold something and had a fault; what a Prometheus adds; and
-/// what is agreed to come.
+/// What all processes of a shop expose that has shown its goods, sold something and had a fault, and the crowd that visits it; and what a Prometheus
+/// adds.
 fn exposed() -> Series {
     let shop = Up::open(&[]);
     let login = json!({"email": seeded_email(0), "password": SEEDED_PASSWORD});
@@ -144,12 +145,33 @@ fn exposed() -> Series {
         there.read(&page(*address));
     }
     there.read(PROMETHEUS);
-    there.read(FROM_LATER);
+    there.read(&crowd(&shop));
+    // Nobody knows beforehand how a step may fail.
+    there.add("loadgen_request_duration_seconds_count", [("outcome", "*")]);
     there
 }
 
-/// Series of the harness and of the services that are agreed upon and not exposed yet.
-const FROM_LATER: &str = include_str!("../../dashboards/later.txt");
+/// The page of a crowd that has been answered.
+fn crowd(shop: &Up) -> String {
+    let target = format!("http://{}", shop.gateway);
+    let mut crowd = shop.spawn(&["load", "s.yaml", "--target", &target, "--out", "visits"]);
+    let mut said = BufReader::new(crowd.stderr.take().unwrap()).lines();
+    let address: SocketAddr = until("the crowd's address", || {
+        let line = said.next().expect("no crowd set out").unwrap();
+        let (_, address) = line.split_once("their metrics: http://")?;
+        address.strip_suffix("/metrics")?.parse().ok()
+    });
+    let page = until("an answer to the crowd", || {
+        let page = http(address, "GET", "/metrics", &[], &Value::Null).1;
+        let counted = |l: &str| {
+            l.starts_with("loadgen_request_duration_seconds_count{") && !l.ends_with(" 0")
+        };
+        page.lines().any(counted).then_some(page)
+    });
+    signal(&crowd, "-INT");
+    wait(&mut crowd);
+    page
+}
 
 /// Adds what the recording rules make, in their order, and gives what is wrong with them.
 fn record(there: &mut Series) -> Vec<String> {

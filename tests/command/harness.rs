@@ -180,6 +180,11 @@ impl Up {
         self.place.run(args)
     }
 
+    /// Starts another command beside it.
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
+        self.place.command(args).spawn().unwrap()
+    }
+
     /// Its run's folder.
     pub(crate) fn run_dir(&self) -> PathBuf {
         self.place.run_dir()
