@@ -3,9 +3,10 @@
 //!
 //! Served beside the services' pages and listed among the scrape targets of a run.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -31,11 +32,25 @@ pub(crate) const LOADGEN: &str = "loadgen";
 /// 1 for the phase of the load that is in force.
 const PHASE: &str = "loadgen_phase_active";
 
+/// How long a fault is shown at least: a restart may be over in less than the time between two scrapes, and a fault that
+/// nobody sees is none.
+const SHOWN: Duration = Duration::from_secs(3);
+
 /// The harness's figures. Cloning shares them.
 #[derive(Clone)]
 pub(crate) struct Figures {
     metrics: Metrics,
     phases: Arc<[(String, Duration)]>,
+    /// Faults that are over and still to be shown.
+    over: Arc<Mutex<Vec<Over>>>,
+    /// When each fault began that is shown.
+    begun: Arc<Mutex<BTreeMap<String, Instant>>>,
+}
+
+/// A fault that is over, and until when it is shown.
+struct Over {
+    until: Instant,
+    event: FaultEvent,
 }
 
 impl Figures {
@@ -47,6 +62,8 @@ impl Figures {
         let shown = Self {
             metrics,
             phases: phases.collect(),
+            over: Arc::default(),
+            begun: Arc::default(),
         };
         shown.metrics.record(|| {
             for (name, text) in figures::HELP {
@@ -89,16 +106,37 @@ impl Figures {
     }
 
     /// Something that happened to a fault. Those that a service holds are on its own page, and not here again.
-    pub(crate) fn fault(&self, event: &FaultEvent) {
+    pub(crate) fn fault(&self, event: &FaultEvent, now: Instant) {
         let info = KINDS.iter().find(|info| info.name == event.kind);
         if !info.is_some_and(KindInfo::is_from_outside) {
             return;
         }
-        let active = match event.event {
-            FaultEventKind::InForce => 1.0,
-            FaultEventKind::Ended => 0.0,
-            FaultEventKind::Asked | FaultEventKind::Refused => return,
-        };
+        match event.event {
+            FaultEventKind::InForce => {
+                locked(&self.begun).insert(event.fault.clone(), now);
+                self.show(event, 1.0);
+            }
+            FaultEventKind::Ended => {
+                let begun = locked(&self.begun).remove(&event.fault).unwrap_or(now);
+                let (until, event) = (begun + SHOWN, event.clone());
+                locked(&self.over).push(Over { until, event });
+            }
+            FaultEventKind::Asked | FaultEventKind::Refused => {}
+        }
+    }
+
+    /// The page, as it is to be seen now.
+    fn page(&self, now: Instant) -> String {
+        let seen: Vec<Over> = locked(&self.over)
+            .extract_if(.., |over| over.until <= now)
+            .collect();
+        for over in seen {
+            self.show(&over.event, 0.0);
+        }
+        self.metrics.render()
+    }
+
+    fn show(&self, event: &FaultEvent, active: f64) {
         let FaultEvent {
             fault,
             kind,
@@ -135,7 +173,7 @@ impl Page {
         let token = std::env::var(ADMIN_TOKEN).ok().filter(|t| !t.is_empty());
         let routes = Router::new()
             .route("/metrics", get(page))
-            .with_state((figures.metrics.clone(), token))
+            .with_state((figures.clone(), token))
             .route("/livez", get(|| async { "live\n" }))
             .route("/readyz", get(|| async { "ready\n" }));
         let served = tokio::spawn(async move {
@@ -155,8 +193,12 @@ impl Page {
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 async fn page(
-    State((metrics, token)): State<(Metrics, Option<String>)>,
+    State((figures, token)): State<(Figures, Option<String>)>,
     headers: HeaderMap,
 ) -> Response {
     let shown = bearer(&headers).unwrap_or_default();
@@ -167,7 +209,11 @@ async fn page(
         )
             .into_response();
     }
-    ([(header::CONTENT_TYPE, MEDIA_TYPE)], metrics.render()).into_response()
+    (
+        [(header::CONTENT_TYPE, MEDIA_TYPE)],
+        figures.page(Instant::now()),
+    )
+        .into_response()
 }
 
 #[cfg(test)]
@@ -191,8 +237,10 @@ mod tests {
     fn the_page_tells_the_phase_and_the_faults_that_no_service_can() {
         let demo = Scenario::parse(DEMO_PATH, DEMO, None).unwrap();
         let figures = Figures::of(&demo.load);
-        let has = |line: &str| {
-            let page = figures.metrics.render();
+        let zero = Instant::now();
+        let after = |seconds| zero + Duration::from_secs(seconds);
+        let has_after = |seconds, line: &str| {
+            let page = figures.page(after(seconds));
             let there = page.lines().any(|l| {
                 l.replace(
                     r#"service_name="loadgen",service_instance_id="loadgen-0","#,
@@ -201,6 +249,7 @@ mod tests {
             });
             assert!(there, "no `{line}` in\n{page}");
         };
+        let has = |line: &str| has_after(0, line);
         has(r#"loadgen_phase_active{phase="warm-up"} 0.0"#);
         figures.at(5.0);
         has(r#"loadgen_phase_active{phase="warm-up"} 1.0"#);
@@ -210,13 +259,22 @@ mod tests {
         figures.at(51.0);
         has(r#"loadgen_phase_active{phase="recovery"} 0.0"#);
 
-        figures.fault(&event("latency", FaultEventKind::InForce, None));
+        figures.fault(&event("latency", FaultEventKind::InForce, None), zero);
         assert!(!figures.metrics.render().contains(FAULT_ACTIVE));
-        figures.fault(&event("kill", FaultEventKind::InForce, None));
+        figures.fault(&event("kill", FaultEventKind::InForce, None), zero);
         has(r#"chaos_fault_active{fault="f",kind="kill",target="order/1"} 1.0"#);
         has(r#"chaos_fault_hits_total{fault="f"} 0"#);
-        figures.fault(&event("kill", FaultEventKind::Ended, Some(7)));
-        has(r#"chaos_fault_active{fault="f",kind="kill",target="order/1"} 0.0"#);
-        has(r#"chaos_fault_hits_total{fault="f"} 7"#);
+        figures.fault(&event("kill", FaultEventKind::Ended, Some(7)), after(1));
+        // Over in no time, and to be seen all the same.
+        has_after(
+            2,
+            r#"chaos_fault_active{fault="f",kind="kill",target="order/1"} 1.0"#,
+        );
+        has_after(2, r#"chaos_fault_hits_total{fault="f"} 0"#);
+        has_after(
+            3,
+            r#"chaos_fault_active{fault="f",kind="kill",target="order/1"} 0.0"#,
+        );
+        has_after(3, r#"chaos_fault_hits_total{fault="f"} 7"#);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -151,7 +152,7 @@ impl Recorder {
 
     /// Something that happened to a fault.
     pub(super) fn fault(&self, event: &FaultEvent) {
-        self.figures.fault(event);
+        self.figures.fault(event, Instant::now());
         let mut files = self.files();
         if event.event == FaultEventKind::InForce {
             files.active.insert(event.fault.clone());
