@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use promql_parser::label::{MatchOp, Matchers};
+use promql_parser::label::{MatchOp, Matcher, Matchers};
 use promql_parser::parser::{self, Expr, LabelModifier};
 
 use super::page::Series;
@@ -109,18 +109,24 @@ impl Judge<'_> {
             self.wrong
                 .push(format!("the counter `{name}` is taken as it is"));
         }
-        for matcher in &matchers.matchers {
-            let value = matcher.value.as_str();
-            let matched = |seen: &str| match &matcher.op {
-                MatchOp::Equal => seen == value,
-                MatchOp::NotEqual => seen != value,
-                MatchOp::Re(regex) => regex.is_match(seen),
-                MatchOp::NotRe(regex) => !regex.is_match(seen),
-            };
-            if !self.there.matches(name, &matcher.name, matched) {
-                self.wrong
-                    .push(format!("no series matches `{name}{{{matcher}}}`"));
-            }
+        let wanted = |seen: &str, matcher: &Matcher| match &matcher.op {
+            MatchOp::Equal => seen == matcher.value,
+            MatchOp::NotEqual => seen != matcher.value,
+            MatchOp::Re(regex) => regex.is_match(seen),
+            MatchOp::NotRe(regex) => !regex.is_match(seen),
+        };
+        let judges: Vec<_> = matchers
+            .matchers
+            .iter()
+            .map(|m| (m.name.as_str(), move |seen: &str| wanted(seen, m)))
+            .collect();
+        let judges: Vec<_> = judges
+            .iter()
+            .map(|(label, j)| (*label, j as &dyn Fn(&str) -> bool))
+            .collect();
+        if !self.there.matches(name, &judges) {
+            self.wrong
+                .push(format!("no series is as wanted: `{name}{{{matchers}}}`"));
         }
         self.there.labels(name)
     }
