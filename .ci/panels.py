@@ -21,6 +21,8 @@ import urllib.request
 
 # A rate reaches four seconds back, and the run's clock begins up to two before the load.
 BEFORE_S, AFTER_S = 5, 4
+# A fault from outside may be over at once; the harness shows it for so long all the same, and counts its hits at the end of that.
+SHOWN_S = 3
 # Of the quiet stretch before the first fault, the part in which the crowd has come in; and as much after the last, once the shop has
 # had so long to get over it.
 QUIET_S, WELL_AGAIN_S = 10, 5
@@ -166,7 +168,8 @@ def watch_the_moves(prometheus, panels, wrong):
             continue
         series = " ".join(([row["service"]] if "service" in row else []) + list(row.get("series", {}).values()))
         told = f"{row['fault']:19} {row['panel']:58.58} {series:44.44}"
-        start, end = fault["started_s"], fault["ended_s"]
+        start = fault["started_s"]
+        end = max(fault["ended_s"], start + SHOWN_S)
         before = figure(prometheus, panel, row, start - BEFORE_S, start)
         during = figure(prometheus, panel, row, start, end + AFTER_S)
         verdict = "" if moved(row, before, during) else "  DOES NOT MOVE"

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use promql_parser::label::{MatchOp, Matcher, Matchers};
-use promql_parser::parser::{self, Expr, LabelModifier};
+use promql_parser::parser::{self, BinaryExpr, Expr, LabelModifier, token};
 
 use super::page::Series;
 
@@ -65,6 +65,7 @@ impl Judge<'_> {
                 by.labels.iter().cloned().collect()
             }
             Expr::Binary(binary) => {
+                let counted = counted || is_newly_there(binary);
                 let left = self.labels(&binary.lhs, counted);
                 let right = self.labels(&binary.rhs, counted);
                 if let Some(matching) = binary.modifier.as_ref().and_then(|m| m.matching.as_ref()) {
@@ -137,4 +138,14 @@ impl Judge<'_> {
                 .push(format!("no series has the label `{label}`"));
         }
     }
+}
+
+/// Whether this is `counter unless counter offset …`: of a series that was not there then, the counter says what there has been
+/// since.
+fn is_newly_there(binary: &BinaryExpr) -> bool {
+    let (Expr::VectorSelector(now), Expr::VectorSelector(then)) = (&*binary.lhs, &*binary.rhs)
+    else {
+        return false;
+    };
+    binary.op.id() == token::T_LUNLESS && now.name == then.name && then.offset.is_some()
 }
