@@ -2,9 +2,10 @@
 
 Usage: python3 .ci/panels.py http://127.0.0.1:9090 RUN_JSON
 
-Every expression of every panel, annotation, variable and rule has to give something, and something other than NaN. Then, fault by
-fault: each panel that dashboards/moves.json names for it has to move in the fault's time against the seconds before it. That the
-limits there are none that chance reaches is tried on a stretch without faults, where no panel may move.
+Every expression of every panel, annotation, variable and rule has to give something, and no point of it may be NaN or infinite. Only
+quantiles may: of seconds without a request there is none. Then, fault by fault: each panel that dashboards/moves.json names for it
+has to move in the fault's time against the seconds before it. That the limits there are none that chance reaches is tried on two
+stretches without faults, before the first of them and after the last, where no panel may move.
 """
 
 import datetime
@@ -20,8 +21,11 @@ import urllib.request
 
 # A rate reaches four seconds back, and the run's clock begins up to two before the load.
 BEFORE_S, AFTER_S = 5, 4
-# Of the quiet stretch before the first fault, the part in which the crowd has come in.
-QUIET_S = 10
+# A fault from outside may be over at once; the harness shows it for so long all the same, and counts its hits at the end of that.
+SHOWN_S = 3
+# Of the quiet stretch before the first fault, the part in which the crowd has come in; and as much after the last, once the shop has
+# had so long to get over it.
+QUIET_S, WELL_AGAIN_S = 10, 5
 
 
 class Prometheus:
@@ -32,7 +36,7 @@ class Prometheus:
         began = datetime.datetime.fromisoformat(run["started_at"][:19] + "+00:00")
         self.began = began.timestamp()
         self.until = self.began + run["duration_s"] + 3
-        self.answers = {}
+        self.answers, self.not_finite = {}, {}
 
     def get(self, path, **arguments):
         url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(arguments, doseq=True)}"
@@ -50,6 +54,8 @@ class Prometheus:
             for one in found:
                 values = [(float(t) - self.began, float(v)) for t, v in one["values"]]
                 series.append((one["metric"], [(t, v) for t, v in values if math.isfinite(v)]))
+                if len(series[-1][1]) < len(values):
+                    self.not_finite[expression] = one["metric"]
             self.answers[expression] = series
         return self.answers[expression]
 
@@ -96,6 +102,8 @@ def ask_everything(prometheus, wrong):
             wrong.append(f"{what} is empty\n    {expression}")
         elif not any(values for _, values in found):
             wrong.append(f"{what} is NaN throughout\n    {expression}")
+        elif expression in prometheus.not_finite and "histogram_quantile(" not in expression:
+            wrong.append(f"{what} is NaN or infinite at times: {prometheus.not_finite[expression]}\n    {expression}")
 
     for what, expressions in [*panels.items(), *annotations.items()]:
         for expression in expressions:
@@ -130,8 +138,9 @@ def figure(prometheus, panel, row, begin, end):
 
 
 def moved(row, before, during):
-    """Whether a figure has moved. What was not there before counts as nothing; what is not there now has not moved."""
-    if during is None:
+    """Whether a figure has moved. What was not there before counts as nothing, but for quantiles, which are not zero where there is
+    none; what is not there now has not moved."""
+    if during is None or before is None and "p99" in row["panel"]:
         return False
     if row["moves"] == "up":
         return during > row["times"] * (before or 0.0) + row["floor"]
@@ -147,7 +156,10 @@ def watch_the_moves(prometheus, panels, wrong):
     with open("dashboards/moves.json", encoding="utf-8") as file:
         rows = json.load(file)["moves"]
     faults = {fault["name"]: fault for fault in prometheus.run["faults"]}
-    quiet = min(fault["started_s"] for fault in faults.values())
+    first, last = min(fault["started_s"] for fault in faults.values()), max(fault["ended_s"] for fault in faults.values())
+    stretches = {"before the first": first - QUIET_S, "after the last": last + WELL_AGAIN_S}
+    if last + WELL_AGAIN_S + QUIET_S > prometheus.run["duration_s"]:
+        wrong.append(f"the run ends at {prometheus.run['duration_s']} s, too soon after its last fault for a quiet stretch")
     print(f"\n{'fault':19} {'panel':58} {'series':44} {'before':>8} {'during':>8}")
     for row in rows:
         fault, panel = faults.get(row["fault"]), panels.get(row["panel"])
@@ -156,19 +168,21 @@ def watch_the_moves(prometheus, panels, wrong):
             continue
         series = " ".join(([row["service"]] if "service" in row else []) + list(row.get("series", {}).values()))
         told = f"{row['fault']:19} {row['panel']:58.58} {series:44.44}"
-        start, end = fault["started_s"], fault["ended_s"]
+        start = fault["started_s"]
+        end = max(fault["ended_s"], start + SHOWN_S)
         before = figure(prometheus, panel, row, start - BEFORE_S, start)
         during = figure(prometheus, panel, row, start, end + AFTER_S)
         verdict = "" if moved(row, before, during) else "  DOES NOT MOVE"
         print(f"{told} {shown(before):>8} {shown(during):>8}{verdict}")
         if verdict:
             wrong.append(f"{row['fault']} does not move {row['panel']} ({series}): {shown(before)} before, {shown(during)} during")
-        # The same question about a time in which nothing was injected has to be answered with no.
-        then = quiet - QUIET_S / 2
-        before = figure(prometheus, panel, row, quiet - QUIET_S, then)
-        during = figure(prometheus, panel, row, then, quiet)
-        if moved(row, before, during):
-            wrong.append(f"{row['panel']} ({series}) moves without a fault as well: {shown(before)}, then {shown(during)}")
+        # The same question about times in which nothing is injected has to be answered with no.
+        for when, begin in stretches.items():
+            then = begin + QUIET_S / 2
+            before = figure(prometheus, panel, row, begin, then)
+            during = figure(prometheus, panel, row, then, begin + QUIET_S)
+            if moved(row, before, during):
+                wrong.append(f"{row['panel']} ({series}) moves without a fault, {when}: {shown(before)}, then {shown(during)}")
     every = {fault["kind"] for fault in faults.values()}
     seen = {faults[row["fault"]]["kind"] for row in rows if row["fault"] in faults}
     for kind in sorted(every - seen):

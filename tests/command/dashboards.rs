@@ -21,7 +21,7 @@ use page::Series;
 /// What a Prometheus adds of itself: `up` of every target, and the alerts that our rules make.
 const PROMETHEUS: &str = r#"
 up{job="",instance="",service="*",replica="*"} 1
-ALERTS{alertname="*",alertstate="firing",severity="page",window="demo",slo="*",service_name="*"} 1
+ALERTS{alertname="*",alertstate="firing",severity="*",window="*",slo="*",service_name="*",server_address="*",service="*",replica="*"} 1
 "#;
 
 fn folder(name: &str) -> PathBuf {
@@ -93,8 +93,8 @@ fn pairs(rule: &Yaml<'_>, key: &str) -> Vec<(String, String)> {
     found.iter().map(|(k, v)| (text(k), text(v))).collect()
 }
 
-/// What all processes of a shop expose that has shown its goods, sold something and had a fault, and the crowd that visits it; and what a Prometheus
-/// adds.
+/// What all processes of a shop expose that has shown its goods, sold something and had a fault, and the crowd that visits it;
+/// and what a Prometheus adds.
 fn exposed() -> Series {
     let shop = Up::open(&[]);
     let login = json!({"email": seeded_email(0), "password": SEEDED_PASSWORD});
@@ -146,8 +146,11 @@ fn exposed() -> Series {
     }
     there.read(PROMETHEUS);
     there.read(&crowd(&shop));
-    // Nobody knows beforehand how a step may fail.
-    there.add("loadgen_request_duration_seconds_count", [("outcome", "*")]);
+    // Nobody knows beforehand how a step may fail, and only over NATS do events wait for a role.
+    let failed = [("step", "*"), ("outcome", "*")];
+    there.add("loadgen_request_duration_seconds_count", failed);
+    let waits = [("service_name", "*"), ("queue", "shop.orders")];
+    there.add("shop_queue_depth", waits);
     there
 }
 
@@ -184,9 +187,9 @@ fn record(there: &mut Series) -> Vec<String> {
             let (mistakes, labels) = query::judge(&rule.expression, there);
             if mistakes.is_empty() {
                 if !rule.alert {
-                    there.add(&rule.name, labels.iter().map(|l| (l.as_str(), "*")));
                     let own = rule.labels.iter().map(|(l, v)| (l.as_str(), v.as_str()));
-                    there.add(&rule.name, own);
+                    let made = labels.iter().map(|l| (l.as_str(), "*"));
+                    there.add(&rule.name, made.chain(own));
                 }
             } else {
                 left.push((rule, mistakes));

@@ -53,6 +53,11 @@ pub(super) fn dashboard(name: &str, board: &Value) -> Vec<String> {
             &format!("the data source at {place} is no variable"),
         );
     }
+    for url in links_to_explore(board) {
+        if let Err(why) = asks_as_it_stands(url) {
+            must(false, &format!("the link {url} {why}"));
+        }
+    }
     wrong.extend(panels(name, list(&board["panels"])));
     wrong
 }
@@ -157,6 +162,51 @@ impl Place {
             && self.y < other.y + other.h
             && other.y < self.y + self.h
     }
+}
+
+/// Every link to a query of Grafana's Explore.
+fn links_to_explore(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Object(fields) => fields.values().flat_map(links_to_explore).collect(),
+        Value::Array(items) => items.iter().flat_map(links_to_explore).collect(),
+        Value::String(text) if text.starts_with("/explore?") => vec![text],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a link to Explore has queries in it that can be asked: JSON in percent-encoding, and no quotation mark of an expression
+/// escaped more than once.
+fn asks_as_it_stands(url: &str) -> Result<(), String> {
+    let (_, panes) = url.split_once("panes=").ok_or("has no panes")?;
+    let panes = panes.split('&').next().unwrap_or_default();
+    let panes = decoded(panes).ok_or("is not percent-encoded")?;
+    let panes: Value = serde_json::from_str(&panes).map_err(|e| format!("is no JSON: {e}"))?;
+    let queries: Vec<&Value> = panes
+        .as_object()
+        .into_iter()
+        .flat_map(|panes| panes.values())
+        .flat_map(|pane| list(&pane["queries"]))
+        .collect();
+    // Loki is asked by `expr`, Jaeger here for a service.
+    let good = |query: &&Value| match query["expr"].as_str() {
+        Some(expression) => !expression.contains('\\'),
+        None => said(&query["service"]),
+    };
+    if queries.is_empty() || !queries.iter().all(good) {
+        return Err("asks for nothing, or for something with a backslash in it".to_owned());
+    }
+    Ok(())
+}
+
+/// A text without its percent-encoding; none where it is not in one.
+fn decoded(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
+        bytes.extend(&part.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// Every object called `datasource`, with its place.

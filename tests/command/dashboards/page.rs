@@ -7,9 +7,12 @@ pub(super) const OF_A_TARGET: [&str; 4] = ["job", "instance", "service", "replic
 /// Labels whose values come about only when something goes wrong: any of them may be asked for.
 const OPEN: [&str; 2] = ["error_type", "http_response_status_code"];
 
-/// The labels of each name, with the values that were seen.
+/// The labels of one series with their values; `*` where nobody can know beforehand.
+type Labels = BTreeMap<String, String>;
+
+/// The series of each name. Labels are kept together, so that what is wanted of several has to be true of one series.
 #[derive(Default)]
-pub(super) struct Series(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
+pub(super) struct Series(BTreeMap<String, BTreeSet<Labels>>);
 
 impl Series {
     /// Takes in all lines of a page.
@@ -19,31 +22,28 @@ impl Series {
             if name.is_empty() {
                 continue;
             }
-            self.add(name, OF_A_TARGET.map(|l| (l, "")));
             // No value of ours has a quotation mark or a brace in it but for routes, whose braces come in pairs.
             let labels = line
                 .split_once('{')
                 .and_then(|(_, rest)| rest.split_once("\"}"))
                 .map_or("", |(labels, _)| labels);
-            for part in labels.split("\",") {
-                if let Some((label, value)) = part.split_once("=\"") {
-                    self.add(name, [(label, value)]);
-                }
-            }
+            let own = labels
+                .split("\",")
+                .filter_map(|part| part.split_once("=\""));
+            self.add(name, OF_A_TARGET.map(|l| (l, "*")).into_iter().chain(own));
         }
     }
 
-    /// Adds labels to a name, and the name if it is new.
+    /// Adds a series.
     pub(super) fn add<'l>(
         &mut self,
         name: &str,
         labels: impl IntoIterator<Item = (&'l str, &'l str)>,
     ) {
+        let labels = labels.into_iter();
+        let labels = labels.map(|(label, value)| (label.to_owned(), value.to_owned()));
         let known = self.0.entry(name.to_owned()).or_default();
-        for (label, value) in labels {
-            let values = known.entry(label.to_owned()).or_default();
-            values.insert(value.to_owned());
-        }
+        known.insert(labels.collect());
     }
 
     /// Whether there is such a name.
@@ -51,20 +51,20 @@ impl Series {
         self.0.contains_key(name)
     }
 
-    /// The labels of a name.
+    /// The labels that series of a name have.
     pub(super) fn labels(&self, name: &str) -> BTreeSet<String> {
-        let labels = self.0.get(name).into_iter().flat_map(|l| l.keys());
-        labels.cloned().collect()
+        let series = self.0.get(name).into_iter().flatten();
+        series.flat_map(|labels| labels.keys().cloned()).collect()
     }
 
-    /// Whether a name has this label with a value that is as wanted. What nobody can know beforehand counts as there.
-    pub(super) fn matches(&self, name: &str, label: &str, wanted: impl Fn(&str) -> bool) -> bool {
-        let Some(values) = self.0.get(name).and_then(|labels| labels.get(label)) else {
-            return false;
+    /// Whether one series of a name is as wanted in all of its labels. What nobody can know beforehand is as wanted, and a
+    /// label that it has not is not.
+    pub(super) fn matches(&self, name: &str, wanted: &[(&str, &dyn Fn(&str) -> bool)]) -> bool {
+        let fits = |labels: &Labels, label: &str, wanted: &dyn Fn(&str) -> bool| {
+            let value = labels.get(label);
+            value.is_some_and(|v| v == "*" || OPEN.contains(&label) || wanted(v))
         };
-        OPEN.contains(&label)
-            || OF_A_TARGET.contains(&label)
-            || values.contains("*")
-            || values.iter().any(|v| wanted(v))
+        let mut series = self.0.get(name).into_iter().flatten();
+        series.any(|labels| wanted.iter().all(|(label, w)| fits(labels, label, w)))
     }
 }

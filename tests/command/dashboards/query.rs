@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use promql_parser::label::{MatchOp, Matchers};
-use promql_parser::parser::{self, Expr, LabelModifier};
+use promql_parser::label::{MatchOp, Matcher, Matchers};
+use promql_parser::parser::{self, BinaryExpr, Expr, LabelModifier, token};
 
 use super::page::Series;
 
@@ -65,6 +65,7 @@ impl Judge<'_> {
                 by.labels.iter().cloned().collect()
             }
             Expr::Binary(binary) => {
+                let counted = counted || is_newly_there(binary);
                 let left = self.labels(&binary.lhs, counted);
                 let right = self.labels(&binary.rhs, counted);
                 if let Some(matching) = binary.modifier.as_ref().and_then(|m| m.matching.as_ref()) {
@@ -109,18 +110,24 @@ impl Judge<'_> {
             self.wrong
                 .push(format!("the counter `{name}` is taken as it is"));
         }
-        for matcher in &matchers.matchers {
-            let value = matcher.value.as_str();
-            let matched = |seen: &str| match &matcher.op {
-                MatchOp::Equal => seen == value,
-                MatchOp::NotEqual => seen != value,
-                MatchOp::Re(regex) => regex.is_match(seen),
-                MatchOp::NotRe(regex) => !regex.is_match(seen),
-            };
-            if !self.there.matches(name, &matcher.name, matched) {
-                self.wrong
-                    .push(format!("no series matches `{name}{{{matcher}}}`"));
-            }
+        let wanted = |seen: &str, matcher: &Matcher| match &matcher.op {
+            MatchOp::Equal => seen == matcher.value,
+            MatchOp::NotEqual => seen != matcher.value,
+            MatchOp::Re(regex) => regex.is_match(seen),
+            MatchOp::NotRe(regex) => !regex.is_match(seen),
+        };
+        let judges: Vec<_> = matchers
+            .matchers
+            .iter()
+            .map(|m| (m.name.as_str(), move |seen: &str| wanted(seen, m)))
+            .collect();
+        let judges: Vec<_> = judges
+            .iter()
+            .map(|(label, j)| (*label, j as &dyn Fn(&str) -> bool))
+            .collect();
+        if !self.there.matches(name, &judges) {
+            self.wrong
+                .push(format!("no series is as wanted: `{name}{{{matchers}}}`"));
         }
         self.there.labels(name)
     }
@@ -131,4 +138,14 @@ impl Judge<'_> {
                 .push(format!("no series has the label `{label}`"));
         }
     }
+}
+
+/// Whether this is `counter unless counter offset …`: of a series that was not there then, the counter says what there has been
+/// since.
+fn is_newly_there(binary: &BinaryExpr) -> bool {
+    let (Expr::VectorSelector(now), Expr::VectorSelector(then)) = (&*binary.lhs, &*binary.rhs)
+    else {
+        return false;
+    };
+    binary.op.id() == token::T_LUNLESS && now.name == then.name && then.offset.is_some()
 }
