@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -161,8 +161,14 @@ impl Page {
     /// Opens the page. Where the environment sets a token for admin listeners, it asks for it, as they do.
     ///
     /// # Errors
-    /// An address that cannot be had.
+    /// An address that cannot be had, or that can be reached from outside while there is no token.
     pub(crate) async fn open(at: SocketAddr, figures: &Figures) -> Result<Self> {
+        let token = std::env::var(ADMIN_TOKEN).ok().filter(|t| !t.is_empty());
+        if !at.ip().is_loopback() && token.is_none() {
+            bail!(
+                "the address {at} for the harness's metrics can be reached from outside, where they could be read by anyone; set {ADMIN_TOKEN}, or choose a loopback address with --metrics"
+            );
+        }
         let taken = || {
             format!(
                 "the address {at} for the harness's metrics cannot be had; choose another with --metrics (port 0 takes any free one)"
@@ -170,7 +176,6 @@ impl Page {
         };
         let listener = TcpListener::bind(at).await.with_context(taken)?;
         let address = listener.local_addr().with_context(taken)?;
-        let token = std::env::var(ADMIN_TOKEN).ok().filter(|t| !t.is_empty());
         let routes = Router::new()
             .route("/metrics", get(page))
             .with_state((figures.clone(), token))

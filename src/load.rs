@@ -24,6 +24,7 @@ use crate::progress::Progress;
 use crate::run;
 use crate::run::recorder::Recorder;
 use crate::scenario::Scenario;
+use crate::targets::{self, Targets};
 
 /// What `doorbuster load` is told.
 #[derive(Debug, clap::Args)]
@@ -65,7 +66,8 @@ pub(crate) struct LoadArgs {
 /// Sends a scenario's crowd; gives the exit code.
 ///
 /// # Errors
-/// Mistakes in the scenario, a target that is none, a folder that cannot be written, an address that is taken.
+/// Mistakes in the scenario, a target that is none, a folder that cannot be written, an address that is taken or may not
+/// be used.
 pub(crate) fn load(args: &LoadArgs) -> Result<u8> {
     let mut scenario = Scenario::read(&args.scenario, args.seed)?;
     let progress = Arc::new(Progress::new(args.quiet));
@@ -111,6 +113,8 @@ async fn send(
             args.target
         )
     })?;
+    let figures = Figures::of(&scenario.load);
+    let page = Page::open(args.metrics, &figures).await?;
     let started_at = Timestamp::now();
     let name = format!("{}-load", scenario.name);
     let dir = RunDir::create(&args.out, &name, started_at)?;
@@ -122,8 +126,8 @@ async fn send(
         scenario.shop.customers,
     );
     let planned = run::write_plan(&dir, &plan, &[])?;
-    let figures = Figures::of(&scenario.load);
-    let page = Page::open(args.metrics, &figures).await?;
+    let targets = Targets::beside(&dir);
+    targets.write([targets::harness(page.address())])?;
     progress.say(&format!(
         "{} shoppers will come to {} in {}; their metrics: http://{}/metrics",
         planned.sessions,

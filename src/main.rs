@@ -19,6 +19,7 @@ mod shop;
 mod shrink;
 mod signals;
 mod supervisor;
+mod targets;
 mod up;
 
 use std::process::ExitCode;

@@ -144,7 +144,7 @@ impl LogArgs {
         )?;
         if http && endpoint.starts_with("https:") {
             bail!(
-                "log lines go by plain HTTP, and {endpoint} is not; send them to a collector nearby, or by gRPC"
+                "log lines go by plain HTTP, and {endpoint} is not; send them to a collector nearby"
             );
         }
         Ok(Some(OtlpLogs {
@@ -235,8 +235,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
         // Told to end before it has begun, it begins, and ends in order.
         shutdown.run_until_cancelled(tokio::time::sleep(late)).await;
         let served = start(config, args.limits.limits(), shutdown).await;
-        // The exporter waits for its receiver, which must not hold up this runtime's thread.
-        let _ = tokio::task::spawn_blocking(move || telemetry.finish()).await;
+        telemetry.finish().await;
         served
     });
     runtime.shutdown_background();

@@ -3,27 +3,21 @@
 mod databases;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use results::run_dir::RunDir;
-use serde_json::json;
 use shop_contract::Role;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunOptions;
 use crate::docker::Containers;
-use crate::figures::LOADGEN;
 use crate::house::{House, Placed};
 use crate::progress::Progress;
 use crate::scenario::Scenario;
 use crate::supervisor::{self, Blueprint, Supervisor};
+use crate::targets::{self, Targets};
 pub(crate) use databases::Databases;
-
-/// What the name of a list of scrape targets ends with. It lies beside the run's folder, not in it, because Prometheus
-/// looks for patterns in file names only.
-const TARGETS: &str = "targets.json";
 
 /// A shop that is open.
 pub(crate) struct Shop {
@@ -37,7 +31,7 @@ struct Ours {
     databases: Databases,
     /// Where the shop's events are on a NATS server.
     events: Option<Place>,
-    targets: PathBuf,
+    targets: Targets,
 }
 
 impl Shop {
@@ -83,7 +77,7 @@ impl Shop {
             ours: Some(Ours {
                 databases,
                 events,
-                targets: dir.path().with_extension(TARGETS),
+                targets: Targets::beside(dir),
             }),
         };
         let ready = tokio::select! {
@@ -132,11 +126,10 @@ impl Shop {
         let Some(ours) = &self.ours else {
             return Ok(());
         };
-        // Prometheus looks every second, and must not find half of it.
-        let unfinished = ours.targets.with_extension("tmp");
-        std::fs::write(&unfinished, self.scrape_targets(harness).to_string())
-            .and_then(|()| std::fs::rename(&unfinished, &ours.targets))
-            .with_context(|| format!("{} cannot be written", ours.targets.display()))
+        let services = self.house.topology().into_iter();
+        let services = services.map(|p: Placed| (p.role, p.replica, p.admin));
+        ours.targets
+            .write(services.chain(harness.map(targets::harness)))
     }
 
     /// The processes.
@@ -151,27 +144,11 @@ impl Shop {
         gateway.map_or(([127, 0, 0, 1], 0).into(), |p| p.address)
     }
 
-    /// What a Prometheus is to scrape, in the format of its file-based service discovery.
-    fn scrape_targets(&self, harness: Option<SocketAddr>) -> serde_json::Value {
-        let target = |(role, replica, at): (String, u32, SocketAddr)| {
-            json!({
-                "targets": [at.to_string()],
-                "labels": {"service": role, "replica": replica.to_string()},
-            })
-        };
-        let services = self.house.topology().into_iter();
-        let services = services.map(|p: Placed| (p.role, p.replica, p.admin));
-        let harness = harness.map(|at| (LOADGEN.to_owned(), 0, at));
-        services.chain(harness).map(target).collect()
-    }
-
     /// Gives back what was taken: processes of ours stop, then their databases go, unless they are to be kept.
     pub(crate) async fn close(&self, keep_data: bool) {
         // Gone before the services are, so that no one scrapes a closed shop.
-        if let Some(ours) = &self.ours
-            && let Err(e) = std::fs::remove_file(&ours.targets)
-        {
-            tracing::debug!(error = %e, "no list of targets was removed");
+        if let Some(ours) = &self.ours {
+            ours.targets.remove();
         }
         self.house.close().await;
         let Some(ours) = &self.ours else { return };

@@ -1,6 +1,7 @@
 //! One worker: a thread with a runtime of its own, and its share of the sessions.
 //!
-//! Nothing is shared between workers while the load runs, so nothing is waited for either.
+//! While the load runs, workers share nothing but the recorder of figures, where there is one: its counters are atomic, and
+//! a histogram is locked for as long as it takes to add to it. So nobody waits for another's work.
 
 use std::cell::{Cell, RefCell};
 use std::io;

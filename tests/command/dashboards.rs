@@ -96,7 +96,8 @@ fn pairs(rule: &Yaml<'_>, key: &str) -> Vec<(String, String)> {
 /// What all processes of a shop expose that has shown its goods, sold something and had a fault, and the crowd that visits it;
 /// and what a Prometheus adds.
 fn exposed() -> Series {
-    let shop = Up::open(&[]);
+    // Without a receiver of traces there is no limit to show. That nobody answers at this one does not matter.
+    let shop = Up::open(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")]);
     let login = json!({"email": seeded_email(0), "password": SEEDED_PASSWORD});
     let (_, session) = shop.call("POST", "/users/login", &[], &login);
     let token = format!("Bearer {}", session["token"].as_str().unwrap());

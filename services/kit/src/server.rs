@@ -3,9 +3,9 @@
 //! Read [`stack`] from top to bottom, as a request does.
 
 mod told;
+mod underway;
 
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
@@ -13,7 +13,7 @@ use axum::http::header::{AUTHORIZATION, HOST, USER_AGENT};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use metrics::{counter, gauge, histogram};
+use metrics::{counter, gauge};
 use shop_contract::Role;
 use shop_contract::headers::REQUEST_ID;
 use shop_resilience::{Deadline, Priority, RetryReason, Served, ShedReason};
@@ -21,8 +21,6 @@ use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::Kit;
-use crate::auth::calling_service;
-use crate::connections::Reset;
 use crate::context::Context;
 use crate::faults;
 use crate::limiter::Overloaded;
@@ -30,7 +28,7 @@ use crate::problem::ApiError;
 use crate::telemetry::{names, propagation, urls};
 pub use told::Told;
 
-use told::Line;
+use underway::Underway;
 
 /// The largest body a service reads. A checkout has some fifty bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -38,6 +36,8 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 const DATABASE: &str = "database";
 /// The error of a request whose connection was reset, as its caller's client names it.
 const RESET: &str = RetryReason::Reset.as_str();
+/// What a method is called that is not in HTTP's own list.
+const OTHER: &str = "_OTHER";
 /// What requests fail with. Known beforehand, so that a rate over the first failure is not lost; any other status that a
 /// fault may set comes with its first one.
 const FAILURES: [&str; 4] = ["500", "503", "504", RESET];
@@ -91,62 +91,17 @@ pub fn request_id(headers: &HeaderMap) -> Option<&str> {
 }
 
 async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Response {
-    let method = method_label(request.method()).to_owned();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("", MatchedPath::as_str)
-        .to_owned();
-    let request_id = request_id(request.headers()).map(ToOwned::to_owned);
-    let order_id = told::order_in_path(&route, request.uri().path()).map(ToOwned::to_owned);
-    let caller = calling_service(&kit, request.headers());
-    let span = request_span(&request, &method, &route, request_id.as_deref());
-    let _active = Active::begin(&kit);
-    let started = Instant::now();
-    async {
+    let underway = Underway::begin(kit, &request);
+    let span = request_span(
+        &request,
+        &underway.method,
+        &underway.route,
+        underway.request_id.as_deref(),
+    );
+    // It moves in, so that it ends within the span also when this is dropped in its midst, for the caller has hung up.
+    async move {
         let response = next.run(request).await;
-        let elapsed = started.elapsed();
-        // Whose connection is reset gets no status.
-        let reset = response.extensions().get::<Reset>().is_some();
-        let status = (!reset).then(|| response.status());
-        let error = match status {
-            None => RESET.to_owned(),
-            Some(status) if status.is_server_error() => status.as_str().to_owned(),
-            Some(_) => String::new(),
-        };
-        let span = tracing::Span::current();
-        if let Some(status) = status {
-            span.record("http.response.status_code", i64::from(status.as_u16()));
-        }
-        if !error.is_empty() {
-            span.record("error.type", &error);
-            span.record("otel.status_code", "ERROR");
-        }
-        Line {
-            method: &method,
-            route: &route,
-            status: status.map(|s| s.as_u16()),
-            took: elapsed,
-            error: &error,
-            caller,
-            request_id: request_id.as_deref(),
-            order_id: order_id.as_deref(),
-            told: response.extensions().get::<Told>(),
-        }
-        .write();
-        if !error.is_empty() {
-            count_failed(&kit, error.clone(), 1);
-        }
-        kit.metrics().record(|| {
-            histogram!(
-                names::HTTP_SERVER_DURATION,
-                "http_request_method" => method,
-                "http_route" => route,
-                "http_response_status_code" => status.map(|s| s.as_str().to_owned()).unwrap_or_default(),
-                "error_type" => error,
-            )
-            .record(elapsed.as_secs_f64());
-        });
+        underway.end(&response);
         response
     }
     .instrument(span)
@@ -174,10 +129,12 @@ fn request_span(
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let caller = propagation::extract(headers);
     let original = request.method().as_str();
-    // A path that is none of ours is no name for a span: there would be as many as there are callers with ideas.
+    // A path that is none of ours is no name for a span: there would be as many as there are callers with ideas. Nor is
+    // a method that HTTP does not know.
+    let verb = if method == OTHER { "HTTP" } else { method };
     let name = match route {
-        "" => method.to_owned(),
-        route => format!("{method} {route}"),
+        "" => verb.to_owned(),
+        route => format!("{verb} {route}"),
     };
     let span = tracing::info_span!(
         "request",
@@ -219,27 +176,9 @@ fn version(version: Version) -> &'static str {
 /// Anything may be sent as a method, and each name would be a series of its own for ever.
 fn method_label(method: &Method) -> &str {
     match method.as_str() {
-        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "PATCH" | "OPTIONS") => known,
-        _ => "_OTHER",
-    }
-}
-
-/// Counts a request in, and out again however it ends.
-struct Active(Kit);
-
-impl Active {
-    fn begin(kit: &Kit) -> Self {
-        kit.metrics()
-            .record(|| gauge!(names::HTTP_SERVER_ACTIVE).increment(1.0));
-        Self(kit.clone())
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        self.0
-            .metrics()
-            .record(|| gauge!(names::HTTP_SERVER_ACTIVE).decrement(1.0));
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "PATCH" | "OPTIONS" | "CONNECT"
+        | "TRACE") => known,
+        _ => OTHER,
     }
 }
 

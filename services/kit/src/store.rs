@@ -12,6 +12,7 @@ mod failure;
 mod faults;
 mod leak;
 mod lock;
+mod operation;
 mod pool;
 mod server;
 mod trouble;
@@ -19,9 +20,8 @@ mod trouble;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use metrics::histogram;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use sqlx::AnyConnection;
@@ -32,7 +32,7 @@ use tracing::Instrument;
 
 use crate::clock::WallClock;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::names;
+use operation::Operation;
 pub use pool::Pool;
 pub use server::{DatabaseServer, ServerError};
 use trouble::Troubles;
@@ -133,8 +133,8 @@ impl System {
 #[derive(Clone)]
 pub struct Store {
     url: Arc<str>,
-    /// The database's name, as spans show it.
-    namespace: Arc<str>,
+    /// The database's name, as spans show it, where its URL says one.
+    namespace: Option<Arc<str>>,
     write: Pool,
     read: Pool,
     system: System,
@@ -188,7 +188,7 @@ impl Store {
         first_connection(&write).await.map_err(failed)?;
         let store = Self {
             url: url.into(),
-            namespace: namespace(url).into(),
+            namespace: namespace(url).map(Arc::from),
             write,
             read,
             system,
@@ -239,50 +239,15 @@ impl Store {
         collection: &'static str,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let span = tracing::info_span!(
-            "db",
-            otel.name = format!("{operation} {collection}"),
-            otel.kind = "client",
-            db.system.name = self.system.name(),
-            db.namespace = &*self.namespace,
-            db.operation.name = operation,
-            db.collection.name = collection,
-            db.response.status_code = tracing::field::Empty,
-            error.type = tracing::field::Empty,
-            otel.status_code = tracing::field::Empty,
-            shop.fault = tracing::field::Empty,
-        );
-        let started = Instant::now();
-        let work = work.instrument(span.clone());
+        let operation = Operation::begin(self, operation, collection);
+        let work = work.instrument(operation.span.clone());
         let result = if self.troubles.any() {
-            let (result, faults) = trouble::noted(work).await;
-            if !faults.is_empty() {
-                span.record("shop.fault", faults.join(","));
-            }
-            result
+            operation.met.noting(work).await
         } else {
             work.await
         };
         let failure = result.as_ref().err();
-        let error = failure.map_or("".into(), |e| failure::error_type(e));
-        if let Some(e) = failure {
-            span.record("error.type", &*error);
-            span.record("otel.status_code", "ERROR");
-            if let Some(code) = failure::code(e) {
-                span.record("db.response.status_code", code);
-            }
-        }
-        let _in_span = span.enter();
-        self.metrics.record(|| {
-            histogram!(
-                names::DB_DURATION,
-                "db_system_name" => self.system.name(),
-                "db_operation_name" => operation,
-                "db_collection_name" => collection,
-                "error_type" => error,
-            )
-            .record(started.elapsed().as_secs_f64());
-        });
+        operation.end(failure.map(|e| e as &(dyn std::error::Error + 'static)));
         result
     }
 
@@ -372,10 +337,16 @@ async fn settle_postgres(connection: &mut AnyConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// The database's name: the last part of its URL's path, which for SQLite is the file's name.
-fn namespace(url: &str) -> &str {
-    let path = url.split('?').next().unwrap_or_default();
-    path.rsplit('/').next().unwrap_or_default()
+/// The database's name: the last part of its URL's path, which for SQLite is the file's name. What stands before the path
+/// may hold a password, and is no name.
+fn namespace(url: &str) -> Option<&str> {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let path = match url.strip_prefix("sqlite:") {
+        Some(file) => file,
+        None => url.split_once("://")?.1.split_once('/')?.1,
+    };
+    let name = path.rsplit('/').next();
+    name.filter(|name| !name.is_empty())
 }
 
 fn without_credentials(url: &str) -> String {
@@ -398,11 +369,20 @@ mod tests {
 
     #[test]
     fn a_database_is_shown_by_its_name_alone() {
-        assert_eq!(namespace("postgres://shop:secret@db:5432/order"), "order");
-        assert_eq!(
-            namespace("sqlite:///tmp/shop/order.db?mode=rwc"),
-            "order.db"
-        );
+        for (url, name) in [
+            ("postgres://shop:secret@db:5432/order", Some("order")),
+            (
+                "postgres://shop:secret@db/order?application_name=a/b",
+                Some("order"),
+            ),
+            ("postgres://shop:secret@db:5432", None),
+            ("postgres://shop:secret@db:5432/", None),
+            ("postgres://shop:secret@db?sslmode=require", None),
+            ("sqlite:///tmp/shop/order.db?mode=rwc", Some("order.db")),
+            ("sqlite://order.db?mode=rwc", Some("order.db")),
+        ] {
+            assert_eq!(namespace(url), name, "{url}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod otlp_logs;
 mod process;
 pub mod propagation;
 pub mod sampler;
+mod sparingly;
 pub mod tracing;
 pub(crate) mod urls;
 pub(crate) mod vitals;

@@ -107,6 +107,7 @@ impl World {
         let routes = Router::new()
             .route("/products/{id}", get(|| async { "a product" }))
             .route("/busy", get(|| async { StatusCode::SERVICE_UNAVAILABLE }))
+            .route("/hangs", get(std::future::pending::<StatusCode>))
             .route("/headers", get(headers));
         let address = serve(server::stack(&callee, routes)).await;
         let peers = BTreeMap::from([(Role::Product, vec![address.clone()])]);
@@ -140,6 +141,25 @@ impl World {
     }
 }
 
+/// Waits until something is there, for no longer than any condition may take.
+async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = std::time::Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed().as_secs() < 30, "{what} did not come about");
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+/// Whether a service's page has a line with all of these, and another value than zero.
+fn shows(kit: &Kit, parts: &[&str]) -> bool {
+    let page = kit.metrics().render();
+    let mut lines = page.lines().map(|l| l.split(" # ").next().unwrap());
+    lines.any(|l| parts.iter().all(|p| l.contains(p)) && !l.ends_with(" 0") && !l.ends_with(" 0.0"))
+}
+
 /// The trace context that came, as the answer.
 async fn headers(headers: HeaderMap) -> String {
     let came = headers.get("traceparent").unwrap().to_str().unwrap();
@@ -153,6 +173,8 @@ async fn spans_follow_the_conventions_and_end_where_a_trace_is_not_kept() {
     failures_and_repetitions(&world).await;
     a_trace_that_is_not_kept(&world).await;
     a_database(&world).await;
+    a_method_that_nobody_knows(&world).await;
+    a_caller_who_hangs_up(&world).await;
 }
 
 async fn a_request_and_its_call(world: &World) {
@@ -345,4 +367,114 @@ async fn a_database(world: &World) {
     let mut errors = errors_of(kit, "db_client_operation_duration_seconds");
     errors.sort();
     assert_eq!(errors, ["", "13"]);
+
+    // What belongs to no operation belongs to no trace, whatever happens to it.
+    assert!(store.begin().await.is_err());
+    assert_eq!(world.kept.take().len(), 0);
+    an_operation_that_is_given_up(world, &store).await;
+}
+
+async fn an_operation_that_is_given_up(world: &World, store: &Store) {
+    let kit = &world.caller;
+    let slow = FaultOrder {
+        name: "slow-disk".to_owned(),
+        ttl_ms: MAX_TTL_MS,
+        share: 1.0,
+        seed: 7,
+        only: Only::default(),
+        effect: FaultEffect::SlowDatabase {
+            delay_us: 3_600_000_000,
+            jitter_us: 0,
+        },
+    };
+    kit.faults().inject(slow).unwrap();
+    let at_work = store.clone();
+    let work = async move {
+        let read = async {
+            let rows = sqlx::query("SELECT 1").fetch_all(at_work.reader()).await?;
+            Ok::<_, StoreError>(rows.len())
+        };
+        at_work.operation("select", "waiting", read).await
+    };
+    let cause = tracing::info_span!(target: "shop_test", "cause");
+    let work = tokio::spawn(work.instrument(cause));
+    until("the fault's hit", || {
+        shows(kit, &["chaos_fault_hits_total{", "slow-disk"]).then_some(())
+    })
+    .await;
+    work.abort();
+    assert!(work.await.unwrap_err().is_cancelled());
+    let spans = world.kept.take();
+    let given_up = spans.iter().find(|s| s.name == "select waiting").unwrap();
+    assert_eq!(said(given_up, "shop.fault").as_deref(), Some("slow-disk"));
+    assert_eq!(said(given_up, "error.type").as_deref(), Some("cancelled"));
+    assert!(matches!(given_up.status, Status::Error { .. }));
+    let figure = [
+        "db_client_operation_duration_seconds_count{",
+        "\"cancelled\"",
+    ];
+    assert!(shows(kit, &figure));
+}
+
+async fn a_method_that_nobody_knows(world: &World) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut line = tokio::net::TcpStream::connect(&world.address)
+        .await
+        .unwrap();
+    let request = "BREW /products/p-1 HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n";
+    line.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    line.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
+    let spans = world.kept.take();
+    let span = of_kind(&spans, SpanKind::Server)[0];
+    assert_eq!(span.name, "HTTP /products/{id}");
+    assert_eq!(said(span, "http.request.method").as_deref(), Some("_OTHER"));
+    let original = said(span, "http.request.method_original");
+    assert_eq!(original.as_deref(), Some("BREW"));
+}
+
+async fn a_caller_who_hangs_up(world: &World) {
+    let caller = world.caller.clone();
+    let cause = tracing::info_span!(target: "shop_test", "cause");
+    let call = async move {
+        let call = Call::get("/hangs", "/hangs");
+        let _ = caller
+            .call(Role::Product, call, &Context::background())
+            .await;
+    };
+    let asking = tokio::spawn(call.instrument(cause));
+    until("the request", || {
+        shows(&world.callee, &["http_server_active_requests{"]).then_some(())
+    })
+    .await;
+    asking.abort();
+    let mut spans = Vec::new();
+    let span = until("the end of the request", || {
+        spans.extend(world.kept.take());
+        spans
+            .iter()
+            .find(|s| s.span_kind == SpanKind::Server)
+            .cloned()
+    })
+    .await;
+    assert_eq!(span.name, "GET /hangs");
+    assert_eq!(said(&span, "error.type").as_deref(), Some("cancelled"));
+    assert_eq!(said(&span, "http.response.status_code"), None);
+    assert!(matches!(span.status, Status::Error { .. }));
+    // The caller's doing: no failure of the service, by whichever figure failures are told.
+    let figure = [
+        "http_server_request_duration_seconds_count{",
+        "\"499\"",
+        "\"cancelled\"",
+    ];
+    assert!(shows(&world.callee, &figure));
+    assert!(!shows(
+        &world.callee,
+        &["shop_requests_failed_total{", "\"cancelled\""]
+    ));
+    until("nothing to be served", || {
+        (!shows(&world.callee, &["http_server_active_requests{"])).then_some(())
+    })
+    .await;
 }

@@ -259,7 +259,7 @@ async fn is_stopped(kit: &Kit, envelope: &Envelope, parent: &opentelemetry::Cont
     let span = tracing::info_span!(
         "receive",
         otel.name = format!("receive {destination}"),
-        otel.kind = "consumer",
+        otel.kind = "client",
         messaging.system = "nats",
         messaging.operation.name = "receive",
         messaging.operation.type = "receive",

@@ -5,12 +5,13 @@
 //! happens to a piece is decided by pure code ([`Trouble::touch`]) over seeded draws; the pool then does it.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sqlx::error::{DatabaseError, ErrorKind};
@@ -21,15 +22,37 @@ use super::System;
 use crate::faults::Hits;
 
 tokio::task_local! {
-    /// The faults that the operation under way has met: its span names them once it is over, for an attribute that is
-    /// set twice is there twice.
-    static MET: RefCell<Vec<String>>;
+    /// The faults that the operation under way has met.
+    static MET: Met;
 }
 
-/// Does an operation's work, and gives the names of the faults that touched it.
-pub(super) async fn noted<T>(work: impl Future<Output = T>) -> (T, Vec<String>) {
-    let work = async { (work.await, MET.with(RefCell::take)) };
-    MET.scope(RefCell::default(), work).await
+/// Names of the faults that have touched an operation. Cloning shares them: they are known also of one that is given up.
+/// Its span names them once it is over, for an attribute that is set twice is there twice.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Met(Arc<Mutex<Vec<String>>>);
+
+impl Met {
+    /// Does an operation's work, and notes what touches it.
+    pub(super) async fn noting<T>(&self, work: impl Future<Output = T>) -> T {
+        MET.scope(self.clone(), work).await
+    }
+
+    /// The names, separated by commas.
+    pub(super) fn names(&self) -> Option<String> {
+        let met = self.list();
+        (!met.is_empty()).then(|| met.join(","))
+    }
+
+    fn note(&self, fault: &str) {
+        let mut met = self.list();
+        if !met.iter().any(|name| name == fault) {
+            met.push(fault.to_owned());
+        }
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A piece of work, as troubles tell them apart.
@@ -117,8 +140,11 @@ impl Ill {
 }
 
 impl<T> Until<T> {
-    /// A span for what is being done.
+    /// A span for what is being done. What happens to housekeeping, which is in no trace, begins none.
     fn span(&self) -> tracing::Span {
+        if !Context::map_current(Context::has_active_span) {
+            return tracing::Span::none();
+        }
         tracing::info_span!(
             "fault",
             otel.name = format!("injected {}", self.kind),
@@ -151,12 +177,7 @@ impl Trouble {
     fn hit(&self) {
         self.hits.add();
         // Outside of an operation there is no span to name it at.
-        let _ = MET.try_with(|met| {
-            let (mut met, fault) = (met.borrow_mut(), self.hits.fault());
-            if !met.iter().any(|name| name == fault) {
-                met.push(fault.to_owned());
-            }
-        });
+        let _ = MET.try_with(|met| met.note(self.hits.fault()));
     }
 
     /// What this does to a piece of work.

@@ -3,6 +3,10 @@
 //! Names follow the OpenTelemetry semantic conventions in their Prometheus spelling; own names stand only where no
 //! convention exists.
 
+/// `error_type` of what nobody waits for any more: a request whose caller hung up, an operation of the database whose
+/// request is over. Like the code of that name in gRPC.
+pub(crate) const CANCELLED: &str = "cancelled";
+
 /// Duration of inbound requests. `http_request_method`, `http_route`, `http_response_status_code`, `error_type`.
 pub const HTTP_SERVER_DURATION: &str = "http_server_request_duration_seconds";
 /// Requests being served.

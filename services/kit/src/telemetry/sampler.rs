@@ -5,16 +5,17 @@
 //! that thins them out further where somebody wants fewer.
 //!
 //! A caller who sends a `traceparent` has decided already. Inside of the shop that is final. At the shop's door it is a
-//! wish: whoever asks there to be kept gets it from a bucket of its own, as large as the first one. A developer with `curl`
-//! has a trace however busy the shop is, and a stranger who sends the header with every request doubles the traces at
-//! worst. Who asks there not to be kept is not.
+//! wish: whoever asks there to be kept gets it from a bucket of its own, whatever the ratio. The bucket is as large as the
+//! first one, and of the usual size where that has no limit. A developer with `curl` has a trace however busy the shop is,
+//! and a stranger who sends the header with every request doubles the traces at worst. Who asks there not to be kept is
+//! not, and where the ratio is 0 nobody is.
 //!
 //! A database statement or a call that belongs to nothing is housekeeping, such as a look into an empty queue. It begins no
 //! trace.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use metrics::{counter, gauge};
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TraceState};
@@ -42,12 +43,16 @@ impl Sampling {
     /// a second in all.
     pub const PER_SECOND: f64 = 10.0;
 
-    /// Nothing is kept.
-    pub const OFF: Self = Self {
-        ratio: 0.0,
-        per_second: 0.0,
-        at_the_door: false,
-    };
+    /// The same with nothing kept. Whoever is called by one of us follows its caller even so; strangers are refused.
+    #[must_use]
+    pub const fn off(self) -> Self {
+        Self { ratio: 0.0, ..self }
+    }
+
+    /// Whether anything can be kept that begins here.
+    fn keeps(self) -> bool {
+        self.ratio > 0.0
+    }
 }
 
 /// What the sampler of a process has decided. Cloning shares it; one that no sampler knows of stays at nothing.
@@ -58,8 +63,8 @@ pub struct Started(Arc<Counts>);
 struct Counts {
     kept: AtomicU64,
     dropped: AtomicU64,
-    /// The bits of an `f64`.
-    per_second: AtomicU64,
+    /// Not set where nothing is kept.
+    per_second: OnceLock<f64>,
 }
 
 impl Started {
@@ -73,9 +78,9 @@ impl Started {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
-    /// How many are kept a second at most; 0 is no limit.
-    pub fn per_second(&self) -> f64 {
-        f64::from_bits(self.0.per_second.load(Ordering::Relaxed))
+    /// How many are kept a second at most; 0 is no limit, and `None` that nothing is kept at all.
+    pub fn per_second(&self) -> Option<f64> {
+        self.0.per_second.get().copied()
     }
 
     /// Sets the figures: to be called before they are shown.
@@ -84,7 +89,10 @@ impl Started {
             for (sampled, count) in [("true", self.kept()), ("false", self.dropped())] {
                 counter!(names::TRACES_STARTED, "sampled" => sampled).absolute(count);
             }
-            gauge!(names::TRACES_LIMIT).set(self.per_second());
+            // Where nothing is kept, "no limit" would say the opposite of what is so.
+            if let Some(limit) = self.per_second() {
+                gauge!(names::TRACES_LIMIT).set(limit);
+            }
         });
     }
 
@@ -102,39 +110,36 @@ struct Inner {
     ratio: Sampler,
     at_the_door: bool,
     clock: Clock,
-    /// For traces that begin here, and for those that a stranger asks for. `None` is no limit.
-    buckets: Option<[Mutex<TokenBucket>; 2]>,
+    /// For traces that begin here. `None` is no limit.
+    begun: Option<Mutex<TokenBucket>>,
+    /// For those that a stranger asks for. `None` keeps none of them.
+    asked_for: Option<Mutex<TokenBucket>>,
     started: Started,
-}
-
-/// Who wants a new trace.
-#[derive(Clone, Copy)]
-enum Wanted {
-    ByChance,
-    ByAStranger,
 }
 
 impl RootSampler {
     /// A sampler that tells `started` what it decides.
     pub fn new(sampling: Sampling, started: Started) -> Self {
         let clock = Clock::start();
-        let bucket = || Mutex::new(TokenBucket::new(sampling.per_second, clock.now()));
-        let bits = sampling.per_second.to_bits();
-        started.0.per_second.store(bits, Ordering::Relaxed);
+        let bucket = |rate| Mutex::new(TokenBucket::new(rate, clock.now()));
+        let limit = Some(sampling.per_second).filter(|rate| *rate > 0.0);
+        if sampling.keeps() {
+            // A second sampler of one process (tests) has the limit of the first.
+            let _ = started.0.per_second.set(sampling.per_second);
+        }
+        // Whoever has no limit for the shop's own has not offered it to strangers.
+        let for_strangers = limit.unwrap_or(Sampling::PER_SECOND);
         Self(Arc::new(Inner {
             ratio: Sampler::TraceIdRatioBased(sampling.ratio),
             at_the_door: sampling.at_the_door,
+            begun: limit.map(bucket),
+            asked_for: sampling.keeps().then(|| bucket(for_strangers)),
             clock,
-            buckets: (sampling.per_second > 0.0).then(|| [bucket(), bucket()]),
             started,
         }))
     }
 
-    fn has_token(&self, wanted: Wanted) -> bool {
-        let Some(buckets) = &self.0.buckets else {
-            return true;
-        };
-        let bucket = &buckets[wanted as usize];
+    fn has_token(&self, bucket: &Mutex<TokenBucket>) -> bool {
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
         bucket.take(self.0.clock.now())
     }
@@ -148,13 +153,14 @@ impl RootSampler {
             .ratio
             .should_sample(None, trace, name, kind, &[], &[]);
         let kept = chosen.decision == SamplingDecision::RecordAndSample
-            && self.has_token(Wanted::ByChance);
+            && self.0.begun.as_ref().is_none_or(|b| self.has_token(b));
         self.0.started.count(kept);
         kept
     }
 
     fn stranger_asks(&self) -> bool {
-        let kept = self.has_token(Wanted::ByAStranger);
+        let bucket = self.0.asked_for.as_ref();
+        let kept = bucket.is_some_and(|b| self.has_token(b));
         self.0.started.count(kept);
         kept
     }
@@ -238,7 +244,7 @@ mod tests {
             (started.kept(), started.dropped()),
             (kept as u64, 2000 - kept as u64)
         );
-        assert_eq!(started.per_second(), 10.0);
+        assert_eq!(started.per_second(), Some(10.0));
     }
 
     #[test]
@@ -297,9 +303,41 @@ mod tests {
         };
         let sampler = RootSampler::new(no_limit, Started::default());
         assert!((0..1000).all(|_| keeps(&sampler, None, SpanKind::Server)));
+    }
+
+    #[test]
+    fn without_a_limit_strangers_still_have_theirs() {
+        let no_limit = Sampling {
+            per_second: 0.0,
+            ratio: 0.01,
+            ..SHOP
+        };
+        let sampler = RootSampler::new(no_limit, Started::default());
+        let asked = parent(TraceFlags::SAMPLED, true);
+        let begun = std::time::Instant::now();
+        let kept = (0..2000)
+            .filter(|_| keeps(&sampler, Some(&asked), SpanKind::Server))
+            .count();
+        let most = Sampling::PER_SECOND * (1.0 + begun.elapsed().as_secs_f64());
+        assert!(kept >= 10 && kept as f64 <= most.ceil(), "{kept}");
+    }
+
+    #[test]
+    fn where_nothing_is_kept_strangers_are_refused_and_no_limit_is_shown() {
         let started = Started::default();
-        let off = RootSampler::new(Sampling::OFF, started.clone());
+        let off = RootSampler::new(SHOP.off(), started.clone());
+        let asked = parent(TraceFlags::SAMPLED, true);
         assert!((0..1000).all(|_| !keeps(&off, None, SpanKind::Server)));
-        assert_eq!(started.dropped(), 1000);
+        assert!((0..1000).all(|_| !keeps(&off, Some(&asked), SpanKind::Server)));
+        assert_eq!((started.kept(), started.dropped()), (0, 2000));
+        assert_eq!(started.per_second(), None);
+
+        // Behind the door the trace is its caller's, who may keep it where we cannot.
+        let inside = Sampling {
+            at_the_door: false,
+            ..SHOP.off()
+        };
+        let inside = RootSampler::new(inside, Started::default());
+        assert!(keeps(&inside, Some(&asked), SpanKind::Server));
     }
 }

@@ -13,8 +13,11 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::sync::oneshot::error::RecvError;
+use tokio::sync::oneshot::{self, Receiver};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::filter::{FilterExt, LevelFilter, dynamic_filter_fn, filter_fn};
 use tracing_subscriber::layer::{Filter, SubscriberExt};
@@ -26,6 +29,11 @@ use super::logs::JsonLine;
 use super::otlp_logs;
 pub use super::otlp_logs::OtlpLogs;
 use super::sampler::{RootSampler, Sampling, Started};
+use super::sparingly::Sparingly;
+
+/// How long the end of a process waits for what is still buffered to be sent: traces and log lines each, at once. Less
+/// than two seconds, since whoever stops a service waits for it.
+const FLUSH: Duration = Duration::from_millis(1500);
 
 /// What the telemetry of a process needs to know.
 #[derive(Debug, Clone)]
@@ -94,12 +102,13 @@ impl Telemetry {
                     .with_batch_exporter(exporter)
                     .build()
             }
-            None => builder.with_sampler(sampler(Sampling::OFF)).build(),
+            // Strangers who ask to be kept are refused, as they would otherwise be followed for nobody.
+            None => builder.with_sampler(sampler(config.sampling.off())).build(),
         };
         let lines = tracing_subscriber::fmt::layer()
             .event_format(JsonLine)
             .with_writer(std::io::stderr)
-            .with_filter(events(config)?);
+            .with_filter(events(config)?.and(Sparingly::default()));
         let logs = config.otlp_logs.as_ref();
         let logs = logs
             .map(|to| otlp_logs::provider(to, resource))
@@ -123,14 +132,33 @@ impl Telemetry {
         Ok(Self { provider, logs })
     }
 
-    /// Sends what is still buffered, within the exporter's own time limit.
-    pub fn finish(self) {
-        if let Err(e) = self.provider.shutdown() {
-            tracing::debug!(error = %e, "the last traces could not be sent");
+    /// Sends what is still buffered, for [`FLUSH`] at most.
+    ///
+    /// Both wait for their receivers, so each has a thread; and not one of the runtime's, which are few and are needed
+    /// for the sending.
+    pub async fn finish(self) {
+        let Self { provider, logs } = self;
+        let traces = on_a_thread(move || provider.shutdown_with_timeout(FLUSH));
+        let logs = logs.map(|logs| on_a_thread(move || logs.shutdown_with_timeout(FLUSH)));
+        told("the last traces could not be sent", traces.await);
+        if let Some(logs) = logs {
+            told("the last log lines could not be sent", logs.await);
         }
-        if let Some(Err(e)) = self.logs.map(|logs| logs.shutdown()) {
-            tracing::debug!(error = %e, "the last log lines could not be sent");
-        }
+    }
+}
+
+/// What becomes of work on a thread of its own.
+fn on_a_thread(work: impl FnOnce() -> OTelSdkResult + Send + 'static) -> Receiver<OTelSdkResult> {
+    let (done, outcome) = oneshot::channel();
+    // Where nobody waits any more, nobody needs to know.
+    std::thread::spawn(move || done.send(work()).ok());
+    outcome
+}
+
+/// A thread that panicked has said so itself.
+fn told(what: &'static str, outcome: Result<OTelSdkResult, RecvError>) {
+    if let Ok(Err(e)) = outcome {
+        tracing::warn!(error = %e, "{what}");
     }
 }
 

@@ -12,6 +12,8 @@ const LONGEST: usize = 256;
 pub(crate) fn shown_query(query: &str) -> String {
     let parts = query.split('&').map(|part| match part.split_once('=') {
         Some((name, _)) if !SHOWN.contains(&name) => Cow::Owned(format!("{name}=REDACTED")),
+        // Without a name it is all value.
+        None if !part.is_empty() && !SHOWN.contains(&part) => Cow::Borrowed("REDACTED"),
         _ => Cow::Borrowed(part),
     });
     let all: Vec<Cow<'_, str>> = parts.collect();
@@ -53,7 +55,10 @@ mod tests {
             "http://h:1/products/search?q=REDACTED&limit=3&token=REDACTED"
         );
         assert_eq!(full("h:1", "/products/p-1"), "http://h:1/products/p-1");
-        assert_eq!(shown_query("bare&sort=new"), "bare&sort=new");
+        assert_eq!(
+            shown_query("tok_1&sort&sort=new&"),
+            "REDACTED&sort&sort=new&"
+        );
     }
 
     #[test]

@@ -95,13 +95,16 @@ fn a_leak_touches_who_waits_for_that_pool() {
 async fn an_operation_is_told_once_which_faults_touched_it() {
     let troubles = Arc::new(Troubles::new(System::Sqlite));
     let _failing = troubles.add(trouble(Ill::Failing, 1.0));
-    let (_, faults) = noted(async {
+    let met = Met::default();
+    met.noting(async {
         assert!(troubles.meet(Work::Reads).await.is_err());
         assert!(troubles.meet(Work::Writes).await.is_err());
     })
     .await;
-    assert_eq!(faults.len(), 1, "{faults:?}");
-    assert_eq!(noted(async {}).await.1, Vec::<String>::new());
+    assert_eq!(met.names().as_deref(), Some("t"));
+    let untouched = Met::default();
+    untouched.noting(async {}).await;
+    assert_eq!(untouched.names(), None);
 }
 
 #[test]
