@@ -171,14 +171,10 @@ pub(crate) struct RunOptions {
     /// A mail server such as smtp://127.0.0.1:1025, which the shop's e-mail is sent to, instead of kept
     #[arg(long, env = "DOORBUSTER_SMTP_URL", hide_env_values = true)]
     pub smtp_url: Option<String>,
-    /// Where the harness serves its own metrics: what the crowd meets, and the faults that no service can show
-    #[arg(
-        long,
-        env = "DOORBUSTER_METRICS",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:0"
-    )]
-    pub metrics: SocketAddr,
+    /// Where the harness serves its own metrics: what the crowd meets, and the faults that no service can show. Else a
+    /// free port of 127.0.0.1; with --docker port 9464, where containers reach this machine
+    #[arg(long, env = "DOORBUSTER_METRICS", value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
     /// Resilience patterns to do without, separated by commas: retries, breakers, shedding, deadlines, hedging,
     /// bulkheads, budgets, balancing, caches, fallbacks
     #[arg(long, value_name = "PATTERNS")]

@@ -2,7 +2,8 @@
 //! through the Docker API, and left as it was found.
 //!
 //! `api` reaches Docker, `found` reads what it says of a container, `fit` holds a scenario against the shop, `orders`
-//! kills, stops, pauses and starts, `look` watches, and `guard` mends what we have struck when we die ourselves.
+//! kills, stops, pauses and starts, `look` watches, `page` finds a place for the
+//! harness's own metrics, and `guard` mends what we have struck when we die ourselves.
 
 mod api;
 mod fit;
@@ -12,6 +13,7 @@ mod house;
 mod look;
 mod member;
 mod orders;
+pub(crate) mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -4,7 +4,7 @@
 //! Served beside the services' pages and listed among the scrape targets of a run.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -158,6 +158,9 @@ pub(crate) struct Page {
 }
 
 impl Page {
+    /// Where it is when nobody says otherwise: at any free port.
+    pub(crate) const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
     /// Opens the page. Where the environment sets a token for admin listeners, it asks for it, as they do.
     ///
     /// # Errors
@@ -175,7 +178,21 @@ impl Page {
             )
         };
         let listener = TcpListener::bind(at).await.with_context(taken)?;
-        let address = listener.local_addr().with_context(taken)?;
+        Self::on(listener, token, figures)
+    }
+
+    /// Opens the page where a place was taken for it. It asks for the token.
+    ///
+    /// # Errors
+    /// A listener that has no address.
+    pub(crate) fn on(
+        listener: TcpListener,
+        token: Option<String>,
+        figures: &Figures,
+    ) -> Result<Self> {
+        let address = listener
+            .local_addr()
+            .context("the harness's metrics have no address")?;
         let routes = Router::new()
             .route("/metrics", get(page))
             .with_state((figures.clone(), token))

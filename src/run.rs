@@ -171,7 +171,9 @@ pub(crate) async fn conduct(
     let planned = write_plan(&dir, &plan, &schedule.digest_lines())?;
 
     let figures = Figures::of(&scenario.load);
-    let page = Page::open(options.metrics, &figures).await?;
+    let page = open_page(options, &figures, &progress)
+        .await
+        .inspect_err(|_| progress.done())?;
     let shop = Shop::open(
         scenario,
         options,
@@ -245,6 +247,27 @@ pub(crate) async fn conduct(
     shop.close(keep).await;
     progress.done();
     Ok(Conducted { summary, dir })
+}
+
+/// Opens the page of the harness's metrics: where it was told to, else where the shop's Prometheus finds it.
+async fn open_page(options: &RunOptions, figures: &Figures, progress: &Progress) -> Result<Page> {
+    let Some(project) = options.docker.project() else {
+        return Page::open(options.metrics.unwrap_or(Page::ANYWHERE), figures).await;
+    };
+    let (page, note) = match options.metrics {
+        Some(at) => (Page::open(at, figures).await?, None),
+        None => {
+            let place = docker::page::place(project).await?;
+            let page = Page::on(place.listener, place.token, figures)?;
+            (page, Some(place.note))
+        }
+    };
+    let note = note.map(|note| format!("; {note}")).unwrap_or_default();
+    progress.say(&format!(
+        "The harness's metrics: http://{}/metrics{note}.",
+        page.address()
+    ));
+    Ok(page)
 }
 
 /// Writes down what is planned; gives its digest.

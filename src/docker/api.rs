@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error as _;
 use std::io::ErrorKind;
+use std::net::IpAddr;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bollard::errors::Error;
@@ -85,6 +86,18 @@ fn kind(error: &Error) -> Option<ErrorKind> {
         cause = now.source();
     }
     None
+}
+
+/// Whether Docker has said no, so that nothing was done. Without its answer, or where it has failed half-way, what was
+/// asked for may have been done, or be done yet.
+pub(super) fn has_refused(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::DockerResponseServerError {
+            status_code: 400..500,
+            ..
+        }
+    )
 }
 
 /// An error in words: Docker's own where it has answered, else all that was the matter.
@@ -178,6 +191,15 @@ async fn list(api: &Docker, label: String) -> Result<Vec<Listed>> {
     let listed =
         listed.map_err(|e| anyhow!("Docker does not list its containers: {}", words(&e)))?;
     Ok(listed.into_iter().filter_map(Listed::of).collect())
+}
+
+/// Where containers reach this machine, as Docker has it for `host-gateway`: the host's side of the network that is there
+/// from the beginning. `None` where Docker does not say.
+pub(super) async fn host_gateway(api: &Docker) -> Option<IpAddr> {
+    let network = api.inspect_network("bridge", None).await.ok()?;
+    let configured = network.ipam?.config?.into_iter();
+    let gateways = configured.filter_map(|c| c.gateway?.parse::<IpAddr>().ok());
+    gateways.filter(IpAddr::is_ipv4).min()
 }
 
 /// All that Docker knows of a container.

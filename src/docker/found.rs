@@ -34,6 +34,8 @@ pub(super) struct Found {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Standing {
     pub(super) running: bool,
+    /// It has died, and Docker will start it again by itself after a while. Docker calls that running as well.
+    pub(super) restarting: bool,
     pub(super) paused: bool,
     pub(super) unhealthy: bool,
     /// In Docker's words: `running`, `paused`, `exited`, …
@@ -47,6 +49,13 @@ pub(super) struct Standing {
     pub(super) shop: Option<SocketAddr>,
     /// Where it serves its operators, as seen from here.
     pub(super) admin: Option<SocketAddr>,
+}
+
+impl Standing {
+    /// Whether it does not run, and nobody is about to start it.
+    pub(super) fn is_dead(&self) -> bool {
+        !self.running && !self.restarting
+    }
 }
 
 impl Found {
@@ -102,7 +111,8 @@ impl Found {
         let state = inspected.state.clone().unwrap_or_default();
         let network = inspected.network_settings.as_ref();
         let at = |port| reach(network?, port);
-        let running = state.running.unwrap_or(false);
+        let restarting = state.restarting.unwrap_or(false);
+        let running = state.running.unwrap_or(false) && !restarting;
         let health = state.health.and_then(|h| h.status);
         let code = state.exit_code.unwrap_or_default();
         let ended = match state.oom_killed {
@@ -111,6 +121,7 @@ impl Found {
         };
         Standing {
             running,
+            restarting,
             paused: state.paused.unwrap_or(false),
             unhealthy: health == Some(HealthStatusEnum::UNHEALTHY),
             status: state.status.map(|s| s.to_string()).unwrap_or_default(),
@@ -142,6 +153,9 @@ impl Found {
         let (target, name) = (self.target(), &self.name);
         if self.standing.paused {
             bail!("{target} stands still; let it go on with `docker unpause {name}`");
+        }
+        if self.standing.restarting {
+            bail!("{target} dies and is started again by Docker; see `docker logs {name}`");
         }
         if !self.standing.running {
             let status = &self.standing.status;
@@ -253,6 +267,13 @@ mod tests {
         assert!(
             exited.contains("is exited; start it with `docker start"),
             "{exited}"
+        );
+        let between =
+            json!({"Status": "restarting", "Running": true, "Restarting": true, "ExitCode": 1});
+        let looping = told(between);
+        assert!(
+            looping.contains("docker logs doorbuster-order-1-1"),
+            "{looping}"
         );
         let standing = found(json!({}), dead).standing;
         assert_eq!(standing.admin, None, "nobody is there");

@@ -8,7 +8,8 @@
 
 mod debts;
 
-use std::io::BufRead;
+use std::fmt::Arguments;
+use std::io::{BufRead, Write};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -127,7 +128,7 @@ pub(crate) fn guard() -> Result<u8> {
         // They are meant for the run, which ends in order and takes us with it.
         tokio::spawn(signals::first());
         let api = api::connect().await?;
-        println!("{READY}");
+        writeln!(std::io::stdout(), "{READY}").context("nobody waits for the guard")?;
         let mut lines = lines();
         let mut debts = Debts::default();
         loop {
@@ -138,18 +139,23 @@ pub(crate) fn guard() -> Result<u8> {
                 },
                 () = at(debts.next_due()) => {
                     for (id, debt) in debts.due(Instant::now()) {
-                        eprintln!("{id} has stood still for too long");
+                        note(format_args!("{id} has stood still for too long"));
                         pay(&api, &id, debt).await;
                     }
                 }
             }
         }
         for (id, debt) in debts.all() {
-            eprintln!("the run is gone and has left {id}");
+            note(format_args!("the run is gone and has left {id}"));
             pay(&api, &id, debt).await;
         }
         Ok(0)
     })
+}
+
+/// Writes into the log, where that can be: a full disk keeps no container from being mended.
+fn note(text: Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// The lines of standard input, until its end.
@@ -178,11 +184,13 @@ async fn pay(api: &Docker, id: &str, debt: Debt) {
     let until = Instant::now() + TRIES;
     loop {
         match undo(api, id, debt).await {
-            Ok(()) => return eprintln!("{id} goes on"),
-            Err(e) => eprintln!("{id}: {e:#}"),
+            Ok(()) => return note(format_args!("{id} goes on")),
+            Err(e) => note(format_args!("{id}: {e:#}")),
         }
         if Instant::now() > until {
-            return eprintln!("{id} is left as it is; `docker unpause` or `docker start` it");
+            return note(format_args!(
+                "{id} is left as it is; `docker unpause` or `docker start` it"
+            ));
         }
         tokio::time::sleep(BETWEEN).await;
     }

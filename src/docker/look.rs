@@ -41,6 +41,9 @@ async fn look(shop: &Containers, member: &Member, with_usage: bool) {
             tracing::warn!(target = member.target(), error = %e, "a look at a container failed")
         }
     }
+    if member.is_in_doubt() {
+        shop.undo_late(member).await;
+    }
     if !member.is_ready() {
         ask(shop, member).await;
     }

@@ -2,16 +2,38 @@
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::found::{Found, Standing};
+use super::guard::Debt;
 
 /// What a fault has done to a container, that has to be undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blow {
     /// Killed or stopped.
     Down,
-    /// Paused.
-    Paused,
+    /// Paused, for so long at most.
+    Paused { since: Instant, most: Duration },
+}
+
+impl Blow {
+    /// What is owed to the container from now on.
+    pub(super) fn debt(self, now: Instant) -> Debt {
+        match self {
+            Self::Down => Debt::Start,
+            Self::Paused { since, most } => {
+                Debt::Resume(most.saturating_sub(now.saturating_duration_since(since)))
+            }
+        }
+    }
+
+    /// Whether it is seen to have fallen.
+    pub(super) fn has_fallen(self, standing: &Standing) -> bool {
+        match self {
+            Self::Down => standing.is_dead(),
+            Self::Paused { .. } => standing.paused,
+        }
+    }
 }
 
 /// What a container has used during the run.
@@ -41,6 +63,8 @@ struct Known {
     /// Whether it was seen ready in its present life.
     ready: bool,
     struck: Option<Blow>,
+    /// Whether that blow was given up without Docker having said that it will not fall.
+    in_doubt: bool,
     /// Counts what we have done, so that a look that was taken before does not undo it.
     deeds: u64,
     crashes: Vec<String>,
@@ -126,6 +150,17 @@ impl Member {
         let mut known = self.known();
         known.deeds += 1;
         known.struck = blow;
+        known.in_doubt = false;
+    }
+
+    /// The blow was given up, and may fall all the same.
+    pub(super) fn doubt(&self) {
+        self.known().in_doubt = true;
+    }
+
+    /// Whether a blow that was given up may yet fall.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.known().in_doubt
     }
 
     /// A look that we took ourselves after a deed.
@@ -246,6 +281,32 @@ mod tests {
         member.seen(before, dead("1"));
         assert!(member.crashes().is_empty());
         assert!(member.standing().running);
+    }
+
+    #[test]
+    fn what_is_owed_to_a_pause_is_what_is_left_of_it() {
+        let since = Instant::now();
+        let most = Duration::from_secs(5);
+        let pause = Blow::Paused { since, most };
+        let owed = |after| pause.debt(since + Duration::from_secs(after));
+        assert_eq!(owed(0), Debt::Resume(most));
+        assert_eq!(owed(2), Debt::Resume(Duration::from_secs(3)));
+        assert_eq!(owed(9), Debt::Resume(Duration::ZERO));
+    }
+
+    #[test]
+    fn one_that_docker_is_about_to_start_again_is_down_and_has_crashed() {
+        let member = member();
+        let between = Standing {
+            restarting: true,
+            ..dead("1")
+        };
+        assert!(!Blow::Down.has_fallen(&between), "Docker starts it");
+        member.seen(member.deeds(), between);
+        assert_eq!(member.state(), "down");
+        assert_eq!(member.crashes(), ["exit code 139"]);
+        member.seen(member.deeds(), living("2"));
+        assert_eq!((member.state(), member.crashes().len()), ("starting", 1));
     }
 
     #[test]

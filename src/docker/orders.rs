@@ -11,7 +11,6 @@ use bollard::query_parameters::{KillContainerOptions, StopContainerOptionsBuilde
 use chaos::{BoxFuture, InjectError, Processes, Struck};
 use tokio::time::{Instant, sleep};
 
-use super::guard::Debt;
 use super::member::{Blow, Member};
 use super::{Containers, api, look};
 
@@ -75,12 +74,13 @@ impl Containers {
             bail!("it stands still already");
         }
         let id = &member.found.id;
-        let (blow, debt) = match deed {
-            Deed::Kill | Deed::Stop => (Blow::Down, Debt::Start),
-            Deed::Pause(most) => (Blow::Paused, Debt::Resume(most)),
+        let now = std::time::Instant::now();
+        let blow = match deed {
+            Deed::Kill | Deed::Stop => Blow::Down,
+            Deed::Pause(most) => Blow::Paused { since: now, most },
         };
-        let before = member.struck();
-        self.guard.owe(id, debt).await?;
+        let before = (member.struck(), member.is_in_doubt());
+        self.guard.owe(id, blow.debt(now)).await?;
         member.strike(Some(blow));
         let done = match deed {
             Deed::Kill => {
@@ -94,33 +94,56 @@ impl Containers {
             }
             Deed::Pause(_) => self.api.pause_container(id).await,
         };
-        if let Err(e) = done {
-            member.strike(before);
-            if before.is_none() {
-                self.guard.paid(id).await;
-            }
-            bail!("Docker says: {}", api::words(&e));
+        if let Err(e) = &done
+            && api::has_refused(e)
+        {
+            self.call_off(member, before).await;
+            bail!("Docker says: {}", api::words(e));
         }
-        self.until_fallen(member, blow).await?;
-        Ok(Struck {
-            pid: standing.pid.unwrap_or_default(),
-        })
+        // Without an answer it may have been done all the same, so that what is seen decides.
+        let Err(unseen) = self.until_fallen(member, blow).await else {
+            return Ok(Struck {
+                pid: standing.pid.unwrap_or_default(),
+            });
+        };
+        // An error means that it lives on, and nobody else would raise it. What is still owed stays owed.
+        member.doubt();
+        if let Err(e) = self.raise(member).await {
+            tracing::warn!(target = member.target(), error = %e, "a container was not mended yet");
+        }
+        match done {
+            Ok(()) => Err(unseen),
+            Err(e) => bail!("Docker says: {}", api::words(&e)),
+        }
     }
 
-    /// Waits until a blow is seen to have fallen.
+    /// A blow will not fall: what was owed before it is owed again, such as the end of a pause in its time.
+    async fn call_off(&self, member: &Member, (blow, in_doubt): (Option<Blow>, bool)) {
+        member.strike(blow);
+        if in_doubt {
+            member.doubt();
+        }
+        let id = &member.found.id;
+        let Some(blow) = blow else {
+            return self.guard.paid(id).await;
+        };
+        let owed = blow.debt(std::time::Instant::now());
+        if let Err(e) = self.guard.owe(id, owed).await {
+            tracing::warn!(error = %e, "the guard of the containers is gone");
+        }
+    }
+
+    /// Waits until a blow is seen to have fallen. A look that fails says nothing.
     async fn until_fallen(&self, member: &Member, blow: Blow) -> Result<()> {
         let until = Instant::now() + FALLS;
         loop {
-            self.look_at(member).await?;
+            let looked = self.look_at(member).await;
             let standing = member.standing();
-            let fallen = match blow {
-                Blow::Down => !standing.running,
-                Blow::Paused => standing.paused,
-            };
-            if fallen {
+            if looked.is_ok() && blow.has_fallen(&standing) {
                 return Ok(());
             }
             if Instant::now() > until {
+                looked?;
                 bail!(
                     "its container is {} still, {} s later",
                     standing.status,
@@ -144,7 +167,7 @@ impl Containers {
             }
             self.look_at(member).await?;
             let standing = member.standing();
-            if !standing.running && member.struck().is_none() {
+            if standing.is_dead() && member.struck().is_none() {
                 bail!(
                     "it ended again, {}; see `docker logs {}`",
                     standing.ended,
@@ -159,14 +182,32 @@ impl Containers {
     /// Lets a container go on, or starts it, whatever it needs.
     pub(super) async fn mend(&self, member: &Member) -> Result<()> {
         let _turn = member.turn.lock().await;
+        self.raise(member).await
+    }
+
+    /// Undoes a blow that was given up and has fallen after all.
+    pub(super) async fn undo_late(&self, member: &Member) {
+        // An order that is under way knows better.
+        let Ok(_turn) = member.turn.try_lock() else {
+            return;
+        };
+        if member.is_in_doubt()
+            && let Err(e) = self.raise(member).await
+        {
+            tracing::warn!(target = member.target(), error = %e, "a container was not mended yet");
+        }
+    }
+
+    /// As [`Self::mend`], for who has the turn.
+    async fn raise(&self, member: &Member) -> Result<()> {
         self.look_at(member).await?;
         let (id, standing) = (&member.found.id, member.standing());
-        let done = if !standing.running {
+        let done = if standing.is_dead() {
             self.api.start_container(id, None).await
         } else if standing.paused {
             self.api.unpause_container(id).await
         } else {
-            // Whoever has done it was quicker, such as the guard.
+            // Whoever has done it was quicker, such as the guard, or Docker will do it.
             Ok(())
         };
         if let Err(e) = done {
@@ -174,8 +215,12 @@ impl Containers {
         }
         // Where Docker chooses its ports, they are others in each life.
         self.look_at(member).await?;
-        member.strike(None);
-        self.guard.paid(id).await;
+        // One that is upright may yet be struck by an order that was given up.
+        let had_fallen = member.struck().is_none_or(|b| b.has_fallen(&standing));
+        if had_fallen || !member.is_in_doubt() {
+            member.strike(None);
+            self.guard.paid(id).await;
+        }
         Ok(())
     }
 

@@ -2,12 +2,14 @@
 
 mod fake;
 
-use std::process::Output;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Place, json, signal, stderr, until, wait};
-use fake::{Container, Fake};
+use crate::harness::{Place, http, json, signal, stderr, until, wait};
+use fake::{Container, Fake, GATEWAY, How, TOKEN, Upset};
 
 const PROJECT: &str = "stall";
 
@@ -50,6 +52,17 @@ fn run(place: &Place, host: &str, args: &[&str]) -> Output {
 fn fault<'r>(record: &'r Value, name: &str) -> &'r Value {
     let mut rows = record["faults"].as_array().unwrap().iter();
     rows.find(|row| row["name"] == name).unwrap()
+}
+
+/// Whether something has happened to a fault by now: `in_force`, `refused`, …
+fn is_told(place: &Place, name: &str, event: &str) -> bool {
+    let faults = place.run_dir().join("faults.jsonl");
+    let text = std::fs::read_to_string(faults).unwrap_or_default();
+    // The last one may not be whole yet.
+    let mut events = text
+        .lines()
+        .filter_map(|l| serde_json::from_str::<Value>(l).ok());
+    events.any(|e| e["fault"] == name && e["event"] == event)
 }
 
 #[test]
@@ -120,8 +133,16 @@ fn a_run_that_dies_leaves_no_container_dead_or_paused() {
 
 #[test]
 fn a_pause_ends_in_its_time_also_while_the_run_stands_still() {
-    let stalls = FOR_EVER.replace("for: 9m, target: payment", "for: 500ms, target: payment");
+    // A kill meanwhile, which Docker refuses, is no reason to forget the pause's end.
+    let stalls = FOR_EVER.replace("for: 9m, target: payment", "for: 2s, target: payment")
+        + "  - { name: payment-down, at: 1s, target: payment, kind: kill, restart: 9m }\n";
     let (fake, place) = (Fake::shop(PROJECT), Place::with(&stalls));
+    fake.state().upsets.push(Upset {
+        call: "kill stall-payment-0",
+        after: None,
+        times: 1,
+        how: How::Answered(409),
+    });
     let mut child = place
         .command(&["run", "s.yaml", "--docker=stall", "--quiet"])
         .env("DOCKER_HOST", &fake.host)
@@ -129,6 +150,9 @@ fn a_pause_ends_in_its_time_also_while_the_run_stands_still() {
         .unwrap();
     until("the pause", || {
         (fake.statuses()["stall-payment-0"] == "paused").then_some(())
+    });
+    until("the refusal", || {
+        is_told(&place, "payment-down", "refused").then_some(())
     });
     signal(&child, "-STOP");
     until("the pause's end", || {
@@ -138,6 +162,121 @@ fn a_pause_ends_in_its_time_also_while_the_run_stands_still() {
     signal(&child, "-INT");
     wait(&mut child);
     until("the containers to go on", || fake.all_run().then_some(()));
+}
+
+#[test]
+fn what_is_seen_decides_where_docker_does_not_answer() {
+    let odd = FOR_EVER.to_owned()
+        + "  - { name: cart-down, at: 100ms, target: cart, kind: kill, restart: 9m }\n";
+    let (fake, place) = (Fake::shop(PROJECT), Place::with(&odd));
+    fake.state().upsets.extend([
+        // It is dead, and cannot be looked at for a while.
+        Upset {
+            call: "json stall-order-1",
+            after: Some("kill stall-order-1"),
+            times: 5,
+            how: How::Answered(503),
+        },
+        Upset {
+            call: "pause stall-payment-0",
+            after: None,
+            times: 1,
+            how: How::DoneAndLost,
+        },
+        // It lives on, and nobody knows for how long.
+        Upset {
+            call: "kill stall-cart-0",
+            after: None,
+            times: 1,
+            how: How::Answered(500),
+        },
+    ]);
+    let mut child = place
+        .command(&["run", "s.yaml", "--docker=stall", "--quiet"])
+        .env("DOCKER_HOST", &fake.host)
+        .spawn()
+        .unwrap();
+    until("an order", || {
+        (!fake.state().deeds.is_empty()).then_some(())
+    });
+    until("two faults in force and one refused", || {
+        let told = is_told(&place, "order-down", "in_force")
+            && is_told(&place, "payment-stalls", "in_force")
+            && is_told(&place, "cart-down", "refused");
+        told.then_some(())
+    });
+    let statuses = fake.statuses();
+    assert_eq!(statuses["stall-order-1"], "exited");
+    assert_eq!(statuses["stall-payment-0"], "paused");
+    assert_eq!(statuses["stall-cart-0"], "running");
+
+    for container in &mut fake.state().containers {
+        if container.name == "stall-cart-0" {
+            container.die();
+        }
+    }
+    until("the late death to be undone", || {
+        (fake.statuses()["stall-cart-0"] == "running").then_some(())
+    });
+    signal(&child, "-INT");
+    wait(&mut child);
+    until("the containers to go on", || fake.all_run().then_some(()));
+    let crashes = &place.record()["crashes"];
+    assert_eq!(crashes.as_array().map_or(0, Vec::len), 0, "{crashes}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_guard_that_cannot_write_its_log_mends_all_the_same() {
+    let mut paused = Container::on_paper(PROJECT, "payment", 0);
+    paused.status = "paused";
+    let (fake, place) = (Fake::with(vec![paused]), Place::with(STRUCK));
+    let mut guard = place
+        .command(&["chaos", "guard"])
+        .env("DOCKER_HOST", &fake.host)
+        .stdin(Stdio::piped())
+        .stderr(File::options().write(true).open("/dev/full").unwrap())
+        .spawn()
+        .unwrap();
+    let mut pipe = guard.stdin.take().unwrap();
+    pipe.write_all(b"resume stall-payment-0 600000\n").unwrap();
+    drop(pipe);
+    let (status, _) = wait(&mut guard);
+    assert!(status.success());
+    assert_eq!(fake.state().deeds, ["unpause stall-payment-0"]);
+}
+
+#[test]
+fn the_harness_shows_its_metrics_where_containers_look_for_them() {
+    let (fake, place) = (Fake::shop(PROJECT), Place::with(FOR_EVER));
+    let mut child = place
+        .command(&["run", "s.yaml", "--docker=stall"])
+        .env("DOCKER_HOST", &fake.host)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = until("the page's address", || {
+        let line = lines.next().expect("the run goes on").unwrap();
+        line.contains("/metrics").then_some(line)
+    });
+    let (_, rest) = line.split_once("http://").unwrap();
+    let (address, rest) = rest.split_once("/metrics").unwrap();
+    // Another run of this machine may have the port.
+    let found = rest.contains("host.docker.internal:9464");
+    assert!(found || rest.contains("port 9464 is taken"), "{line}");
+    if found && cfg!(target_os = "linux") {
+        assert_eq!(address, format!("{GATEWAY}:9464"));
+    }
+    let address = address.parse().unwrap();
+    let bearer = format!("Bearer {TOKEN}");
+    let me = ("Authorization", bearer.as_str());
+    let page = |headers: &[(&str, &str)]| http(address, "GET", "/metrics", headers, &Value::Null);
+    assert_eq!(page(&[]).0, 401, "it wants the services' token");
+    let (status, body) = page(&[me]);
+    assert_eq!(status, 200);
+    assert!(body.contains("loadgen_phase_active"), "{body}");
+    signal(&child, "-INT");
+    wait(&mut child);
 }
 
 #[test]

@@ -14,6 +14,9 @@ type Labels = BTreeMap<String, String>;
 #[derive(Default)]
 pub(super) struct Series(BTreeMap<String, BTreeSet<Labels>>);
 
+/// A label, and whether a value of it is as wanted.
+pub(super) type Wanted<'w> = (&'w str, &'w dyn Fn(&str) -> bool);
+
 impl Series {
     /// Takes in all lines of a page.
     pub(super) fn read(&mut self, page: &str) {
@@ -59,7 +62,7 @@ impl Series {
 
     /// Whether one series of a name is as wanted in all of its labels. What nobody can know beforehand is as wanted, and a
     /// label that it has not is not.
-    pub(super) fn matches(&self, name: &str, wanted: &[(&str, &dyn Fn(&str) -> bool)]) -> bool {
+    pub(super) fn matches(&self, name: &str, wanted: &[Wanted<'_>]) -> bool {
         let fits = |labels: &Labels, label: &str, wanted: &dyn Fn(&str) -> bool| {
             let value = labels.get(label);
             value.is_some_and(|v| v == "*" || OPEN.contains(&label) || wanted(v))

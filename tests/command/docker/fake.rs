@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -16,6 +17,8 @@ use tempfile::TempDir;
 use crate::harness::signal;
 
 pub(crate) const TOKEN: &str = "sesame";
+/// This machine, as its containers know it.
+pub(crate) const GATEWAY: &str = "127.0.0.2";
 const ROLES: [(&str, u32); 10] = [
     ("gateway", 0),
     ("user", 0),
@@ -108,6 +111,24 @@ impl Container {
         if self.paused { "paused" } else { "running" }
     }
 
+    /// Ends what is behind it, as when a late order is carried out.
+    pub(crate) fn die(&mut self) {
+        self.end("-KILL");
+    }
+
+    fn stand_still(&mut self) {
+        signal(self.process.as_ref().unwrap(), "-STOP");
+        self.paused = true;
+    }
+
+    fn go_on(&mut self) {
+        match &self.process {
+            Some(child) => signal(child, "-CONT"),
+            None => self.status = "running",
+        }
+        self.paused = false;
+    }
+
     fn labels_fit(&self, wanted: &[Value]) -> bool {
         wanted
             .iter()
@@ -167,11 +188,44 @@ impl Drop for Container {
     }
 }
 
+/// A call that goes wrong.
+pub(crate) struct Upset {
+    /// Which one: `kill shop-order-1`, or `json shop-order-1` for a look.
+    pub(crate) call: &'static str,
+    /// What has been asked for before.
+    pub(crate) after: Option<&'static str>,
+    /// How often it goes wrong.
+    pub(crate) times: u32,
+    pub(crate) how: How,
+}
+
+/// What becomes of a call that goes wrong.
+#[derive(Clone, Copy)]
+pub(crate) enum How {
+    /// It is not done, and answered with this status.
+    Answered(u16),
+    /// It is done, and the connection is lost before the answer.
+    DoneAndLost,
+}
+
 #[derive(Default)]
 pub(crate) struct State {
+    pub(crate) upsets: Vec<Upset>,
     pub(crate) containers: Vec<Container>,
     /// What was asked of containers besides looks: `kill shop-order-1`.
     pub(crate) deeds: Vec<String>,
+}
+
+impl State {
+    /// What goes wrong with a call, if anything does.
+    fn upset(&mut self, call: &str) -> Option<How> {
+        let deeds = &self.deeds;
+        let happened = |deed: &str| deeds.iter().any(|d| d == deed);
+        let due = |u: &&mut Upset| u.call == call && u.times > 0 && u.after.is_none_or(happened);
+        let upset = self.upsets.iter_mut().find(due)?;
+        upset.times -= 1;
+        Some(upset.how)
+    }
 }
 
 /// The Docker.
@@ -187,7 +241,7 @@ impl Fake {
     pub(crate) fn with(containers: Vec<Container>) -> Self {
         let state = Arc::new(Mutex::new(State {
             containers,
-            deeds: Vec::new(),
+            ..State::default()
         }));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -202,7 +256,9 @@ impl Fake {
         let app = Router::new().fallback(move |method: Method, uri: Uri| async move {
             // Ending a child waits for it.
             let answer = tokio::task::spawn_blocking(move || answer(&shared, &method, &uri));
-            answer.await.unwrap()
+            // A handler that unwinds is a connection that is lost.
+            let lost = |e: tokio::task::JoinError| resume_unwind(e.into_panic());
+            answer.await.unwrap_or_else(lost)
         });
         runtime.spawn(async move { axum::serve(listener, app).await });
         Self {
@@ -299,6 +355,11 @@ fn answer(state: &Mutex<State>, method: &Method, uri: &Uri) -> Response {
             if method == Method::POST {
                 state.deeds.push(format!("{what} {id}"));
             }
+            let upset = state.upset(&format!("{what} {id}"));
+            if let Some(How::Answered(status)) = upset {
+                let status = StatusCode::from_u16(status).unwrap();
+                return refused(status, "out of order".to_owned());
+            }
             let container = &mut state.containers[index];
             let status = container.status();
             match (*what, status) {
@@ -314,17 +375,19 @@ fn answer(state: &Mutex<State>, method: &Method, uri: &Uri) -> Response {
                 ("stop", "running" | "paused") => container.end("-TERM"),
                 ("start", "exited") => container.start(),
                 ("start", _) => return StatusCode::NOT_MODIFIED.into_response(),
-                ("pause", "running") => {
-                    signal(container.process.as_ref().unwrap(), "-STOP");
-                    container.paused = true;
-                }
-                ("unpause", "paused") => {
-                    signal(container.process.as_ref().unwrap(), "-CONT");
-                    container.paused = false;
-                }
+                ("pause", "running") => container.stand_still(),
+                ("unpause", "paused") => container.go_on(),
                 _ => return refused(StatusCode::CONFLICT, format!("{id} is {status}")),
             }
+            if let Some(How::DoneAndLost) = upset {
+                drop(state);
+                resume_unwind(Box::new("the connection is lost"));
+            }
             StatusCode::NO_CONTENT.into_response()
+        }
+        ("GET", ["networks", "bridge"]) => {
+            let ipam = json!({"Config": [{"Subnet": "127.0.0.0/8", "Gateway": GATEWAY}]});
+            axum::Json(json!({"Name": "bridge", "IPAM": ipam})).into_response()
         }
         _ => refused(StatusCode::NOT_FOUND, "page not found".to_owned()),
     }
