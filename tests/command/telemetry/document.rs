@@ -100,8 +100,12 @@ impl Document {
 impl SpanRow {
     /// Whether a span of this kind and name is meant.
     pub(super) fn is(&self, kind: SpanKind, name: &str) -> bool {
-        let (pattern, name): (Vec<&str>, Vec<&str>) =
+        let (pattern, mut name): (Vec<&str>, Vec<&str>) =
             (self.pattern.split(' ').collect(), name.split(' ').collect());
+        // Where there is no route, there is nothing.
+        if pattern.last() == Some(&"{/route}") && name.len() == 1 {
+            name.push("");
+        }
         self.kind == kind
             && pattern.len() == name.len()
             && pattern
@@ -119,7 +123,6 @@ impl SpanRow {
 fn stands_for(pattern: &str, word: &str) -> bool {
     match pattern {
         "{METHOD}" => word.chars().all(|c| c.is_ascii_uppercase() || c == '_'),
-        // Where there is no route, there is nothing.
         "{/route}" => word.is_empty() || word.starts_with('/'),
         p if p.starts_with('{') => !word.is_empty() && !word.starts_with('/'),
         p => p == word,
