@@ -75,7 +75,11 @@ fn live(shop: &Up) -> String {
     };
     let get = |path: &str, id: &str| {
         let id = ("X-Request-Id", id);
-        shop.call("GET", path, &[me, id], &Value::Null).0
+        // As the crowd says it.
+        let agent = ("User-Agent", "telemetry-test");
+        let nobody_waits = ("baggage", "synthetic_request=true");
+        let headers = [me, id, agent, nobody_waits];
+        shop.call("GET", path, &headers, &Value::Null).0
     };
     assert_eq!(get("/products?limit=3", "a-list"), 200);
     assert_eq!(get("/products/search?q=a", "a-search"), 200);
