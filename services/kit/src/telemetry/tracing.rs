@@ -132,7 +132,7 @@ impl Telemetry {
         Ok(Self { provider, logs })
     }
 
-    /// Sends what is still buffered, for [`FLUSH`] at most.
+    /// Sends what is still buffered, for a second and a half at most.
     ///
     /// Both wait for their receivers, so each has a thread; and not one of the runtime's, which are few and are needed
     /// for the sending.
