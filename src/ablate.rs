@@ -11,7 +11,8 @@ use results::summary::ablation::render;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunOptions;
-use crate::run::{Conducted, conduct, stdout_style};
+use crate::run::closing::stdout_style;
+use crate::run::{Conducted, conduct};
 use crate::scenario::Scenario;
 
 /// In the folder of the first run, the one with all patterns.

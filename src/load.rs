@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use loadgen::plan::Plan;
 use loadgen::{Options, Target};
 use results::expect::{self, Expectation};
-use results::record::{RunSummary, SCHEMA, Verdict};
+use results::record::RunSummary;
 use results::run_dir::RunDir;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,7 @@ use crate::audit;
 use crate::figures::{Figures, Page};
 use crate::progress::Progress;
 use crate::run;
+use crate::run::closing;
 use crate::run::recorder::Recorder;
 use crate::scenario::Scenario;
 use crate::targets::{self, Targets};
@@ -88,7 +89,7 @@ pub(crate) fn load(args: &LoadArgs) -> Result<u8> {
         let stop = run::stop_on_signal();
         let (summary, dir) = send(&scenario, target, args, &progress, &stop).await?;
         progress.done();
-        if let Err(e) = run::show(&summary, &dir, args.json, args.quiet) {
+        if let Err(e) = closing::show(&summary, &dir, args.json, args.quiet) {
             tracing::warn!(error = %e, "the summary could not be shown");
         }
         Ok(expect::exit_code(summary.verdict, summary.interrupted))
@@ -125,7 +126,7 @@ async fn send(
         scenario.seed,
         scenario.shop.customers,
     );
-    let planned = run::write_plan(&dir, &plan, &[])?;
+    let planned = closing::write_plan(&dir, &plan, &[])?;
     let targets = Targets::beside(&dir);
     targets.write([targets::harness(page.address())])?;
     progress.say(&format!(
@@ -150,31 +151,14 @@ async fn send(
         ..Options::default()
     };
     let observe = |event| recorder.load(event);
-    let outcome = loadgen::run(&plan, target, options, stop.clone(), observe).await?;
+    let mut outcome = loadgen::run(&plan, target, options, stop.clone(), observe).await?;
     recorder.finish()?;
+    let doubts = std::mem::take(&mut outcome.doubts);
     let mut summary = RunSummary {
-        schema: SCHEMA.to_owned(),
-        scenario: scenario.name.clone(),
-        seed: scenario.seed,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        started_at: started_at.to_string(),
-        duration_s: outcome.phases.last().map_or(0.0, |p| p.to_s),
-        interrupted: outcome.interrupted,
-        aborted: None,
-        verdict: Verdict::Invalid,
-        reasons: Vec::new(),
-        plan: planned,
-        generator: outcome.generator,
-        phases: outcome.phases,
-        steps: outcome.steps,
-        faults: Vec::new(),
-        metastability: None,
-        crashes: Vec::new(),
-        expectations: Vec::new(),
         audit: audit::not_made(&outcome.ledger),
-        resources: Vec::new(),
+        ..closing::summary(scenario, started_at, planned, outcome)
     };
-    run::conclude(&scenario.expect, &mut summary, outcome.doubts);
+    closing::conclude(&scenario.expect, &mut summary, doubts);
     dir.write_summary(&summary)?;
     Ok((summary, dir))
 }

@@ -1,5 +1,6 @@
 //! `doorbuster run`: shop up, crowd in, faults on schedule, crowd out, audit, verdict, record; then everything down.
 
+pub(crate) mod closing;
 pub(crate) mod recorder;
 mod sampler;
 mod shoppers;
@@ -13,14 +14,11 @@ use chaos::{Guard, Injector, Schedule};
 use jiff::Timestamp;
 use loadgen::plan::Plan;
 use loadgen::{Event, Options, Outcome};
-use results::expect::{self, Evidence, Expectation};
+use results::expect;
 use results::metastability;
-use results::record::{
-    AuditRow, FaultRow, MetastabilityRow, ResourceRow, RunSummary, SCHEMA, Verdict,
-};
-use results::run_dir::{PLAN, RunDir, read_intervals};
+use results::record::{AuditRow, FaultRow, MetastabilityRow, ResourceRow, RunSummary};
+use results::run_dir::{RunDir, read_intervals};
 use results::scorecard;
-use results::summary::{self, Style};
 use shop_contract::Role;
 use shop_kit::config::Switches;
 use tokio_util::sync::CancellationToken;
@@ -40,9 +38,6 @@ use recorder::Recorder;
 const LEAD: Duration = Duration::from_millis(100);
 /// After an interruption, how long faults may take to be ended. What is not by then ends with the shop.
 const HURRY: Duration = Duration::from_millis(500);
-
-/// Planned sessions that are written at once, so that a crowd of a million does not stand in memory.
-const PLAN_LINES: usize = 1000;
 
 /// Runs a scenario; gives the exit code. With `shrink`, a run that fails is repeated up to so many times with fewer
 /// faults.
@@ -96,7 +91,7 @@ async fn once(
     stop: &CancellationToken,
 ) -> Result<u8> {
     let done = conduct(scenario, &scenario.name, options, stop).await?;
-    if let Err(e) = show(&done.summary, &done.dir, options.json, options.quiet) {
+    if let Err(e) = closing::show(&done.summary, &done.dir, options.json, options.quiet) {
         // Whoever closed the pipe has seen enough; the verdict stands.
         tracing::warn!(error = %e, "the summary could not be shown");
     }
@@ -168,7 +163,7 @@ pub(crate) async fn conduct(
         scenario.seed,
         scenario.shop.customers,
     );
-    let planned = write_plan(&dir, &plan, &schedule.digest_lines())?;
+    let planned = closing::write_plan(&dir, &plan, &schedule.digest_lines())?;
 
     let figures = Figures::of(&scenario.load);
     let page = open_page(options, &figures, &progress)
@@ -218,28 +213,15 @@ pub(crate) async fn conduct(
         }
     };
     let mut summary = RunSummary {
-        schema: SCHEMA.to_owned(),
-        scenario: scenario.name.clone(),
-        seed: scenario.seed,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        started_at: started_at.to_string(),
-        duration_s: outcome.phases.last().map_or(0.0, |p| p.to_s),
-        interrupted: outcome.interrupted,
         aborted,
-        verdict: Verdict::Invalid,
-        reasons: Vec::new(),
-        plan: planned,
-        generator: outcome.generator,
-        phases: outcome.phases,
-        steps: outcome.steps,
         faults,
         metastability,
         crashes: shop.house().crashes(),
-        expectations: Vec::new(),
         audit,
         resources,
+        ..closing::summary(scenario, started_at, planned, outcome)
     };
-    conclude(&scenario.expect, &mut summary, doubts);
+    closing::conclude(&scenario.expect, &mut summary, doubts);
     progress.now("closing the shop".to_owned());
     // The record first: whatever happens while the shop closes, it is there.
     dir.write_summary(&summary)?;
@@ -268,22 +250,6 @@ async fn open_page(options: &RunOptions, figures: &Figures, progress: &Progress)
         page.address()
     ));
     Ok(page)
-}
-
-/// Writes down what is planned; gives its digest.
-pub(crate) fn write_plan(
-    dir: &RunDir,
-    plan: &Plan,
-    faults: &[String],
-) -> Result<results::record::Plan> {
-    let mut planned = dir.lines(PLAN)?;
-    let mut sessions = plan.lines().peekable();
-    while sessions.peek().is_some() {
-        let some: Vec<_> = sessions.by_ref().take(PLAN_LINES).collect();
-        planned.append_all(&some)?;
-    }
-    drop(sessions);
-    Ok(plan.digest(faults))
 }
 
 /// What a crowd and its faults came to.
@@ -419,73 +385,6 @@ async fn crowd(
         audit,
         doubts,
     })
-}
-
-/// Judges the record, and nothing else.
-pub(crate) fn conclude(expected: &[Expectation], summary: &mut RunSummary, doubts: Vec<String>) {
-    let judged = expect::judge(expected, &Evidence::of(summary));
-    let (mut verdict, mut reasons) = expect::verdict(expected, &judged, &Evidence::of(summary));
-    if let Some(why) = &summary.aborted {
-        // What the faults did not come to any more voids nothing; a generator that is not to be trusted does.
-        if summary.generator.valid && !summary.interrupted {
-            verdict = Verdict::Fail;
-        }
-        reasons.insert(0, format!("aborted: {why}"));
-    }
-    if !doubts.is_empty() {
-        verdict = Verdict::Invalid;
-    }
-    // What the instruments say against themselves, in their own words, stands first.
-    for doubt in doubts.into_iter().rev() {
-        if !reasons.contains(&doubt) {
-            reasons.insert(0, doubt);
-        }
-    }
-    summary.expectations = judged;
-    summary.verdict = verdict;
-    summary.reasons = reasons;
-}
-
-pub(crate) fn show(summary: &RunSummary, dir: &RunDir, json: bool, quiet: bool) -> Result<()> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    let shown = dir.path().display().to_string();
-    if json {
-        serde_json::to_writer_pretty(&mut out, summary)?;
-        writeln!(out)?;
-        if !quiet {
-            let style = Style {
-                colour: in_colour(&std::io::stderr()),
-                width: terminal_width(),
-            };
-            writeln!(
-                std::io::stderr(),
-                "{}",
-                summary::render(summary, &shown, style)
-            )?;
-        }
-    } else {
-        writeln!(out, "{}", summary::render(summary, &shown, stdout_style()))?;
-    }
-    Ok(())
-}
-
-/// How standard output is to be written to.
-pub(crate) fn stdout_style() -> Style {
-    Style {
-        colour: in_colour(&std::io::stdout()),
-        width: terminal_width(),
-    }
-}
-
-fn in_colour(out: &impl std::io::IsTerminal) -> bool {
-    out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-}
-
-/// The width of the terminal; a hundred where there is none.
-fn terminal_width() -> usize {
-    let (_, columns) = console::Term::stdout().size_checked().unwrap_or((0, 100));
-    usize::from(columns).clamp(60, 140)
 }
 
 /// A token that the first SIGINT or SIGTERM cancels.
