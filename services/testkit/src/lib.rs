@@ -25,6 +25,7 @@ use serde_json::Value;
 use shop_contract::Role;
 use shop_contract::headers::{IDEMPOTENCY_KEY, SERVICE_KEY};
 use shop_contract::user::{Claims, ISSUER};
+use shop_kit::auth::ed25519;
 use shop_kit::config::{BankConfig, Events, ServiceConfig, ShopConfig, Switches};
 use tower::ServiceExt;
 
@@ -79,6 +80,7 @@ const KID: &str = "tests";
 impl Identity {
     /// An identity with a fixed key of its own, on a real socket.
     pub async fn start() -> Self {
+        ed25519::install();
         let pair = KeypairBytes {
             secret_key: [7; 32],
             public_key: None,

@@ -14,7 +14,7 @@ pub mod seed;
 pub mod store;
 pub mod token;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use shop_contract::user::SEEDED_PASSWORD;
 use shop_kit::Kit;
@@ -31,7 +31,7 @@ use token::{Key, Signer};
 
 pub use api::router;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_accounts.sql"];
 
 /// What the API works with.
 #[derive(Clone)]
