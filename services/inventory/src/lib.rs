@@ -15,6 +15,8 @@ pub mod reservation;
 pub mod stock;
 pub mod store;
 
+use std::sync::LazyLock;
+
 use shop_contract::{Role, events};
 use shop_kit::Kit;
 use shop_kit::audit::Audit;
@@ -29,7 +31,7 @@ use store::Inventory;
 
 pub use api::router;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_stock.sql"];
 
 /// Opens the inventory of a shop and stocks it where it is new.
 ///

@@ -12,6 +12,7 @@ mod failure;
 mod faults;
 mod leak;
 mod lock;
+mod migrations;
 mod operation;
 mod pool;
 mod server;
@@ -32,6 +33,8 @@ use tracing::Instrument;
 
 use crate::clock::WallClock;
 use crate::telemetry::metrics::Metrics;
+#[doc(hidden)]
+pub use migrations::migrator;
 use operation::Operation;
 pub use pool::Pool;
 pub use server::{DatabaseServer, ServerError};

@@ -21,7 +21,8 @@ use shop_testkit::config;
 use sqlx::migrate::Migrator;
 use tempfile::TempDir;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./tests/resources/migrations");
+static MIGRATIONS: std::sync::LazyLock<Migrator> =
+    shop_kit::migrations!["migrations/0001_things.sql"];
 
 /// The longest that any condition may take to come about. Nothing waits for it when all is well.
 const PATIENCE: Duration = Duration::from_secs(60);
