@@ -98,11 +98,21 @@ async fn a_replica_that_hangs_is_outrun_given_up_and_then_avoided_without_a_brea
     warm_up(&kit).await;
     replicas[0].hangs.store(true, SeqCst);
     let before = replicas[0].asked();
-    for _ in 0..100 {
+    // Twenty reads in a row that leave it alone: one read in two would meet it by chance. How many reads it takes until then
+    // depends on how fast this machine is.
+    let (mut reads, mut in_a_row) = (0, 0);
+    while in_a_row < 20 {
+        reads += 1;
+        assert!(reads <= 1000, "still asked after {reads} reads");
+        let asked = replicas[0].asked();
         assert_eq!(read(&kit, look()).await, Ok(StatusCode::NO_CONTENT));
+        in_a_row = if replicas[0].asked() == asked {
+            in_a_row + 1
+        } else {
+            0
+        };
     }
     let met = replicas[0].asked() - before;
-    assert!(met < 50, "asked {met} of a hundred times");
     if met > 0 {
         // Lost, where it was the hedge that hung.
         assert!(hedges(&kit, "won") + hedges(&kit, "lost") > 0.0);
