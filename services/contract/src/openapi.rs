@@ -27,7 +27,9 @@ use utoipa::openapi::{Object, Ref};
 use crate::events::Envelope;
 use crate::{Problem, Role, problem};
 use common::Refusals;
-use operation::{Answer, Asks, Method, Named, Operation, Parameter, Place, schema};
+use operation::{
+    Answer, Auth, Method, NamedSchema, Operation, Parameter, ParameterLocation, schema,
+};
 
 /// The version of the interface, which is not the program's: it grows when something is taken away or means another
 /// thing than before.
@@ -35,17 +37,17 @@ const VERSION: &str = "1";
 
 /// Where a document is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seat {
+pub enum DocumentScope {
     /// At a service, for the other services.
     Service(Role),
     /// At the gateway, for everyone. It refuses more: whoever asks too often, and bodies that take too long.
-    Door,
+    Public,
 }
 
 /// The document of some operations.
-pub fn document(seat: Seat, operations: &[&Operation]) -> Value {
+pub fn document(scope: DocumentScope, operations: &[&Operation]) -> Value {
     let mut parts = Parts {
-        seat,
+        scope,
         schemas: BTreeMap::new(),
         responses: BTreeMap::new(),
     };
@@ -62,14 +64,14 @@ pub fn document(seat: Seat, operations: &[&Operation]) -> Value {
     let tags = tags.iter().map(|r| common::tag(*r));
     let mut document = json!({
         "openapi": "3.1.0",
-        "info": common::info(seat, VERSION),
+        "info": common::info(scope, VERSION),
         "tags": tags.collect::<Vec<_>>(),
         "paths": paths,
         "components": {
             "schemas": parts.schemas,
             "responses": parts.responses,
-            "headers": common::headers(seat),
-            "securitySchemes": common::security_schemes(seat),
+            "headers": common::headers(scope),
+            "securitySchemes": common::security_schemes(scope),
         },
     });
     plain_words(&mut document);
@@ -78,7 +80,7 @@ pub fn document(seat: Seat, operations: &[&Operation]) -> Value {
 
 /// What a document is put together from.
 struct Parts {
-    seat: Seat,
+    scope: DocumentScope,
     schemas: BTreeMap<String, Value>,
     responses: BTreeMap<String, Value>,
 }
@@ -93,10 +95,10 @@ impl Parts {
             "summary": operation.summary,
             "parameters": parameters.collect::<Vec<_>>(),
             "responses": self.answers(operation),
-            "security": match operation.asks {
-                Asks::Nothing => json!([]),
-                Asks::Token | Asks::Admin => json!([{"token": []}]),
-                Asks::ServiceKey => json!([{"serviceKey": []}]),
+            "security": match operation.auth {
+                Auth::Nothing => json!([]),
+                Auth::Token | Auth::Admin => json!([{"token": []}]),
+                Auth::ServiceKey => json!([{"serviceKey": []}]),
             },
         });
         if !operation.description.is_empty() {
@@ -117,7 +119,7 @@ impl Parts {
             let described = self.answer(answer);
             answers.insert(answer.status.to_string(), described);
         }
-        for (status, refusals) in common::refusals(operation, self.seat) {
+        for (status, refusals) in common::refusals(operation, self.scope) {
             answers.insert(status.to_string(), self.refusal(status, &refusals));
         }
         for (status, when) in common::BEFORE_ROUTING {
@@ -131,7 +133,7 @@ impl Parts {
         if let Some(body) = answer.body {
             described["content"] = json!({"application/json": {"schema": self.keep(body())}});
         }
-        if let Some(headers) = common::answer_headers(self.seat) {
+        if let Some(headers) = common::answer_headers(self.scope) {
             described["headers"] = headers;
         }
         described
@@ -139,7 +141,7 @@ impl Parts {
 
     /// A refusal that the stack states in the same words everywhere is described once and referred to.
     fn refusal(&mut self, status: u16, refusals: &Refusals) -> Value {
-        let described = common::refusal(status, refusals, self.seat);
+        let described = common::refusal(status, refusals, self.scope);
         if !refusals.own.is_empty() {
             return described;
         }
@@ -153,7 +155,7 @@ impl Parts {
     }
 
     /// Keeps a schema with all that it refers to, and gives a reference to it.
-    fn keep(&mut self, named: Named) -> Value {
+    fn keep(&mut self, named: NamedSchema) -> Value {
         let reference = json!({"$ref": format!("#/components/schemas/{}", named.name)});
         self.schemas.extend(named.refers_to);
         self.schemas.insert(named.name, named.schema);
@@ -164,9 +166,9 @@ impl Parts {
 fn parameter(parameter: &Parameter) -> Value {
     json!({
         "name": parameter.name,
-        "in": match parameter.place {
-            Place::Path => "path",
-            Place::Query => "query",
+        "in": match parameter.location {
+            ParameterLocation::Path => "path",
+            ParameterLocation::Query => "query",
         },
         "required": parameter.required,
         "description": parameter.about,
@@ -198,7 +200,7 @@ const TAKEN_IN: &[Answer] = &[Answer::empty(204, "Taken in, now or before")];
 const fn event(service: Role) -> Operation {
     Operation {
         description: "The same event may come several times; it takes effect once.",
-        asks: Asks::ServiceKey,
+        auth: Auth::ServiceKey,
         body: Some(schema::<Envelope>),
         ..Operation::new(
             service,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::routing::MethodFilter;
 use shop_contract::Role;
-use shop_contract::openapi::operation::{Asks, Operation};
+use shop_contract::openapi::operation::{Auth, Operation};
 use shop_contract::openapi::{cart, inventory, notification, order, payment, product, user};
 use shop_kit::openapi::filter;
 
@@ -43,7 +43,7 @@ const fn route(operation: &'static Operation) -> Route {
         method: filter(operation.method),
         template: operation.path,
         service: operation.service,
-        needs_token: matches!(operation.asks, Asks::Token | Asks::Admin),
+        needs_token: matches!(operation.auth, Auth::Token | Auth::Admin),
         repeatable: false,
         hedged: false,
         knows_keys: operation.keyed,

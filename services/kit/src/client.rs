@@ -5,9 +5,9 @@
 //! and tells breaker and balancer how it went, also when it is cancelled in the middle.
 
 mod attempt;
+mod bulkhead;
 mod hedged;
 mod peer;
-mod room;
 
 use std::time::Duration;
 
@@ -220,10 +220,10 @@ impl Kit {
         let switches = self.config().resilience;
         let retries = RetryPolicy::default();
         // One place for the whole call: its tries and the waits between them all hold what its own caller waits for.
-        let _inside = if switches.bulkheads {
+        let _permit = if switches.bulkheads {
             let limit = self.limiter().limit();
-            let inside = endpoints.room().enter(context.priority, limit);
-            Some(inside.ok_or(CallError::Bulkhead(peer))?)
+            let permit = endpoints.bulkhead().enter(context.priority, limit);
+            Some(permit.ok_or(CallError::Bulkhead(peer))?)
         } else {
             None
         };
@@ -237,18 +237,18 @@ impl Kit {
             {
                 return Err(CallError::Deadline);
             }
-            let turn = endpoints
+            let guard = endpoints
                 .pick(now, &tried, switches.breakers)
                 .ok_or(CallError::Open(peer))?;
             let is_first = tried.is_empty();
-            tried.push(turn.index());
+            tried.push(guard.index());
             let result = if is_first && call.hedged && switches.hedging {
-                let hedged = hedged::send(self, peer, endpoints, turn, &call, context).await;
+                let hedged = hedged::send(self, peer, endpoints, guard, &call, context).await;
                 tried.extend(hedged.second);
                 hedged.result
             } else {
                 let which = Try::number(tried.len() as u32);
-                attempt::send(self, peer, turn, &call, context, which).await
+                attempt::send(self, peer, guard, &call, context, which).await
             };
             let outcome = match &result {
                 Ok((_, outcome)) | Err(Failed { outcome, .. }) => *outcome,

@@ -1,4 +1,4 @@
-//! Routes and their document from one place: a handler is bound to an operation of the contract, so that no path is
+//! Routes and their document from one location: a handler is bound to an operation of the contract, so that no path is
 //! without its description, and `GET /openapi.json` describes what is there.
 
 use axum::Router;
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use shop_contract::Role;
 use shop_contract::openapi::operation::{Method, Operation};
-use shop_contract::openapi::{Seat, document};
+use shop_contract::openapi::{DocumentScope, document};
 
 /// Where every listener of the shop serves its document.
 pub const PATH: &str = "/openapi.json";
@@ -46,7 +46,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     /// All of them, with the document. The server stack is still to be put around them.
     pub fn with_state(self, state: S) -> Router {
-        let described = document(Seat::Service(self.role), &self.operations);
+        let described = document(DocumentScope::Service(self.role), &self.operations);
         self.router.with_state(state).merge(serving(&described))
     }
 }

@@ -17,7 +17,7 @@ use shop_contract::{Problem, problem};
 
 use crate::client::CallError;
 use crate::limiter::Overloaded;
-use crate::server::{TimeIsOver, Told};
+use crate::server::{RequestLogFields, TimeIsOver};
 use crate::store::StoreError;
 use crate::telemetry::tracing::current_trace_id;
 
@@ -349,7 +349,7 @@ impl IntoResponse for ApiError {
             response.extensions_mut().insert(TimeIsOver);
         }
         if let Some(order_id) = self.problem.order_id.take() {
-            Told::of(&mut response).order_id = Some(order_id);
+            RequestLogFields::of(&mut response).order_id = Some(order_id);
         }
         response
     }

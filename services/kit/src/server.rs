@@ -2,7 +2,7 @@
 //!
 //! Read [`stack`] from top to bottom, as a request does.
 
-mod told;
+mod request_log;
 mod underway;
 
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ use crate::faults;
 use crate::limiter::Overloaded;
 use crate::problem::ApiError;
 use crate::telemetry::{names, propagation, urls};
-pub use told::Told;
+pub use request_log::RequestLogFields;
 
 use underway::Underway;
 
@@ -253,19 +253,19 @@ async fn limit(State(kit): State<Kit>, request: Request, next: Next) -> Response
             // Only a served request tells how long work takes.
             seat.leave(if response.extensions().get::<Overloaded>().is_some() {
                 count_shed(&kit, DATABASE, 1);
-                Told::of(&mut response).shed = Some(DATABASE);
+                RequestLogFields::of(&mut response).shed = Some(DATABASE);
                 Served::Overloaded
             } else if response.status().is_success() {
                 Served::Ok
             } else {
-                Served::Untold
+                Served::Discarded
             });
             response
         }
         Err(refusal) => {
             count_shed(&kit, refusal.as_str(), 1);
             let mut response = ApiError::shed(refusal.as_str()).into_response();
-            Told::of(&mut response).shed = Some(refusal.as_str());
+            RequestLogFields::of(&mut response).shed = Some(refusal.as_str());
             response
         }
     }
@@ -277,7 +277,7 @@ pub(crate) struct TimeIsOver;
 
 fn missed(kit: &Kit, mut response: Response, at: &'static str) -> Response {
     count_missed(kit, at, 1);
-    Told::of(&mut response).deadline = Some(at);
+    RequestLogFields::of(&mut response).deadline = Some(at);
     response
 }
 

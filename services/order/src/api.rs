@@ -17,7 +17,7 @@ use shop_kit::client::Call;
 use shop_kit::context::Context;
 use shop_kit::openapi::Routes;
 use shop_kit::problem::{ApiError, Body, Path};
-use shop_kit::server::Told;
+use shop_kit::server::RequestLogFields;
 use shop_kit::telemetry::propagation;
 use shop_kit::telemetry::tracing::current_context;
 use shop_kit::{Kit, server};
@@ -165,7 +165,7 @@ fn outcome(order: OrderState) -> Result<Response, ApiError> {
         _ => StatusCode::ACCEPTED,
     };
     let mut response = (status, Json(order.shown())).into_response();
-    Told::of(&mut response).order_id = Some(order.id().to_owned());
+    RequestLogFields::of(&mut response).order_id = Some(order.id().to_owned());
     Ok(response)
 }
 

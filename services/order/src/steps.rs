@@ -11,7 +11,7 @@ use shop_kit::context::Context;
 use shop_resilience::{Deadline, Priority};
 
 use crate::order::OrderState;
-use crate::saga::{Said, Step};
+use crate::saga::{Step, StepOutcome};
 
 /// How long one step may take, all tries together. Not the shopper's time: an order goes on when its shopper is gone.
 const STEP: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ const STEP: Duration = Duration::from_secs(5);
 const PAYMENT_PER_TRY: Duration = Duration::from_secs(4);
 
 /// Asks another service for a step.
-pub async fn perform(kit: &Kit, order: &OrderState, step: &Step) -> Said {
+pub async fn perform(kit: &Kit, order: &OrderState, step: &Step) -> StepOutcome {
     let result = match step {
         Step::Reserve => reserve(kit, order).await,
         Step::Charge => charge(kit, order).await,
@@ -29,11 +29,11 @@ pub async fn perform(kit: &Kit, order: &OrderState, step: &Step) -> Said {
     };
     result.unwrap_or_else(|e| {
         tracing::info!(order_id = order.id(), step = ?step, error = %e, "a step has no answer yet");
-        Said::Unknown
+        StepOutcome::Unknown
     })
 }
 
-async fn reserve(kit: &Kit, order: &OrderState) -> Result<Said, CallError> {
+async fn reserve(kit: &Kit, order: &OrderState) -> Result<StepOutcome, CallError> {
     let items = order.placed.items.iter().map(|i| Quantity {
         product_id: i.product_id.clone(),
         quantity: i.quantity,
@@ -43,10 +43,10 @@ async fn reserve(kit: &Kit, order: &OrderState) -> Result<Said, CallError> {
         items: items.collect(),
     };
     let call = Call::post("/reservations", "/reservations", &body)?.repeatable();
-    Ok(said(&ask(kit, Role::Inventory, call).await?))
+    Ok(outcome_of(&ask(kit, Role::Inventory, call).await?))
 }
 
-async fn charge(kit: &Kit, order: &OrderState) -> Result<Said, CallError> {
+async fn charge(kit: &Kit, order: &OrderState) -> Result<StepOutcome, CallError> {
     let body = NewPayment {
         order_id: order.id().to_owned(),
         user_id: order.placed.user_id.clone(),
@@ -61,32 +61,32 @@ async fn charge(kit: &Kit, order: &OrderState) -> Result<Said, CallError> {
         let payment: Payment = answer.json()?;
         // Given back already: then this order is not paid, whoever gave it back.
         Ok(match payment.status {
-            PaymentStatus::Captured => Said::PaidBy(payment.id),
-            _ => Said::Unknown,
+            PaymentStatus::Captured => StepOutcome::Paid(payment.id),
+            _ => StepOutcome::Unknown,
         })
     } else {
-        Ok(said(&answer))
+        Ok(outcome_of(&answer))
     }
 }
 
-async fn commit(kit: &Kit, order: &OrderState) -> Result<Said, CallError> {
+async fn commit(kit: &Kit, order: &OrderState) -> Result<StepOutcome, CallError> {
     let path = format!("/reservations/{}/commit", order.id());
     let call = Call::post("/reservations/{id}/commit", path, &())?.repeatable();
-    Ok(said(&ask(kit, Role::Inventory, call).await?))
+    Ok(outcome_of(&ask(kit, Role::Inventory, call).await?))
 }
 
-async fn release(kit: &Kit, order: &OrderState) -> Result<Said, CallError> {
+async fn release(kit: &Kit, order: &OrderState) -> Result<StepOutcome, CallError> {
     let path = format!("/reservations/{}", order.id());
     let call = Call::new(http::Method::DELETE, "/reservations/{id}", path);
-    Ok(said(&ask(kit, Role::Inventory, call).await?))
+    Ok(outcome_of(&ask(kit, Role::Inventory, call).await?))
 }
 
-async fn refund(kit: &Kit, payment_id: &str) -> Result<Said, CallError> {
+async fn refund(kit: &Kit, payment_id: &str) -> Result<StepOutcome, CallError> {
     let path = format!("/payments/{payment_id}/refund");
     let call = Call::post("/payments/{id}/refund", path, &())?
         .repeatable()
         .per_try(PAYMENT_PER_TRY);
-    Ok(said(&ask(kit, Role::Payment, call).await?))
+    Ok(outcome_of(&ask(kit, Role::Payment, call).await?))
 }
 
 async fn ask(kit: &Kit, peer: Role, call: Call) -> Result<Answer, CallError> {
@@ -104,12 +104,12 @@ async fn ask(kit: &Kit, peer: Role, call: Call) -> Result<Answer, CallError> {
 
 /// Only a clear yes or a clear no counts. A problem of business is a no; a 404 or a 400 may be a mistake of a version
 /// that is being rolled out, and must not turn a paid order round.
-fn said(answer: &Answer) -> Said {
+fn outcome_of(answer: &Answer) -> StepOutcome {
     if answer.status.is_success() {
-        return Said::Done;
+        return StepOutcome::Done;
     }
     match (answer.status.as_u16(), answer.problem()) {
-        (402 | 409 | 422, Some(reason)) => Said::Refused(reason),
-        _ => Said::Unknown,
+        (402 | 409 | 422, Some(reason)) => StepOutcome::Refused(reason),
+        _ => StepOutcome::Unknown,
     }
 }

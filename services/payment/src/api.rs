@@ -17,8 +17,8 @@ use shop_kit::openapi::Routes;
 use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::server;
 
-use crate::payment::{BankSays, check};
-use crate::store::{Kept, Payments};
+use crate::payment::{BankReply, check};
+use crate::store::{PaymentRecord, Payments};
 
 /// The bank is slow by nature; giving up early would only turn slow answers into unknown ones.
 const BANK_PER_TRY: Duration = Duration::from_secs(3);
@@ -63,34 +63,38 @@ async fn pay(
             "`card` must be the bank's token for a card",
         ));
     }
-    let kept = app.payments.begin(key, &new).await?;
-    if kept.payment.order_id != new.order_id || kept.payment.amount != new.amount {
+    let record = app.payments.begin(key, &new).await?;
+    if record.payment.order_id != new.order_id || record.payment.amount != new.amount {
         return Err(key_reused());
     }
-    let kept = match kept.payment.status {
-        PaymentStatus::Pending => charge(&app, &context, kept).await?,
-        _ => kept,
+    let record = match record.payment.status {
+        PaymentStatus::Pending => charge(&app, &context, record).await?,
+        _ => record,
     };
-    match kept.payment.status {
+    match record.payment.status {
         PaymentStatus::Captured | PaymentStatus::Refunded => {
-            Ok((StatusCode::CREATED, Json(kept.payment)))
+            Ok((StatusCode::CREATED, Json(record.payment)))
         }
         PaymentStatus::Declined => Err(ApiError::new(
             StatusCode::PAYMENT_REQUIRED,
             "card-declined",
             "The bank declined the card",
         )
-        .order(&kept.payment.order_id)),
+        .order(&record.payment.order_id)),
         PaymentStatus::Pending => Err(bank_unavailable("the bank's answer is not known yet")),
     }
 }
 
 /// Asks the bank under the payment's id, however often it was asked before.
-async fn charge(app: &App, context: &Context, kept: Kept) -> Result<Kept, ApiError> {
-    let Payment { id, amount, .. } = kept.payment.clone();
+async fn charge(
+    app: &App,
+    context: &Context,
+    record: PaymentRecord,
+) -> Result<PaymentRecord, ApiError> {
+    let Payment { id, amount, .. } = record.payment.clone();
     let body = NewCharge {
         amount,
-        card: kept.card.clone(),
+        card: record.card.clone(),
         reference: id.clone(),
     };
     let call = Call::post("/charges", "/charges", &body)?
@@ -102,12 +106,12 @@ async fn charge(app: &App, context: &Context, kept: Kept) -> Result<Kept, ApiErr
         .await
         .map_err(no_answer)?;
     let told: Option<Charge> = answer.json().ok();
-    let says = BankSays::of_answer(
+    let reply = BankReply::of_answer(
         answer.status.as_u16(),
         told.as_ref().map(|c| c.status),
         answer.problem().as_deref(),
     );
-    let Some(to) = says.settles() else {
+    let Some(to) = reply.settles() else {
         return Err(bank_unavailable(format!(
             "the bank answered {}",
             answer.status
@@ -127,10 +131,10 @@ async fn refund(
     context: Context,
     Path(id): Path,
 ) -> Result<Json<Payment>, ApiError> {
-    let kept = app.payments.find(&id).await?;
-    let kept = kept.ok_or_else(|| ApiError::not_found("payment"))?;
-    match (kept.payment.status, &kept.charge_id) {
-        (PaymentStatus::Refunded, _) => return Ok(Json(kept.payment)),
+    let record = app.payments.find(&id).await?;
+    let record = record.ok_or_else(|| ApiError::not_found("payment"))?;
+    match (record.payment.status, &record.charge_id) {
+        (PaymentStatus::Refunded, _) => return Ok(Json(record.payment)),
         (PaymentStatus::Captured, Some(charge_id)) => {
             let path = format!("/charges/{charge_id}/refund");
             let call = Call::post("/charges/{id}/refund", path, &())?
@@ -171,10 +175,10 @@ async fn show(
     caller: Caller,
     Path(id): Path,
 ) -> Result<Json<Payment>, ApiError> {
-    let kept = app.payments.find(&id).await?;
-    let kept = kept.ok_or_else(|| ApiError::not_found("payment"))?;
-    caller.owns(&kept.user_id, "payment")?;
-    Ok(Json(kept.payment))
+    let record = app.payments.find(&id).await?;
+    let record = record.ok_or_else(|| ApiError::not_found("payment"))?;
+    caller.owns(&record.user_id, "payment")?;
+    Ok(Json(record.payment))
 }
 
 /// What the bank refused for want of room stays marked as such, for nobody is to come back at once.

@@ -11,7 +11,7 @@ use shop_kit::problem::ApiError;
 use shop_kit::telemetry::names;
 use shop_resilience::Deadline;
 
-use crate::availability::{Heard, Reason, heard};
+use crate::availability::{Reason, StockReply, read_reply};
 
 /// The longest that a page waits for inventory, all tries together. People notice a page that takes a fifth of a
 /// second more; hardly anybody notices that its stock is a word and not a figure.
@@ -25,12 +25,12 @@ const PER_TRY: Duration = Duration::from_millis(120);
 /// # Errors
 /// None, unless fallbacks are switched off: then a page without an answer is no page, as in a shop that never thought
 /// of it.
-pub async fn ask(kit: &Kit, product_id: &str, context: &Context) -> Result<Heard, ApiError> {
+pub async fn ask(kit: &Kit, product_id: &str, context: &Context) -> Result<StockReply, ApiError> {
     let call = Call::get("/stock/{product_id}", format!("/stock/{product_id}"));
     if !kit.config().resilience.fallbacks {
         return Ok(
-            match heard(Ok(kit.call(Role::Inventory, call, context).await?)) {
-                Heard::Nothing(_) => {
+            match read_reply(Ok(kit.call(Role::Inventory, call, context).await?)) {
+                StockReply::Missing(_) => {
                     return Err(ApiError::unavailable(
                         "no-stock",
                         "inventory gives no figure",
@@ -46,14 +46,14 @@ pub async fn ask(kit: &Kit, product_id: &str, context: &Context) -> Result<Heard
         deadline: Some(context.deadline.map_or(wait, |d| d.min(wait))),
         ..context.clone()
     };
-    let heard = heard(
+    let reply = read_reply(
         kit.call(Role::Inventory, call.per_try(PER_TRY), &context)
             .await,
     );
-    if let Heard::Nothing(reason) = heard {
+    if let StockReply::Missing(reason) = reply {
         count(kit, reason, 1);
     }
-    Ok(heard)
+    Ok(reply)
 }
 
 /// Shows every reason at zero, so that a rate over the first one is not lost.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::operation::{Answer, Asks, Method, Operation, Parameter, Refusal, schema};
+use super::operation::{Answer, Auth, Method, Operation, Parameter, Refusal, schema};
 use crate::Role::Cart as SERVICE;
 use crate::cart::{Cart, SetQuantity};
 
@@ -10,7 +10,7 @@ const PRODUCT: Parameter = Parameter::path("product_id", "The product.", product
 
 /// A shopper looks at the cart.
 pub const ONE: Operation = Operation {
-    asks: Asks::Token,
+    auth: Auth::Token,
     ..Operation::new(
         SERVICE,
         Method::Get,
@@ -28,7 +28,7 @@ pub const ONE: Operation = Operation {
 /// A shopper puts something in.
 pub const SET: Operation = Operation {
     description: "Replaces the line of that product. It keeps title and price as they are now: that is what will be charged.",
-    asks: Asks::Token,
+    auth: Auth::Token,
     calls: true,
     parameters: &[PRODUCT],
     body: Some(schema::<SetQuantity>),
@@ -50,7 +50,7 @@ pub const SET: Operation = Operation {
 /// A shopper takes something out.
 pub const REMOVE: Operation = Operation {
     description: "A line that is not there is no error.",
-    asks: Asks::Token,
+    auth: Auth::Token,
     parameters: &[PRODUCT],
     ..Operation::new(
         SERVICE,

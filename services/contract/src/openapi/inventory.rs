@@ -1,6 +1,6 @@
 //! The inventory's operations.
 
-use super::operation::{Answer, Asks, Method, Operation, Parameter, Refusal, schema};
+use super::operation::{Answer, Auth, Method, Operation, Parameter, Refusal, schema};
 use super::text;
 use crate::Role::Inventory as SERVICE;
 use crate::inventory::{NewReservation, Reservation, Restock, Stock};
@@ -23,7 +23,7 @@ pub const STOCK: Operation = Operation {
 /// An administrator says how many there are.
 pub const RESTOCK: Operation = Operation {
     description: "What is held for orders under way is not part of the figure.",
-    asks: Asks::Admin,
+    auth: Auth::Admin,
     parameters: &[Parameter::path("product_id", "The product.", text)],
     body: Some(schema::<Restock>),
     refusals: &[Refusal::new(
@@ -44,7 +44,7 @@ pub const RESTOCK: Operation = Operation {
 /// Stock is held for an order.
 pub const RESERVE: Operation = Operation {
     description: "All of it or nothing. The same id is the same reservation, however often it is asked for.",
-    asks: Asks::ServiceKey,
+    auth: Auth::ServiceKey,
     body: Some(schema::<NewReservation>),
     refusals: &[
         Refusal::new(
@@ -75,7 +75,7 @@ pub const RESERVE: Operation = Operation {
 /// The goods leave.
 pub const COMMIT: Operation = Operation {
     description: "Asked again, it answers the same and does nothing more.",
-    asks: Asks::ServiceKey,
+    auth: Auth::ServiceKey,
     parameters: &[ID],
     refusals: &[Refusal::new(
         409,
@@ -95,7 +95,7 @@ pub const COMMIT: Operation = Operation {
 /// The goods go back.
 pub const RELEASE: Operation = Operation {
     description: "A reservation that was never asked for is released as well: it shuts the door on one that comes late.",
-    asks: Asks::ServiceKey,
+    auth: Auth::ServiceKey,
     parameters: &[ID],
     refusals: &[Refusal::new(
         409,

@@ -1,12 +1,12 @@
 //! The notification service's operations.
 
-use super::operation::{Answer, Asks, Method, Operation, Refusal, schema};
+use super::operation::{Answer, Auth, Method, Operation, Refusal, schema};
 use crate::Role::Notification as SERVICE;
 use crate::notification::{NewNotification, NotificationList};
 
 /// A shopper's messages.
 pub const LIST: Operation = Operation {
-    asks: Asks::Token,
+    auth: Auth::Token,
     ..Operation::new(
         SERVICE,
         Method::Get,
@@ -24,7 +24,7 @@ pub const LIST: Operation = Operation {
 /// A service has a message sent.
 pub const SEND: Operation = Operation {
     description: "The same key is the same message, however often it is sent.",
-    asks: Asks::ServiceKey,
+    auth: Auth::ServiceKey,
     body: Some(schema::<NewNotification>),
     refusals: &[Refusal::new(
         422,

@@ -32,7 +32,7 @@ impl Method {
 
 /// What a caller must show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asks {
+pub enum Auth {
     /// Nothing.
     Nothing,
     /// A shopper's token.
@@ -44,7 +44,7 @@ pub enum Asks {
 }
 
 /// A type by its name, with all that its schema refers to.
-pub struct Named {
+pub struct NamedSchema {
     /// Its name among the components.
     pub name: String,
     /// Its schema.
@@ -54,12 +54,12 @@ pub struct Named {
 }
 
 /// The schema of a wire type.
-pub fn schema<T: ToSchema>() -> Named {
+pub fn schema<T: ToSchema>() -> NamedSchema {
     // What derive makes is plain data, which always has a JSON form.
     let json = |schema| serde_json::to_value(schema).unwrap_or_default();
     let mut others = Vec::new();
     T::schemas(&mut others);
-    Named {
+    NamedSchema {
         name: T::name().into_owned(),
         schema: json(<T as PartialSchema>::schema()),
         refers_to: others.into_iter().map(|(n, s)| (n, json(s))).collect(),
@@ -72,7 +72,7 @@ pub struct Parameter {
     /// As callers write it.
     pub name: &'static str,
     /// Where.
-    pub place: Place,
+    pub location: ParameterLocation,
     /// Whether it has to be there.
     pub required: bool,
     /// What it says.
@@ -86,7 +86,7 @@ impl Parameter {
     pub const fn path(name: &'static str, about: &'static str, schema: fn() -> Value) -> Self {
         Self {
             name,
-            place: Place::Path,
+            location: ParameterLocation::Path,
             required: true,
             about,
             schema,
@@ -97,7 +97,7 @@ impl Parameter {
     pub const fn query(name: &'static str, about: &'static str, schema: fn() -> Value) -> Self {
         Self {
             name,
-            place: Place::Query,
+            location: ParameterLocation::Query,
             required: false,
             about,
             schema,
@@ -116,7 +116,7 @@ impl Parameter {
 
 /// Where a parameter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum ParameterLocation {
     /// In the path.
     Path,
     /// In the query.
@@ -131,12 +131,12 @@ pub struct Answer {
     /// What it means.
     pub when: &'static str,
     /// Its body, as JSON.
-    pub body: Option<fn() -> Named>,
+    pub body: Option<fn() -> NamedSchema>,
 }
 
 impl Answer {
     /// With a body.
-    pub const fn json(status: u16, when: &'static str, body: fn() -> Named) -> Self {
+    pub const fn json(status: u16, when: &'static str, body: fn() -> NamedSchema) -> Self {
         Self {
             status,
             when,
@@ -191,7 +191,7 @@ pub struct Operation {
     /// What else is to be known.
     pub description: &'static str,
     /// What a caller must show.
-    pub asks: Asks,
+    pub auth: Auth,
     /// Whether it needs an `Idempotency-Key`.
     pub keyed: bool,
     /// Whether it calls other services to do its work.
@@ -199,7 +199,7 @@ pub struct Operation {
     /// What path and query say.
     pub parameters: &'static [Parameter],
     /// What the body says.
-    pub body: Option<fn() -> Named>,
+    pub body: Option<fn() -> NamedSchema>,
     /// Its good answers.
     pub answers: &'static [Answer],
     /// Its own refusals.
@@ -223,7 +223,7 @@ impl Operation {
             id,
             summary,
             description: "",
-            asks: Asks::Nothing,
+            auth: Auth::Nothing,
             keyed: false,
             calls: false,
             parameters: &[],
@@ -233,8 +233,8 @@ impl Operation {
         }
     }
 
-    /// Whether it has parameters in that place.
-    pub fn has(&self, place: Place) -> bool {
-        self.parameters.iter().any(|p| p.place == place)
+    /// Whether it has parameters in that location.
+    pub fn has(&self, location: ParameterLocation) -> bool {
+        self.parameters.iter().any(|p| p.location == location)
     }
 }

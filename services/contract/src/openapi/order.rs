@@ -1,6 +1,6 @@
 //! The order service's operations.
 
-use super::operation::{Answer, Asks, Method, Operation, Parameter, Refusal, schema};
+use super::operation::{Answer, Auth, Method, Operation, Parameter, Refusal, schema};
 use super::{limit, text};
 use crate::Role::Order as SERVICE;
 use crate::order::{Checkout, Order, OrderList};
@@ -9,7 +9,7 @@ use crate::order::{Checkout, Order, OrderList};
 pub const CHECKOUT: Operation = Operation {
     description: "Buys what is in the caller's cart, at the prices in it. Under the same key it can be asked any number \
         of times and happens once; a later request learns how far the order is.",
-    asks: Asks::Token,
+    auth: Auth::Token,
     keyed: true,
     calls: true,
     body: Some(schema::<Checkout>),
@@ -56,7 +56,7 @@ pub const CHECKOUT: Operation = Operation {
 
 /// A shopper's orders.
 pub const LIST: Operation = Operation {
-    asks: Asks::Token,
+    auth: Auth::Token,
     parameters: &[Parameter::query("limit", "How many at most.", limit)],
     ..Operation::new(
         SERVICE,
@@ -70,7 +70,7 @@ pub const LIST: Operation = Operation {
 
 /// One order.
 pub const SHOW: Operation = Operation {
-    asks: Asks::Token,
+    auth: Auth::Token,
     parameters: &[Parameter::path("id", "The order, the caller's own.", text)],
     ..Operation::new(
         SERVICE,

@@ -1,6 +1,6 @@
 //! The payment service's operations.
 
-use super::operation::{Answer, Asks, Method, Operation, Parameter, Refusal, schema};
+use super::operation::{Answer, Auth, Method, Operation, Parameter, Refusal, schema};
 use super::text;
 use crate::Role::Payment as SERVICE;
 use crate::payment::{NewPayment, Payment};
@@ -15,7 +15,7 @@ const BANK_UNAVAILABLE: Refusal = Refusal::new(
 /// The order service has a card charged.
 pub const PAY: Operation = Operation {
     description: "Under the same key it is charged once, however often it is asked for.",
-    asks: Asks::ServiceKey,
+    auth: Auth::ServiceKey,
     keyed: true,
     body: Some(schema::<NewPayment>),
     refusals: &[
@@ -41,7 +41,7 @@ pub const PAY: Operation = Operation {
 /// The order service has the money given back.
 pub const REFUND: Operation = Operation {
     description: "Asked again, it answers the same and gives nothing more.",
-    asks: Asks::ServiceKey,
+    auth: Auth::ServiceKey,
     parameters: &[ID],
     refusals: &[
         Refusal::new(409, "not-captured", "Nothing was taken"),
@@ -59,7 +59,7 @@ pub const REFUND: Operation = Operation {
 
 /// One payment.
 pub const SHOW: Operation = Operation {
-    asks: Asks::Token,
+    auth: Auth::Token,
     parameters: &[ID],
     ..Operation::new(
         SERVICE,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::operation::{Answer, Asks, Method, Operation, Parameter, Refusal, schema};
+use super::operation::{Answer, Auth, Method, Operation, Parameter, Refusal, schema};
 use super::{limit, text};
 use crate::Role::Product as SERVICE;
 use crate::product::{CATEGORIES, Product, ProductChange, ProductPage};
@@ -84,7 +84,7 @@ pub const ONE: Operation = Operation {
 /// An administrator changes a product.
 pub const CHANGE: Operation = Operation {
     description: "What the change does not name stays.",
-    asks: Asks::Admin,
+    auth: Auth::Admin,
     parameters: &[ID],
     body: Some(schema::<ProductChange>),
     refusals: &[Refusal::new(

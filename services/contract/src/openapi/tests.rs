@@ -42,7 +42,7 @@ fn a_path_has_the_parameters_of_its_template() {
         let in_path = operation
             .parameters
             .iter()
-            .filter(|p| p.place == Place::Path);
+            .filter(|p| p.location == ParameterLocation::Path);
         let described: BTreeSet<_> = in_path.map(|p| format!("{{{}}}", p.name)).collect();
         let segments = operation.path.split('/').filter(|s| s.starts_with('{'));
         let named: BTreeSet<_> = segments.map(str::to_owned).collect();
@@ -53,8 +53,11 @@ fn a_path_has_the_parameters_of_its_template() {
 #[test]
 fn every_refusal_is_of_a_known_kind() {
     for operation in ALL {
-        for seat in [Seat::Door, Seat::Service(operation.service)] {
-            for refusals in common::refusals(operation, seat).values() {
+        for scope in [
+            DocumentScope::Public,
+            DocumentScope::Service(operation.service),
+        ] {
+            for refusals in common::refusals(operation, scope).values() {
                 for (slug, _) in refusals.own.iter().chain(&refusals.common) {
                     assert!(problem::SLUGS.contains(slug), "{}: {slug}", operation.path);
                 }
@@ -66,8 +69,11 @@ fn every_refusal_is_of_a_known_kind() {
 #[test]
 fn every_reference_leads_somewhere() {
     for operation in ALL {
-        for seat in [Seat::Door, Seat::Service(operation.service)] {
-            let document = document(seat, &[operation]);
+        for scope in [
+            DocumentScope::Public,
+            DocumentScope::Service(operation.service),
+        ] {
+            let document = document(scope, &[operation]);
             for reference in references(&document) {
                 let pointer = reference.strip_prefix('#').unwrap_or(&reference);
                 let found = document.pointer(pointer);
@@ -96,8 +102,11 @@ fn references(value: &Value) -> Vec<String> {
 fn the_door_says_of_a_path_what_its_service_says() {
     for operation in ALL {
         let method = operation.method.name();
-        let said = |seat| document(seat, &[operation])["paths"][operation.path][method].clone();
-        let (mut inside, mut outside) = (said(Seat::Service(operation.service)), said(Seat::Door));
+        let said = |scope| document(scope, &[operation])["paths"][operation.path][method].clone();
+        let (mut inside, mut outside) = (
+            said(DocumentScope::Service(operation.service)),
+            said(DocumentScope::Public),
+        );
         let statuses = |said: &mut Value| -> BTreeSet<String> {
             let responses = said["responses"].take();
             let responses = responses.as_object().cloned().unwrap_or_default();

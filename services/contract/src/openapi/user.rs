@@ -1,6 +1,6 @@
 //! The user service's operations.
 
-use super::operation::{Answer, Asks, Method, Operation, Parameter, Refusal, schema};
+use super::operation::{Answer, Auth, Method, Operation, Parameter, Refusal, schema};
 use super::text;
 use crate::Role::User as SERVICE;
 use crate::user::{KeySet, Login, NewUser, Session, User};
@@ -48,7 +48,7 @@ pub const LOGIN: Operation = Operation {
 
 /// A shopper looks at the account.
 pub const ACCOUNT: Operation = Operation {
-    asks: Asks::Token,
+    auth: Auth::Token,
     parameters: &[Parameter::path(
         "id",
         "The account, the caller's own.",

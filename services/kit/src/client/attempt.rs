@@ -16,7 +16,7 @@ use shop_contract::headers::{CALLER, NOT_AT_FAULT, SERVICE_KEY, SHED};
 use shop_resilience::{Deadline, Outcome, RetryReason};
 use tracing::Instrument;
 
-use super::peer::{Turn, port};
+use super::peer::{AttemptGuard, port};
 use super::{Answer, Call, CallError};
 use crate::Kit;
 use crate::connections::HEAD;
@@ -99,7 +99,7 @@ impl Failed {
 pub(super) async fn send(
     kit: &Kit,
     peer: Role,
-    turn: Turn,
+    guard: AttemptGuard,
     call: &Call,
     context: &Context,
     which: Try,
@@ -110,9 +110,9 @@ pub(super) async fn send(
         otel.kind = "client",
         http.request.method = call.method.as_str(),
         url.template = call.template,
-        url.full = urls::full(turn.address(), &call.path),
+        url.full = urls::full(guard.address(), &call.path),
         server.address = peer.name(),
-        server.port = port(turn.address()).parse::<i64>().ok(),
+        server.port = port(guard.address()).parse::<i64>().ok(),
         network.protocol.version = "1.1",
         http.request.resend_count = (which.number > 1).then(|| i64::from(which.number) - 1),
         shop.hedge = which.hedge.then_some(true),
@@ -121,7 +121,7 @@ pub(super) async fn send(
         otel.status_code = tracing::field::Empty,
         shop.fault = tracing::field::Empty,
     );
-    let server_port = port(turn.address());
+    let server_port = port(guard.address());
     kit.metrics().record(|| {
         counter!(
             names::ATTEMPTS,
@@ -143,7 +143,7 @@ pub(super) async fn send(
     let in_a_hurry = context
         .deadline
         .is_some_and(|d| d.remaining(now) < call.per_try);
-    let request = request(kit, peer, &turn, call, context, limit, &span);
+    let request = request(kit, peer, &guard, call, context, limit, &span);
     let touches = kit.faults().at_call(|| {
         let by = kit.config().role;
         let token = context.authorization.as_ref();
@@ -181,9 +181,9 @@ pub(super) async fn send(
         span.record("otel.status_code", "ERROR");
     }
     if speaks_of_the_callee(&result, in_a_hurry) {
-        turn.finish(kit.now(), started.elapsed(), outcome);
+        guard.finish(kit.now(), started.elapsed(), outcome);
     } else {
-        drop(turn);
+        drop(guard);
     }
     let _in_span = span.enter();
     kit.metrics().record(|| {
@@ -221,13 +221,13 @@ fn speaks_of_the_callee(result: &Answered, in_a_hurry: bool) -> bool {
 fn request(
     kit: &Kit,
     peer: Role,
-    turn: &Turn,
+    guard: &AttemptGuard,
     call: &Call,
     context: &Context,
     limit: Duration,
     span: &tracing::Span,
 ) -> Result<Request<Full<Bytes>>, http::Error> {
-    let uri = format!("http://{}{}", turn.address(), call.path);
+    let uri = format!("http://{}{}", guard.address(), call.path);
     let mut request = Request::builder()
         .method(call.method.clone())
         .uri(uri)

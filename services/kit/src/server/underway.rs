@@ -9,7 +9,7 @@ use axum::response::Response;
 use metrics::{gauge, histogram};
 use shop_contract::Role;
 
-use super::told::{self, Line, Told};
+use super::request_log::{self, Line, RequestLogFields};
 use super::{RESET, count_failed, method_label, request_id};
 use crate::Kit;
 use crate::auth::calling_service;
@@ -39,7 +39,7 @@ struct End<'a> {
     status: Option<StatusCode>,
     /// Empty where it did not fail.
     error: String,
-    told: Option<&'a Told>,
+    told: Option<&'a RequestLogFields>,
 }
 
 impl Underway {
@@ -51,7 +51,7 @@ impl Underway {
             .to_owned();
         kit.metrics()
             .record(|| gauge!(names::HTTP_SERVER_ACTIVE).increment(1.0));
-        let order_id = told::order_in_path(&route, request.uri().path());
+        let order_id = request_log::order_in_path(&route, request.uri().path());
         Self {
             method: method_label(request.method()).to_owned(),
             request_id: request_id(request.headers()).map(ToOwned::to_owned),
@@ -77,7 +77,7 @@ impl Underway {
                 Some(status) if status.is_server_error() => status.as_str().to_owned(),
                 Some(_) => String::new(),
             },
-            told: response.extensions().get::<Told>(),
+            told: response.extensions().get::<RequestLogFields>(),
         });
     }
 

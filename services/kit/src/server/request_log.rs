@@ -15,7 +15,7 @@ const SLOW: Duration = Duration::from_secs(1);
 
 /// What is known of a request inside only. Whoever knows leaves it on the response, for the line to tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct RequestLogFields {
     /// The order that it was about.
     pub order_id: Option<String>,
     /// Why it was turned away.
@@ -28,7 +28,7 @@ pub struct Told {
     pub fault: Option<String>,
 }
 
-impl Told {
+impl RequestLogFields {
     /// What was told of this response so far, to add to.
     pub fn of(response: &mut Response) -> &mut Self {
         response.extensions_mut().get_or_insert_default()
@@ -56,13 +56,13 @@ pub(super) struct Line<'a> {
     pub(super) request_id: Option<&'a str>,
     /// As far as its path tells.
     pub(super) order_id: Option<&'a str>,
-    pub(super) told: Option<&'a Told>,
+    pub(super) told: Option<&'a RequestLogFields>,
 }
 
 impl Line<'_> {
     /// Writes it, where it is to be written. Trace and span are the current ones.
     pub(super) fn write(&self) {
-        let nothing = Told::default();
+        let nothing = RequestLogFields::default();
         let told = self.told.unwrap_or(&nothing);
         // What was turned away by the hundred is in the figures; it failed, so it has its line all the same.
         let shown = !self.error.is_empty() || self.took > SLOW || told.is_notable() || is_kept();
