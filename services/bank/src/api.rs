@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, Router};
 use shop_contract::Role;
 use shop_contract::bank::{Charge, ChargeStatus, NewCharge};
-use shop_contract::openapi::bank as paths;
+use shop_contract::operation::bank as operations;
 use shop_kit::Kit;
 use shop_kit::auth::idempotency_key;
 use shop_kit::openapi::Routes;
@@ -35,11 +35,11 @@ pub fn router(kit: &Kit, charges: Charges, behavior: BankBehavior) -> Router {
         behavior,
         charges,
     };
-    let routes = Routes::of(Role::Bank)
-        .on(&paths::CHARGE, charge)
-        .on(&paths::ONE, one)
-        .on(&paths::REFUND, refund)
-        .with_state(app);
+    let routes = Routes::of(Role::Bank, app)
+        .on(&operations::CHARGE, charge)
+        .on(&operations::ONE, one)
+        .on(&operations::REFUND, refund)
+        .finish();
     server::stack(kit, routes)
 }
 

@@ -1,48 +1,31 @@
-//! Which path takes and gives what, as OpenAPI 3.1.
+//! OpenAPI 3.1 documents, made from operations.
 //!
-//! Every path of the shop is an [`Operation`], one file of them per service. A service binds its handlers to them, so
-//! it has no path that is not described here; the gateway names those that it lets through. Both have their document
-//! from [`document`], hence they cannot say different things of the same path.
+//! A service's document describes the operations that it has handlers for; the gateway's describes the public ones. Both
+//! come from [`document`] and the same constants, so they cannot contradict each other.
 //!
-//! Schemas come from the wire types, by derive, with the bounds that the handlers keep. The rest of a document is put
-//! together here, and what all paths share is written down once: [`common`].
+//! Schemas are derived from the wire types, with the bounds that the handlers check. What all operations have in common
+//! is in [`common`].
 
-pub mod bank;
-pub mod cart;
 pub mod common;
-pub mod inventory;
-pub mod notification;
-pub mod operation;
-pub mod order;
-pub mod payment;
-pub mod product;
-pub mod user;
+mod scope;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Schema, Type};
-use utoipa::openapi::{Object, Ref};
 
-use crate::events::Envelope;
-use crate::{Problem, Role, problem};
+use crate::operation::{Answer, Auth, NamedSchema, Parameter, ParameterLocation, schema};
+use crate::problem::Problem;
+use crate::role::Role;
 use common::Refusals;
-use operation::{
-    Answer, Auth, Method, NamedSchema, Operation, Parameter, ParameterLocation, schema,
+
+pub use crate::operation::{
+    self, Operation, bank, cart, inventory, notification, order, payment, product, user,
 };
+pub use scope::DocumentScope;
 
 /// The version of the interface, which is not the program's: it grows when something is taken away or means another
 /// thing than before.
 const VERSION: &str = "1";
-
-/// Where a document is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DocumentScope {
-    /// At a service, for the other services.
-    Service(Role),
-    /// At the gateway, for everyone. It refuses more: whoever asks too often, and bodies that take too long.
-    Public,
-}
 
 /// The document of some operations.
 pub fn document(scope: DocumentScope, operations: &[&Operation]) -> Value {
@@ -192,77 +175,6 @@ fn plain_words(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(plain_words),
         _ => {}
     }
-}
-
-const TAKEN_IN: &[Answer] = &[Answer::empty(204, "Taken in, now or before")];
-
-/// What every subscriber has for the events of others.
-const fn event(service: Role) -> Operation {
-    Operation {
-        description: "The same event may come several times; it takes effect once.",
-        auth: Auth::ServiceKey,
-        body: Some(schema::<Envelope>),
-        ..Operation::new(
-            service,
-            Method::Post,
-            "/events",
-            "takeEvent",
-            "Takes in an event",
-            TAKEN_IN,
-        )
-    }
-}
-
-/// Any text. That PostgreSQL cannot hold U+0000 is what makes it less than any.
-fn text() -> Value {
-    json!({"type": "string", "minLength": 1, "pattern": "^[^\\x00]*$"})
-}
-
-/// The length of a list.
-fn limit() -> Value {
-    json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 20})
-}
-
-fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> ObjectBuilder {
-    let words = words.into_iter().map(Value::from);
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(words))
-}
-
-/// One of [`crate::product::CATEGORIES`].
-pub(crate) fn category() -> Object {
-    one_of(crate::product::CATEGORIES)
-        .description(Some("The department"))
-        .build()
-}
-
-/// The role of an account.
-pub(crate) fn account_role() -> Object {
-    one_of([crate::user::CUSTOMER, crate::user::ADMIN])
-        .description(Some("What it may do"))
-        .build()
-}
-
-/// The `type` of a problem.
-pub(crate) fn problem_kind() -> Object {
-    let kinds = problem::SLUGS.map(|slug| format!("{}{slug}", problem::PREFIX));
-    one_of(kinds.iter().map(String::as_str))
-        .description(Some("Which kind of problem; it never changes its meaning"))
-        .build()
-}
-
-/// Money that is more than none.
-pub(crate) fn some_money() -> Schema {
-    let minor = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(1));
-    AllOfBuilder::new()
-        .item(Ref::from_schema_name("Money"))
-        .item(ObjectBuilder::new().property("minor", minor))
-        .description(Some("How much, at least one minor unit"))
-        .build()
-        .into()
 }
 
 #[cfg(test)]

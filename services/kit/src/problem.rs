@@ -16,8 +16,9 @@ use shop_contract::headers::{NOT_AT_FAULT, SHED};
 use shop_contract::{Problem, problem};
 
 use crate::client::CallError;
+use crate::context::DeadlineExceeded;
 use crate::limiter::Overloaded;
-use crate::server::{RequestLogFields, TimeIsOver};
+use crate::server::request_log::RequestLogFields;
 use crate::store::StoreError;
 use crate::telemetry::tracing::current_trace_id;
 
@@ -346,7 +347,7 @@ impl IntoResponse for ApiError {
             response.extensions_mut().insert(Overloaded);
         }
         if self.too_late {
-            response.extensions_mut().insert(TimeIsOver);
+            response.extensions_mut().insert(DeadlineExceeded);
         }
         if let Some(order_id) = self.problem.order_id.take() {
             RequestLogFields::of(&mut response).order_id = Some(order_id);

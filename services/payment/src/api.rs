@@ -1,13 +1,11 @@
 //! The payments' paths, and the calls to the bank.
 
-use std::time::Duration;
-
 use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, Router};
 use shop_contract::Role;
 use shop_contract::bank::{Charge, NewCharge, is_card_token};
-use shop_contract::openapi::payment as paths;
+use shop_contract::operation::{bank, payment as operations};
 use shop_contract::payment::{NewPayment, Payment, PaymentStatus};
 use shop_kit::Kit;
 use shop_kit::auth::{Caller, Service, idempotency_key};
@@ -19,9 +17,6 @@ use shop_kit::server;
 
 use crate::payment::{BankReply, check};
 use crate::store::{PaymentRecord, Payments};
-
-/// The bank is slow by nature; giving up early would only turn slow answers into unknown ones.
-const BANK_PER_TRY: Duration = Duration::from_secs(3);
 
 #[derive(Clone)]
 struct App {
@@ -41,11 +36,11 @@ pub fn router(kit: &Kit, payments: Payments) -> Router {
         kit: kit.clone(),
         payments,
     };
-    let routes = Routes::of(Role::Payment)
-        .on(&paths::PAY, pay)
-        .on(&paths::REFUND, refund)
-        .on(&paths::SHOW, show)
-        .with_state(app);
+    let routes = Routes::of(Role::Payment, app)
+        .on(&operations::PAY, pay)
+        .on(&operations::REFUND, refund)
+        .on(&operations::SHOW, show)
+        .finish();
     server::stack(kit, routes)
 }
 
@@ -97,14 +92,8 @@ async fn charge(
         card: record.card.clone(),
         reference: id.clone(),
     };
-    let call = Call::post("/charges", "/charges", &body)?
-        .key(&id)
-        .per_try(BANK_PER_TRY);
-    let answer = app
-        .kit
-        .call(Role::Bank, call, context)
-        .await
-        .map_err(no_answer)?;
+    let call = Call::to(&bank::CHARGE).key(&id).json(&body)?;
+    let answer = app.kit.call(call, context).await.map_err(no_answer)?;
     let told: Option<Charge> = answer.json().ok();
     let reply = BankReply::of_answer(
         answer.status.as_u16(),
@@ -136,15 +125,8 @@ async fn refund(
     match (record.payment.status, &record.charge_id) {
         (PaymentStatus::Refunded, _) => return Ok(Json(record.payment)),
         (PaymentStatus::Captured, Some(charge_id)) => {
-            let path = format!("/charges/{charge_id}/refund");
-            let call = Call::post("/charges/{id}/refund", path, &())?
-                .repeatable()
-                .per_try(BANK_PER_TRY);
-            let answer = app
-                .kit
-                .call(Role::Bank, call, &context)
-                .await
-                .map_err(no_answer)?;
+            let call = Call::to(&bank::REFUND).path(charge_id).json(&())?;
+            let answer = app.kit.call(call, &context).await.map_err(no_answer)?;
             if !answer.status.is_success() {
                 return Err(bank_unavailable(format!(
                     "the bank answered {}",

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use shop_contract::Role;
 use shop_contract::events::Envelope;
-use shop_contract::openapi::product as paths;
+use shop_contract::operation::product as operations;
 use shop_contract::product::{Product, ProductChange};
 use shop_kit::auth::{Admin, Service};
 use shop_kit::context::Context;
@@ -44,13 +44,13 @@ pub fn router(kit: &Kit, showcase: Showcase) -> Router {
         kit: kit.clone(),
         showcase,
     };
-    let routes = Routes::of(Role::Product)
-        .on(&paths::LIST, list)
-        .on(&paths::SEARCH, search)
-        .on(&paths::ONE, one)
-        .on(&paths::CHANGE, change)
-        .on(&paths::EVENT, event)
-        .with_state(app);
+    let routes = Routes::of(Role::Product, app)
+        .on(&operations::LIST, list)
+        .on(&operations::SEARCH, search)
+        .on(&operations::ONE, one)
+        .on(&operations::CHANGE, change)
+        .on(&operations::EVENT, event)
+        .finish();
     server::stack(kit, routes)
 }
 

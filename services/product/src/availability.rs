@@ -15,9 +15,9 @@ pub enum StockReply {
     /// So many pieces can be reserved.
     Pieces(i64),
     /// It has no such product. That is an answer too: none of it can be reserved.
-    Unknown,
+    UnknownProduct,
     /// Nothing that helps.
-    Nothing(Reason),
+    Missing(Reason),
 }
 
 /// Why an answer has less in it than it should.
@@ -61,8 +61,8 @@ impl StockReply {
     /// Why there is no figure, where there should be one.
     pub fn missing(&self) -> Option<Reason> {
         match self {
-            Self::Nothing(reason) => Some(*reason),
-            Self::Pieces(_) | Self::Unknown => None,
+            Self::Missing(reason) => Some(*reason),
+            Self::Pieces(_) | Self::UnknownProduct => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::counter;
-use shop_contract::Role;
+use shop_contract::operation::inventory;
 use shop_kit::Kit;
 use shop_kit::client::Call;
 use shop_kit::context::Context;
@@ -26,19 +26,17 @@ const PER_TRY: Duration = Duration::from_millis(120);
 /// None, unless fallbacks are switched off: then a page without an answer is no page, as in a shop that never thought
 /// of it.
 pub async fn ask(kit: &Kit, product_id: &str, context: &Context) -> Result<StockReply, ApiError> {
-    let call = Call::get("/stock/{product_id}", format!("/stock/{product_id}"));
+    let call = Call::to(&inventory::STOCK).path(product_id).unhedged();
     if !kit.config().resilience.fallbacks {
-        return Ok(
-            match read_reply(Ok(kit.call(Role::Inventory, call, context).await?)) {
-                StockReply::Missing(_) => {
-                    return Err(ApiError::unavailable(
-                        "no-stock",
-                        "inventory gives no figure",
-                    ));
-                }
-                known => known,
-            },
-        );
+        return Ok(match read_reply(Ok(kit.call(call, context).await?)) {
+            StockReply::Missing(_) => {
+                return Err(ApiError::unavailable(
+                    "no-stock",
+                    "inventory gives no figure",
+                ));
+            }
+            known => known,
+        });
     }
     let wait = Deadline::after(kit.now(), WAIT);
     let context = Context {
@@ -46,10 +44,7 @@ pub async fn ask(kit: &Kit, product_id: &str, context: &Context) -> Result<Stock
         deadline: Some(context.deadline.map_or(wait, |d| d.min(wait))),
         ..context.clone()
     };
-    let reply = read_reply(
-        kit.call(Role::Inventory, call.per_try(PER_TRY), &context)
-            .await,
-    );
+    let reply = read_reply(kit.call(call.per_try(PER_TRY), &context).await);
     if let StockReply::Missing(reason) = reply {
         count(kit, reason, 1);
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::DocumentScope;
-use super::operation::{Auth, Operation, ParameterLocation};
+use super::scope::DocumentScope;
+use crate::headers;
+use crate::operation::{Auth, Operation, ParameterLocation};
 use crate::problem::{MEDIA_TYPE, PREFIX};
-use crate::{Role, headers};
+use crate::role::Role;
 
 /// Answered before anybody knows which path is meant, hence without a body and without a request id.
 pub(super) const BEFORE_ROUTING: [(u16, &str); 2] = [
@@ -37,12 +38,12 @@ pub(super) fn refusals(operation: &Operation, scope: DocumentScope) -> BTreeMap<
     };
     let is_public = scope == DocumentScope::Public;
     let has_body = operation.body.is_some();
-    let shows_token = matches!(operation.auth, Auth::Token | Auth::Admin);
+    let needs_token = operation.needs_token();
     if is_public || has_body || operation.keyed || !operation.parameters.is_empty() {
         let when = "The path, the query, a header or the body cannot be read";
         add(400, "bad-request", when);
     }
-    if shows_token {
+    if needs_token {
         add(
             401,
             "unauthorized",
@@ -77,13 +78,13 @@ pub(super) fn refusals(operation: &Operation, scope: DocumentScope) -> BTreeMap<
     );
     let when = "There is more work than can be done. Do not repeat the request";
     add(503, "overloaded", when);
-    if is_public || operation.calls || shows_token {
+    if is_public || operation.calls || needs_token {
         let when = "Something that is needed does not answer";
         add(503, "dependency-unavailable", when);
         let when = "Too much waits for something that is needed. Do not repeat the request";
         add(503, "dependency-busy", when);
     }
-    if shows_token {
+    if needs_token {
         let when = "The keys to check tokens with cannot be had just now";
         add(503, "keys-unavailable", when);
     }

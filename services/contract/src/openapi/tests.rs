@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::operation::Method;
+use crate::problem;
 
-const ALL: [&Operation; 29] = [
+const ALL: [&Operation; 30] = [
     &bank::CHARGE,
     &bank::ONE,
     &bank::REFUND,
@@ -15,6 +17,7 @@ const ALL: [&Operation; 29] = [
     &inventory::COMMIT,
     &inventory::RELEASE,
     &inventory::RESERVE,
+    &inventory::RESTOCK,
     &inventory::STOCK,
     &notification::EVENT,
     &notification::LIST,
@@ -81,6 +84,38 @@ fn every_reference_leads_somewhere() {
             }
         }
     }
+}
+
+#[test]
+fn only_reads_are_hedged() {
+    for operation in ALL {
+        assert!(
+            !operation.hedged || operation.method == Method::Get,
+            "{}",
+            operation.path
+        );
+    }
+}
+
+#[test]
+fn an_order_is_found_in_the_paths_that_have_one() {
+    assert_eq!(order::SHOW.order_id_in("/orders/o-1"), Some("o-1"));
+    let committed = inventory::COMMIT.order_id_in("/reservations/o-1/commit");
+    assert_eq!(committed, Some("o-1"));
+    let released = inventory::RELEASE.order_id_in("/reservations/o-1");
+    assert_eq!(released, Some("o-1"));
+    assert_eq!(product::ONE.order_id_in("/products/p-1"), None);
+    assert_eq!(order::LIST.order_id_in("/orders"), None);
+    assert_eq!(order::SHOW.order_id_in("/"), None);
+}
+
+#[test]
+fn a_repetition_needs_a_reason() {
+    assert!(cart::SET.may_repeat(false), "PUT is idempotent");
+    assert!(inventory::RESERVE.may_repeat(false), "the body has an id");
+    assert!(!order::CHECKOUT.may_repeat(false));
+    assert!(order::CHECKOUT.may_repeat(true));
+    assert!(!user::REGISTER.may_repeat(true), "it takes no key");
 }
 
 fn references(value: &Value) -> Vec<String> {

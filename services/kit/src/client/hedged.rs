@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
-use shop_contract::Role;
 use shop_resilience::{Moment, Outcome};
 
-use super::Call;
 use super::attempt::{self, Answered, Try};
+use super::call::Call;
 use super::peer::{AttemptGuard, Peer};
 use crate::Kit;
 use crate::context::Context;
@@ -26,7 +25,6 @@ pub(super) struct Hedged {
 
 pub(super) async fn send(
     kit: &Kit,
-    peer: Role,
     endpoints: &Arc<Peer>,
     guard: AttemptGuard,
     call: &Call,
@@ -35,16 +33,16 @@ pub(super) async fn send(
     let reads = Reads {
         kit,
         endpoints,
-        template: call.template,
+        template: call.template(),
         began: kit.now(),
         replica: guard.index(),
     };
     // A replica is judged by its probe, so the probe has to run to its end.
     let patience = match guard.is_probe() {
         true => None,
-        false => endpoints.patience(reads.began, call.template),
+        false => endpoints.patience(reads.began, call.template()),
     };
-    let mut first = pin!(attempt::send(kit, peer, guard, call, context, Try::FIRST));
+    let mut first = pin!(attempt::send(kit, guard, call, context, Try::FIRST));
     let early = match patience {
         Some(patience) => tokio::time::timeout(patience, &mut first).await.ok(),
         None => Some(first.as_mut().await),
@@ -66,7 +64,7 @@ pub(super) async fn send(
         };
     };
     let second = Some(guard.index());
-    let mut hedge = pin!(attempt::send(kit, peer, guard, call, context, Try::HEDGE));
+    let mut hedge = pin!(attempt::send(kit, guard, call, context, Try::HEDGE));
     let (won, result) = tokio::select! {
         one = &mut first => {
             reads.answered(&one);
@@ -90,7 +88,8 @@ pub(super) async fn send(
     };
     let outcome = if won { "won" } else { "lost" };
     kit.metrics().record(|| {
-        counter!(names::HEDGES, "server_address" => peer.name(), "outcome" => outcome).increment(1);
+        counter!(names::HEDGES, "server_address" => call.peer().name(), "outcome" => outcome)
+            .increment(1);
     });
     Hedged { result, second }
 }

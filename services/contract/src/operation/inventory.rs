@@ -1,14 +1,15 @@
 //! The inventory's operations.
 
-use super::operation::{Answer, Auth, Method, Operation, Parameter, Refusal, schema};
-use super::text;
-use crate::Role::Inventory as SERVICE;
+use super::schemas::text;
+use super::{Answer, Auth, Method, Operation, Parameter, Priority, Refusal, schema};
 use crate::inventory::{NewReservation, Reservation, Restock, Stock};
+use crate::role::Role::Inventory as SERVICE;
 
-const ID: Parameter = Parameter::path("id", "The reservation: its order's id.", text);
+const ID: Parameter = Parameter::path("id", "The reservation: its order's id.", text).order_id();
 
 /// How many of a product can be had.
 pub const STOCK: Operation = Operation {
+    hedged: true,
     parameters: &[Parameter::path("product_id", "The product.", text)],
     ..Operation::new(
         SERVICE,
@@ -43,6 +44,8 @@ pub const RESTOCK: Operation = Operation {
 
 /// Stock is held for an order.
 pub const RESERVE: Operation = Operation {
+    priority: Priority::Critical,
+    repeatable: true,
     description: "All of it or nothing. The same id is the same reservation, however often it is asked for.",
     auth: Auth::ServiceKey,
     body: Some(schema::<NewReservation>),
@@ -74,6 +77,8 @@ pub const RESERVE: Operation = Operation {
 
 /// The goods leave.
 pub const COMMIT: Operation = Operation {
+    priority: Priority::Critical,
+    repeatable: true,
     description: "Asked again, it answers the same and does nothing more.",
     auth: Auth::ServiceKey,
     parameters: &[ID],
@@ -94,6 +99,7 @@ pub const COMMIT: Operation = Operation {
 
 /// The goods go back.
 pub const RELEASE: Operation = Operation {
+    priority: Priority::Critical,
     description: "A reservation that was never asked for is released as well: it shuts the door on one that comes late.",
     auth: Auth::ServiceKey,
     parameters: &[ID],
