@@ -31,7 +31,7 @@ struct App {
 /// The API, with the server stack around it.
 pub fn router(kit: &Kit, charges: Charges, behavior: BankBehavior) -> Router {
     let app = App {
-        seed: kit.config().shop.seed,
+        seed: kit.config().seed,
         behavior,
         charges,
     };

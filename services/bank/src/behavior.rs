@@ -9,9 +9,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal};
 use sha2::{Digest, Sha256};
-use shop_kit::config::BankConfig;
 
 use crate::charge::Card;
+use crate::config::BankConfig;
 
 /// The longest that the bank takes by itself.
 const LONGEST: Duration = Duration::from_secs(2);

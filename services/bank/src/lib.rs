@@ -11,6 +11,7 @@
 pub mod api;
 pub mod behavior;
 pub mod charge;
+pub mod config;
 pub mod store;
 
 use shop_kit::Kit;
@@ -22,6 +23,7 @@ use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
 
 pub use behavior::BankBehavior;
+pub use config::BankConfig;
 use store::Charges;
 
 pub use api::router;
@@ -48,14 +50,17 @@ pub async fn open(kit: &Kit) -> Result<Charges, ServeError> {
 ///
 /// # Errors
 /// An address or a database that does not work.
-pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let behavior = config.bank;
+pub async fn serve(
+    config: ServiceConfig,
+    bank: BankConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let kit = Kit::new(config);
     let charges = open(&kit).await?;
     let audit = Audit::of(charges.clone());
     let service = Service {
         store: Some(charges.store().clone()),
-        routes: router(&kit, charges, BankBehavior::of(behavior)),
+        routes: router(&kit, charges, BankBehavior::of(bank)),
         audit,
         workers: Vec::new(),
     };

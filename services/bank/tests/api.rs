@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
-use shop_bank::BankBehavior;
+use shop_bank::{BankBehavior, BankConfig};
 use shop_bank::store::Charges;
 use shop_contract::Role;
 use shop_contract::audit::AuditLine;
@@ -277,7 +277,11 @@ async fn the_books_are_open_to_operators_and_to_nobody_else() {
         ..config(Role::Bank, folder.path(), BTreeMap::new())
     };
     let shutdown = CancellationToken::new();
-    let serving = tokio::spawn(shop_bank::serve(config, shutdown.clone()));
+    let serving = tokio::spawn(shop_bank::serve(
+        config,
+        BankConfig::default(),
+        shutdown.clone(),
+    ));
     let body = r#"{"amount":{"minor":1999,"currency":"EUR"},"card":"tok_good","reference":"p-1"}"#;
     let charge = format!(
         "POST /charges HTTP/1.1\r\nHost: bank\r\nConnection: close\r\nIdempotency-Key: k\r\n\

@@ -26,7 +26,7 @@ impl Peers {
     /// The peers of a service. Draws for balancing and jitter are seeded with who asks and who is asked.
     pub(crate) fn new(config: &ServiceConfig, metrics: &Metrics) -> Self {
         let peers = config.peers.iter().map(|(&role, addresses)| {
-            let seed = config.shop.seed
+            let seed = config.seed
                 ^ ((config.role as u64) << 32 | u64::from(config.replica) << 16 | role as u64);
             let peer = Peer::new(role, addresses, seed, metrics, config.resilience);
             (role, Arc::new(peer))
