@@ -247,11 +247,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
     served
 }
 
-async fn start(
-    config: ServiceConfig,
-    args: &ServeArgs,
-    shutdown: CancellationToken,
-) -> Result<()> {
+async fn start(config: ServiceConfig, args: &ServeArgs, shutdown: CancellationToken) -> Result<()> {
     match config.role {
         Role::Gateway => shop_gateway::serve(config, args.limits.limits(), shutdown).await,
         Role::User => {

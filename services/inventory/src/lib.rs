@@ -47,9 +47,7 @@ pub async fn open(kit: &Kit, own: &InventoryConfig) -> Result<Inventory, ServeEr
     )
     .await?;
     let inventory = Inventory::new(store);
-    inventory
-        .seed(own.products, own.stock)
-        .await?;
+    inventory.seed(own.products, own.stock).await?;
     Ok(inventory)
 }
 
