@@ -11,6 +11,7 @@
 //! the paths.
 
 pub mod api;
+pub mod config;
 pub mod reservation;
 pub mod stock;
 pub mod store;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use store::Inventory;
 
 pub use api::router;
+pub use config::InventoryConfig;
 
 static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_stock.sql"];
 
@@ -37,7 +39,7 @@ static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/000
 ///
 /// # Errors
 /// A database that does not work.
-pub async fn open(kit: &Kit) -> Result<Inventory, ServeError> {
+pub async fn open(kit: &Kit, own: &InventoryConfig) -> Result<Inventory, ServeError> {
     let config = kit.config();
     let store = Store::open(
         &config.database_url,
@@ -47,9 +49,7 @@ pub async fn open(kit: &Kit) -> Result<Inventory, ServeError> {
     )
     .await?;
     let inventory = Inventory::new(store);
-    inventory
-        .seed(config.shop.products, config.shop.stock)
-        .await?;
+    inventory.seed(own.products, own.stock).await?;
     Ok(inventory)
 }
 
@@ -57,9 +57,13 @@ pub async fn open(kit: &Kit) -> Result<Inventory, ServeError> {
 ///
 /// # Errors
 /// An address or a database that does not work.
-pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(
+    config: ServiceConfig,
+    own: InventoryConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let kit = Kit::new(config);
-    let inventory = open(&kit).await?;
+    let inventory = open(&kit, &own).await?;
     let relay =
         Relay::new(kit.clone(), inventory.store().clone()).to(events::STOCK, &[Role::Product]);
     let service = Service {

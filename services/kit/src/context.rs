@@ -17,6 +17,10 @@ pub struct Context {
     pub authorization: Option<HeaderValue>,
 }
 
+/// On a response: the deadline of its request was exceeded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DeadlineExceeded;
+
 impl Context {
     /// For work that no request waits for: recovery, relays, look-ups of keys.
     pub fn background() -> Self {

@@ -38,6 +38,7 @@ use std::time::Duration;
 
 use shop_contract::Role;
 use shop_contract::faults::Touches;
+use shop_contract::operation;
 use shop_contract::user::Claims;
 use shop_resilience::Moment;
 
@@ -158,10 +159,9 @@ impl Kit {
     /// 401 for a token that is not good, 503 when the keys cannot be had.
     pub async fn verify(&self, token: &str) -> Result<Claims, ApiError> {
         let keys = || async {
-            let path = "/.well-known/jwks.json";
-            let call = Call::get(path, path);
+            let call = Call::to(&operation::user::KEYS);
             let context = context::Context::background();
-            let answer = self.call(Role::User, call, &context).await?;
+            let answer = self.call(call, &context).await?;
             Ok(answer.ok(Role::User)?)
         };
         self.0.verifier.verify(token, keys).await

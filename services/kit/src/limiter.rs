@@ -79,7 +79,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            self.shared.release(permit, self.since, Served::Untold);
+            self.shared.release(permit, self.since, Served::Discarded);
         }
     }
 }

@@ -16,8 +16,9 @@ use shop_contract::headers::{NOT_AT_FAULT, SHED};
 use shop_contract::{Problem, problem};
 
 use crate::client::CallError;
+use crate::context::DeadlineExceeded;
 use crate::limiter::Overloaded;
-use crate::server::{TimeIsOver, Told};
+use crate::server::request_log::RequestLogFields;
 use crate::store::StoreError;
 use crate::telemetry::tracing::current_trace_id;
 
@@ -346,10 +347,10 @@ impl IntoResponse for ApiError {
             response.extensions_mut().insert(Overloaded);
         }
         if self.too_late {
-            response.extensions_mut().insert(TimeIsOver);
+            response.extensions_mut().insert(DeadlineExceeded);
         }
         if let Some(order_id) = self.problem.order_id.take() {
-            Told::of(&mut response).order_id = Some(order_id);
+            RequestLogFields::of(&mut response).order_id = Some(order_id);
         }
         response
     }

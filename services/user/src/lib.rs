@@ -9,10 +9,12 @@
 
 pub mod account;
 pub mod api;
+pub mod config;
 pub mod password;
 pub mod seed;
 pub mod store;
 pub mod token;
+pub mod users;
 
 use std::sync::{Arc, LazyLock};
 
@@ -30,25 +32,16 @@ use store::Accounts;
 use token::{Key, Signer};
 
 pub use api::router;
+pub use config::UserConfig;
+pub use users::Users;
 
 static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_accounts.sql"];
-
-/// What the API works with.
-#[derive(Clone)]
-pub struct Users {
-    /// The accounts.
-    pub accounts: Accounts,
-    /// Checks and hashes passwords.
-    pub passwords: Passwords,
-    /// Signs tokens.
-    pub signer: Arc<Signer>,
-}
 
 /// Opens the accounts of a shop: its database, its customers, its key. What is missing is made.
 ///
 /// # Errors
 /// A database that does not work, or a stored key that cannot be used.
-pub async fn open(kit: &Kit) -> Result<Users, ServeError> {
+pub async fn open(kit: &Kit, own: &UserConfig) -> Result<Users, ServeError> {
     let config = kit.config();
     let store = Store::open(
         &config.database_url,
@@ -62,7 +55,7 @@ pub async fn open(kit: &Kit) -> Result<Users, ServeError> {
     let passwords = Passwords::new(SEEDED_PASSWORD)
         .await
         .map_err(|e| setup(&e))?;
-    seed::customers(&accounts, &config.shop, passwords.decoy()).await?;
+    seed::customers(&accounts, config.seed, own.customers, passwords.decoy()).await?;
     let made = Key::generate().map_err(|e| setup(&e))?;
     let key = accounts.signing_key(&made).await?;
     Ok(Users {
@@ -76,9 +69,13 @@ pub async fn open(kit: &Kit) -> Result<Users, ServeError> {
 ///
 /// # Errors
 /// An address, a database or a key that does not work.
-pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(
+    config: ServiceConfig,
+    own: UserConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let kit = Kit::new(config);
-    let users = open(&kit).await?;
+    let users = open(&kit, &own).await?;
     let service = Service {
         store: Some(users.accounts.store().clone()),
         routes: router(&kit, users),

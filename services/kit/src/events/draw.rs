@@ -251,7 +251,7 @@ async fn is_stopped(kit: &Kit, envelope: &Envelope, parent: &opentelemetry::Cont
     let source = envelope.source.parse().ok();
     let touches = kit
         .faults()
-        .at_request(|| Asked::served(&Method::POST, "/events", source, None));
+        .at_request(|| Asked::served(&Method::POST, shop_contract::events::PATH, source, None));
     if touches.is_empty() {
         return false;
     }

@@ -13,7 +13,7 @@ use super::plan::{Plan, Stop};
 use crate::Kit;
 use crate::auth::calling_service;
 use crate::connections::Reset;
-use crate::server::Told;
+use crate::server::request_log::RequestLogFields;
 
 /// Does to a request what the faults in force do to it.
 pub(crate) async fn suffer(State(kit): State<Kit>, request: Request, next: Next) -> Response {
@@ -36,7 +36,7 @@ pub(crate) async fn suffer(State(kit): State<Kit>, request: Request, next: Next)
         None => spoilt(&mut plan, next.run(request).await).await,
     };
     if let Some(names) = plan.names() {
-        Told::of(&mut response).fault = Some(names);
+        RequestLogFields::of(&mut response).fault = Some(names);
     }
     response
 }

@@ -8,7 +8,7 @@ use shop_contract::faults::MAX_TTL_MS;
 
 use super::touch::Does;
 use super::*;
-use crate::config::{BankConfig, Events, ShopConfig, Switches};
+use crate::config::{Events, Switches};
 
 fn config(role: Role, peers: &[Role]) -> ServiceConfig {
     let address = || vec!["127.0.0.1:1".to_owned()];
@@ -25,15 +25,8 @@ fn config(role: Role, peers: &[Role]) -> ServiceConfig {
             .collect::<BTreeMap<_, _>>(),
         service_key: String::new(),
         events: Events::Http,
-        smtp_url: None,
         resilience: Switches::default(),
-        shop: ShopConfig {
-            seed: 7,
-            products: 1,
-            customers: 1,
-            stock: 1,
-        },
-        bank: BankConfig::default(),
+        seed: 7,
         traces: Default::default(),
     }
 }

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use shop_contract::Role;
+use shop_contract::operation::{Operation, product};
 use shop_kit::Kit;
 use shop_kit::client::{Call, CallError};
 use shop_kit::config::Switches;
@@ -70,13 +71,19 @@ async fn caller(replicas: &[Replica], resilience: Switches) -> Kit {
 }
 
 async fn read(kit: &Kit, call: Call) -> Result<StatusCode, CallError> {
-    let answer = kit.call(Role::Product, call, &Context::background()).await;
+    let answer = kit.call(call, &Context::background()).await;
     answer.map(|a| a.status)
 }
 
 fn look() -> Call {
-    Call::get("/products/{id}", "/products/p-1").hedged()
+    Call::to(&product::ONE).path("p-1")
 }
+
+/// A change that says of itself that it may be hedged.
+const HEDGED_CHANGE: Operation = Operation {
+    hedged: true,
+    ..product::CHANGE
+};
 
 /// Enough reads that it is known how long they take.
 async fn warm_up(kit: &Kit) {
@@ -161,8 +168,8 @@ async fn only_reads_that_ask_for_it_are_hedged_and_only_where_it_is_on() {
         hedging: true,
         ..without
     };
-    let change = Call::new(Method::PUT, "/products/{id}", "/products/p-1").hedged();
-    let plain = Call::get("/products/{id}", "/products/p-1");
+    let change = Call::to(&HEDGED_CHANGE).path("p-1");
+    let plain = look().unhedged();
     for (switches, call) in [(without, look()), (with, change), (with, plain)] {
         let only = Replica::default();
         let kit = caller(std::slice::from_ref(&only), switches).await;
@@ -175,7 +182,7 @@ async fn only_reads_that_ask_for_it_are_hedged_and_only_where_it_is_on() {
             deadline: Some(deadline),
             ..Context::background()
         };
-        let answer = kit.call(Role::Product, call, &context).await;
+        let answer = kit.call(call, &context).await;
         assert_eq!(
             answer.map(|a| a.status).unwrap_err(),
             CallError::Transport(Role::Product, "timeout")
