@@ -1,7 +1,7 @@
-//! The harness's own page of metrics: what the crowd does and meets, and the faults that no service can show itself,
-//! because its process is dead or paused, or because they lie on the way to it.
+//! The harness's own metrics: the load, and the faults that no service can export, because its process is down or paused or
+//! because the fault is on a network path.
 //!
-//! Served beside the services' pages and listed among the scrape targets of a run.
+//! The page is one of the scrape targets of a run.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -25,78 +25,76 @@ use shop_kit::telemetry::names::{FAULT_ACTIVE, FAULT_HITS, HELP};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::serve::ADMIN_TOKEN;
+use crate::environment::ADMIN_TOKEN;
 
-/// What the harness is called where the services have their roles.
+/// The name of the harness in `service_name`.
 pub(crate) const LOADGEN: &str = "loadgen";
-/// 1 for the phase of the load that is in force.
+/// Gauge: 1 for the current phase of the load.
 const PHASE: &str = "loadgen_phase_active";
 
-/// How long a fault is shown at least: a restart may be over in less than the time between two scrapes, and a fault that
-/// nobody sees is none.
-const SHOWN: Duration = Duration::from_secs(3);
+/// The shortest time for which a fault is exported. A restart may be shorter than the time between two scrapes.
+const MIN_EXPORT: Duration = Duration::from_secs(3);
 
-/// The harness's figures. Cloning shares them.
+/// The harness's metrics. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Figures {
+pub(crate) struct HarnessMetrics {
     metrics: Metrics,
     phases: Arc<[(String, Duration)]>,
-    /// Faults that are over and still to be shown.
-    over: Arc<Mutex<Vec<Over>>>,
-    /// When each fault began that is shown.
-    begun: Arc<Mutex<BTreeMap<String, Instant>>>,
+    /// Ended faults that are still exported.
+    ended: Arc<Mutex<Vec<EndedFault>>>,
+    /// The start of each fault that is in force.
+    started: Arc<Mutex<BTreeMap<String, Instant>>>,
 }
 
-/// A fault that is over, and until when it is shown.
-struct Over {
+/// A fault that has ended and is exported until an instant.
+struct EndedFault {
     until: Instant,
     event: FaultEvent,
 }
 
-impl Figures {
-    /// The figures of a load, declared as far as they are known beforehand.
+impl HarnessMetrics {
+    /// Declares the metrics of a load.
     pub(crate) fn of(load: &Load) -> Self {
         let metrics = Metrics::new(LOADGEN, "loadgen-0")
             .with_buckets(figures::LATENESS, figures::LATENESS_BUCKETS);
         let phases = load.phases.iter().map(|p| (p.name.clone(), p.lasts));
-        let shown = Self {
+        let declared = Self {
             metrics,
             phases: phases.collect(),
-            over: Arc::default(),
-            begun: Arc::default(),
+            ended: Arc::default(),
+            started: Arc::default(),
         };
-        shown.metrics.record(|| {
+        declared.metrics.record(|| {
             for (name, text) in figures::HELP {
-                // A recorder here keeps a help text by its name alone, whatever it is of.
+                // The recorder keeps a help text by name, whatever the type of the metric.
                 describe_histogram!(*name, *text);
             }
-            describe_gauge!(PHASE, "1 for the phase of the load that is in force");
+            describe_gauge!(PHASE, "1 for the current phase of the load");
             for (name, text) in HELP.iter().filter(|(name, _)| *name == FAULT_HITS) {
                 describe_counter!(*name, *text);
             }
         });
-        // Nothing has begun.
-        shown.phase(None);
-        shown
+        declared.set_phase(None);
+        declared
     }
 
-    /// Where the load tells its own.
+    /// The recorder of the load generator's metrics.
     pub(crate) fn recorder(&self) -> SharedRecorder {
         self.metrics.recorder()
     }
 
-    /// The load has come so far, in seconds from its start.
-    pub(crate) fn at(&self, t_s: f64) {
+    /// Sets the current time of the load, in seconds from its start.
+    pub(crate) fn set_time(&self, t_s: f64) {
         let mut end = Duration::ZERO;
         let now = self.phases.iter().position(|(_, lasts)| {
             end += *lasts;
-            // A second belongs to the phase it ends in; the load's last one to the last phase.
+            // A second belongs to the phase in which it ends. The last second belongs to the last phase.
             t_s <= end.as_secs_f64()
         });
-        self.phase(now);
+        self.set_phase(now);
     }
 
-    fn phase(&self, now: Option<usize>) {
+    fn set_phase(&self, now: Option<usize>) {
         self.metrics.record(|| {
             for (n, (phase, _)) in self.phases.iter().enumerate() {
                 let active = if now == Some(n) { 1.0 } else { 0.0 };
@@ -105,7 +103,7 @@ impl Figures {
         });
     }
 
-    /// Something that happened to a fault. Those that a service holds are on its own page, and not here again.
+    /// Takes an event of a fault. In-service faults are skipped, because the service itself exports them.
     pub(crate) fn fault(&self, event: &FaultEvent, now: Instant) {
         let info = KINDS.iter().find(|info| info.name == event.kind);
         if !info.is_some_and(KindInfo::is_from_outside) {
@@ -113,30 +111,30 @@ impl Figures {
         }
         match event.event {
             FaultEventKind::InForce => {
-                locked(&self.begun).insert(event.fault.clone(), now);
-                self.show(event, 1.0);
+                locked(&self.started).insert(event.fault.clone(), now);
+                self.export(event, 1.0);
             }
             FaultEventKind::Ended => {
-                let begun = locked(&self.begun).remove(&event.fault).unwrap_or(now);
-                let (until, event) = (begun + SHOWN, event.clone());
-                locked(&self.over).push(Over { until, event });
+                let started = locked(&self.started).remove(&event.fault).unwrap_or(now);
+                let (until, event) = (started + MIN_EXPORT, event.clone());
+                locked(&self.ended).push(EndedFault { until, event });
             }
             FaultEventKind::Asked | FaultEventKind::Refused => {}
         }
     }
 
-    /// The page, as it is to be seen now.
+    /// Renders the page.
     fn page(&self, now: Instant) -> String {
-        let seen: Vec<Over> = locked(&self.over)
-            .extract_if(.., |over| over.until <= now)
+        let expired: Vec<EndedFault> = locked(&self.ended)
+            .extract_if(.., |fault| fault.until <= now)
             .collect();
-        for over in seen {
-            self.show(&over.event, 0.0);
+        for fault in expired {
+            self.export(&fault.event, 0.0);
         }
         self.metrics.render()
     }
 
-    fn show(&self, event: &FaultEvent, active: f64) {
+    fn export(&self, event: &FaultEvent, active: f64) {
         let FaultEvent {
             fault,
             kind,
@@ -151,65 +149,65 @@ impl Figures {
     }
 }
 
-/// The page, open as long as this lives.
-pub(crate) struct Page {
+/// The server of the page. Dropping this closes it.
+pub(crate) struct MetricsServer {
     address: SocketAddr,
-    _served: AbortOnDropHandle<()>,
+    _task: AbortOnDropHandle<()>,
 }
 
-impl Page {
-    /// Where it is when nobody says otherwise: at any free port.
-    pub(crate) const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+impl MetricsServer {
+    /// The default address: any free port of the loopback.
+    pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-    /// Opens the page. Where the environment sets a token for admin listeners, it asks for it, as they do.
+    /// Serves the page at an address. It requires the token of the admin listeners, if the environment sets one.
     ///
     /// # Errors
-    /// An address that cannot be had, or that can be reached from outside while there is no token.
-    pub(crate) async fn open(at: SocketAddr, figures: &Figures) -> Result<Self> {
+    /// The address is not available, or is not on the loopback while there is no token.
+    pub(crate) async fn bind(at: SocketAddr, metrics: &HarnessMetrics) -> Result<Self> {
         let token = std::env::var(ADMIN_TOKEN).ok().filter(|t| !t.is_empty());
         if !at.ip().is_loopback() && token.is_none() {
             bail!(
-                "the address {at} for the harness's metrics can be reached from outside, where they could be read by anyone; set {ADMIN_TOKEN}, or choose a loopback address with --metrics"
+                "the address {at} for the harness's metrics can be reached from other machines; set {ADMIN_TOKEN}, or choose a loopback address with --metrics"
             );
         }
         let taken = || {
             format!(
-                "the address {at} for the harness's metrics cannot be had; choose another with --metrics (port 0 takes any free one)"
+                "the address {at} for the harness's metrics is not available; choose another with --metrics (port 0 takes any free one)"
             )
         };
         let listener = TcpListener::bind(at).await.with_context(taken)?;
-        Self::on(listener, token, figures)
+        Self::on(listener, token, metrics)
     }
 
-    /// Opens the page where a place was taken for it. It asks for the token.
+    /// Serves the page on a listener. It requires the token, if there is one.
     ///
     /// # Errors
-    /// A listener that has no address.
+    /// The listener has no address.
     pub(crate) fn on(
         listener: TcpListener,
         token: Option<String>,
-        figures: &Figures,
+        metrics: &HarnessMetrics,
     ) -> Result<Self> {
         let address = listener
             .local_addr()
             .context("the harness's metrics have no address")?;
         let routes = Router::new()
             .route("/metrics", get(page))
-            .with_state((figures.clone(), token))
+            .with_state((metrics.clone(), token))
             .route("/livez", get(|| async { "live\n" }))
             .route("/readyz", get(|| async { "ready\n" }));
-        let served = tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             if let Err(e) = axum::serve(listener, routes).await {
-                tracing::warn!(error = %e, "the harness's metrics are served no more");
+                tracing::warn!(error = %e, "the server of the harness's metrics has ended");
             }
         });
         Ok(Self {
             address,
-            _served: AbortOnDropHandle::new(served),
+            _task: AbortOnDropHandle::new(task),
         })
     }
 
-    /// Where it is.
+    /// The address of the page.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -220,11 +218,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 async fn page(
-    State((figures, token)): State<(Figures, Option<String>)>,
+    State((metrics, token)): State<(HarnessMetrics, Option<String>)>,
     headers: HeaderMap,
 ) -> Response {
-    let shown = bearer(&headers).unwrap_or_default();
-    if token.is_some_and(|token| !same(shown.as_bytes(), token.as_bytes())) {
+    let given = bearer(&headers).unwrap_or_default();
+    if token.is_some_and(|token| !same(given.as_bytes(), token.as_bytes())) {
         return (
             StatusCode::UNAUTHORIZED,
             "this page needs its bearer token\n",
@@ -233,7 +231,7 @@ async fn page(
     }
     (
         [(header::CONTENT_TYPE, MEDIA_TYPE)],
-        figures.page(Instant::now()),
+        metrics.page(Instant::now()),
     )
         .into_response()
 }
@@ -256,13 +254,13 @@ mod tests {
     }
 
     #[test]
-    fn the_page_tells_the_phase_and_the_faults_that_no_service_can() {
+    fn the_page_has_the_phase_and_the_process_faults() {
         let demo = Scenario::parse(DEMO_PATH, DEMO, None).unwrap();
-        let figures = Figures::of(&demo.load);
+        let metrics = HarnessMetrics::of(&demo.load);
         let zero = Instant::now();
         let after = |seconds| zero + Duration::from_secs(seconds);
         let has_after = |seconds, line: &str| {
-            let page = figures.page(after(seconds));
+            let page = metrics.page(after(seconds));
             let there = page.lines().any(|l| {
                 l.replace(
                     r#"service_name="loadgen",service_instance_id="loadgen-0","#,
@@ -273,21 +271,21 @@ mod tests {
         };
         let has = |line: &str| has_after(0, line);
         has(r#"loadgen_phase_active{phase="warm-up"} 0.0"#);
-        figures.at(5.0);
+        metrics.set_time(5.0);
         has(r#"loadgen_phase_active{phase="warm-up"} 1.0"#);
-        figures.at(6.0);
+        metrics.set_time(6.0);
         has(r#"loadgen_phase_active{phase="warm-up"} 0.0"#);
         has(r#"loadgen_phase_active{phase="steady"} 1.0"#);
-        figures.at(51.0);
+        metrics.set_time(51.0);
         has(r#"loadgen_phase_active{phase="recovery"} 0.0"#);
 
-        figures.fault(&event("latency", FaultEventKind::InForce, None), zero);
-        assert!(!figures.metrics.render().contains(FAULT_ACTIVE));
-        figures.fault(&event("kill", FaultEventKind::InForce, None), zero);
+        metrics.fault(&event("latency", FaultEventKind::InForce, None), zero);
+        assert!(!metrics.metrics.render().contains(FAULT_ACTIVE));
+        metrics.fault(&event("kill", FaultEventKind::InForce, None), zero);
         has(r#"chaos_fault_active{fault="f",kind="kill",target="order/1"} 1.0"#);
         has(r#"chaos_fault_hits_total{fault="f"} 0"#);
-        figures.fault(&event("kill", FaultEventKind::Ended, Some(7)), after(1));
-        // Over in no time, and to be seen all the same.
+        metrics.fault(&event("kill", FaultEventKind::Ended, Some(7)), after(1));
+        // Short, but exported for the shortest time.
         has_after(
             2,
             r#"chaos_fault_active{fault="f",kind="kill",target="order/1"} 1.0"#,

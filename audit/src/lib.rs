@@ -1,9 +1,10 @@
-//! What shoppers were promised against what the services hold, decided purely.
+//! The rules of the audit: compares what shoppers were promised with what the services hold. No I/O.
 //!
-//! What no shopper ever learned the outcome of is kept apart: such an order may exist or not, but whichever it is,
-//! money, stock and messages must fit it.
+//! Input: the run's ledger (one entry per order that a shopper tried to place) and the lines of the services' `/audit`
+//! pages. Output: an [`AuditRow`] with every contradiction.
+//!
+//! An order whose outcome no shopper learned may exist or not. Either way, money, stock and messages must match it.
 
-#[path = "holdings/money.rs"]
 mod money;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use shop_contract::inventory::ReservationStatus;
 use shop_contract::order::OrderStatus;
 use shop_contract::payment::PaymentStatus;
 
-/// How many contradictions are written out; the rest is counted.
+/// The most contradictions that are listed. Further ones are only counted.
 const SHOWN: usize = 50;
 
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl OrderHeld {
         self.status == OrderStatus::Confirmed
     }
 
-    /// What the customer is told at the end.
+    /// The kind of the message that tells the customer how the order ended.
     fn closing_message(&self) -> &'static str {
         if self.is_confirmed() {
             "order.confirmed"
@@ -42,9 +43,9 @@ impl OrderHeld {
     }
 }
 
-/// What the services hold, by what it is about.
+/// What the services hold, indexed by subject.
 #[derive(Debug, Default)]
-pub(crate) struct Holdings {
+pub struct Holdings {
     orders: BTreeMap<String, OrderHeld>,
     /// By order: payment id, status, amount.
     payments: BTreeMap<String, Vec<(String, PaymentStatus, i64)>>,
@@ -56,7 +57,7 @@ pub(crate) struct Holdings {
     /// By kind and subject.
     notifications: BTreeMap<(String, String), u32>,
     outbox: i64,
-    /// Messages that wait for a mail server.
+    /// Messages still queued for the mail server.
     unsent: u64,
 }
 
@@ -70,8 +71,8 @@ struct Stock {
 }
 
 impl Holdings {
-    /// Sorts what the services told.
-    pub(crate) fn of(lines: impl IntoIterator<Item = AuditLine>) -> Self {
+    /// Indexes the lines of the services' audit pages.
+    pub fn of(lines: impl IntoIterator<Item = AuditLine>) -> Self {
         let mut h = Self::default();
         for line in lines {
             match line {
@@ -136,7 +137,7 @@ impl Holdings {
                     ..
                 } => {
                     h.unsent += u64::from(status == "queued");
-                    // Everyone gets an e-mail, and some a copy by other channels, which is no second message.
+                    // Every message goes out by e-mail. A copy by another channel is no second message.
                     *h.notifications.entry((kind, subject)).or_default() +=
                         u32::from(channel == "email");
                 }
@@ -146,14 +147,14 @@ impl Holdings {
         h
     }
 
-    /// Whether nothing is on its way any more.
-    pub(crate) fn is_settled(&self) -> bool {
+    /// Whether no order, event or mail is still in progress.
+    pub fn is_settled(&self) -> bool {
         self.outbox == 0 && self.unsent == 0 && self.orders.values().all(|o| o.status.is_final())
     }
 
-    /// Whether a customer has yet to be told how an order ended. The event that will do so may be on its way through a
-    /// server, where no service sees it.
-    pub(crate) fn awaits_messages(&self) -> bool {
+    /// Whether an order has ended and its customer has no message yet. The event that causes the message may be in a
+    /// message server, where no service counts it.
+    pub fn awaits_messages(&self) -> bool {
         let ended = self.orders.iter().filter(|(_, o)| o.status.is_final());
         ended.into_iter().any(|(id, order)| {
             let kind = order.closing_message();
@@ -168,15 +169,15 @@ impl Holdings {
     }
 }
 
-/// Every contradiction there is. `complete` is left to whoever knows whether all had settled.
-pub(crate) fn check(ledger: &[LedgerEntry], held: &Holdings) -> AuditRow {
+/// Finds every contradiction. The caller sets `complete`, because it knows whether everything had settled.
+pub fn check(ledger: &[LedgerEntry], held: &Holdings) -> AuditRow {
     let mut row = not_made(ledger);
     let mut violations = Vec::new();
     check_promises(ledger, held, &mut row, &mut violations);
     for (id, order) in &held.orders {
         check_order(id, order, held, &mut violations);
     }
-    check_strays(held, &mut violations);
+    check_orphans(held, &mut violations);
     check_stock(held, &mut violations);
     money::check_sums(held, &mut row, &mut violations);
     row.orphaned = orphaned(held);
@@ -189,8 +190,8 @@ pub(crate) fn check(ledger: &[LedgerEntry], held: &Holdings) -> AuditRow {
     row
 }
 
-/// What can be said without asking the services: how many were promised.
-pub(crate) fn not_made(ledger: &[LedgerEntry]) -> AuditRow {
+/// The row of an audit that did not take place: only the counts that the ledger gives.
+pub fn not_made(ledger: &[LedgerEntry]) -> AuditRow {
     let count = |outcome| ledger.iter().filter(|e| e.outcome == outcome).count() as u64;
     AuditRow {
         orders_promised: count(OrderOutcome::Promised),
@@ -199,8 +200,8 @@ pub(crate) fn not_made(ledger: &[LedgerEntry]) -> AuditRow {
     }
 }
 
-/// Each order as its shopper knows it. Counts the promised ones that are held as confirmed, and what became of those
-/// whose shopper never learned it.
+/// Compares each ledger entry with its order. Counts promised orders that are confirmed, and how the orders with an
+/// unknown outcome ended.
 fn check_promises(
     ledger: &[LedgerEntry],
     held: &Holdings,
@@ -256,17 +257,17 @@ fn check_promises(
                     "order under key {key} was refused and is confirmed"
                 ));
             }
-            // Either is right: what exists is checked as an order below.
+            // Both outcomes are correct. An order that exists is checked below like any other.
             (OrderOutcome::Unknown, Some(o)) if o.is_confirmed() => row.unknown_came_true += 1,
             (OrderOutcome::Unknown, Some(o)) if !o.status.is_final() => {}
             (OrderOutcome::Unknown, _) => row.unknown_did_not += 1,
-            // An end of its own, or none.
+            // A refused order may be cancelled or may not exist.
             (OrderOutcome::Refused, _) => {}
         }
     }
 }
 
-/// One order against money, stock and messages.
+/// Compares one order with its payments, its reservation and its messages.
 fn check_order(id: &str, order: &OrderHeld, held: &Holdings, violations: &mut Vec<String>) {
     let confirmed = order.is_confirmed();
     let mut wrong = |what: String| {
@@ -302,8 +303,8 @@ fn check_order(id: &str, order: &OrderHeld, held: &Holdings, violations: &mut Ve
     }
 }
 
-/// What belongs to no order.
-fn check_strays(held: &Holdings, violations: &mut Vec<String>) {
+/// Finds payments, charges and reservations without an order, and undelivered events.
+fn check_orphans(held: &Holdings, violations: &mut Vec<String>) {
     for (order, payments) in &held.payments {
         if !held.orders.contains_key(order) {
             violations.push(format!(
@@ -338,11 +339,12 @@ fn check_strays(held: &Holdings, violations: &mut Vec<String>) {
     }
 }
 
-/// What is kept for orders that are over, or never were.
+/// Counts what is still held for orders that have ended or never existed.
 fn orphaned(held: &Holdings) -> Orphaned {
-    let living = |id: &str| held.orders.get(id).is_some_and(|o| !o.status.is_final());
+    let is_open = |id: &str| held.orders.get(id).is_some_and(|o| !o.status.is_final());
     let stock = held.reservations.iter();
-    let stock = stock.filter(|(id, (status, _))| *status == ReservationStatus::Held && !living(id));
+    let stock =
+        stock.filter(|(id, (status, _))| *status == ReservationStatus::Held && !is_open(id));
     Orphaned {
         reservations: stock.count() as u64,
         payments: money::orphaned_payments(held),
@@ -350,7 +352,7 @@ fn orphaned(held: &Holdings) -> Orphaned {
     }
 }
 
-/// The stock as a whole against the orders as a whole.
+/// Compares the totals of the stock with the totals of the orders.
 fn check_stock(held: &Holdings, violations: &mut Vec<String>) {
     let Stock {
         initial,
@@ -366,7 +368,7 @@ fn check_stock(held: &Holdings, violations: &mut Vec<String>) {
     }
     if contradictions != 0 {
         violations.push(format!(
-            "stock: the figures of {contradictions} products do not add up"
+            "stock: the counts of {contradictions} products do not add up"
         ));
     }
     let bought: i64 = held
@@ -380,24 +382,23 @@ fn check_stock(held: &Holdings, violations: &mut Vec<String>) {
             "stock: {committed} pieces are gone, {bought} were bought"
         ));
     }
-    for (status, figure) in [
+    for (status, pieces) in [
         (ReservationStatus::Committed, committed),
         (ReservationStatus::Held, reserved),
     ] {
         let of_status = held.reservations.values().filter(|(s, _)| *s == status);
         let sum: i64 = of_status.map(|(_, pieces)| pieces).sum();
-        if sum != figure {
+        if sum != pieces {
             violations.push(format!(
-                "stock: {figure} pieces are {}, the reservations say {sum}",
+                "stock: {pieces} pieces are {}, the reservations add up to {sum}",
                 status.name()
             ));
         }
     }
     if held.is_settled() && reserved != 0 {
-        violations.push(format!("stock: {reserved} pieces are held for nobody"));
+        violations.push(format!("stock: {reserved} pieces are held for no order"));
     }
 }
 
 #[cfg(test)]
-#[path = "holdings/tests.rs"]
 mod tests;

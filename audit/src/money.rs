@@ -1,4 +1,4 @@
-//! Money: what was taken and given back, order by order and as a whole.
+//! The rules about money: captures and refunds, per order and in total.
 
 use results::record::AuditRow;
 use shop_contract::bank::ChargeStatus;
@@ -6,7 +6,7 @@ use shop_contract::payment::PaymentStatus;
 
 use super::{Holdings, OrderHeld};
 
-/// The payments of an order that has come to its end, and what the bank did about each.
+/// Compares the payments of an order that has ended with the bank's charges.
 pub(super) fn check_order(
     id: &str,
     order: &OrderHeld,
@@ -56,7 +56,7 @@ pub(super) fn check_order(
     }
 }
 
-/// What the bank took and gave back in all, against what all confirmed orders come to.
+/// Compares the bank's totals with the total of the confirmed orders.
 pub(super) fn check_sums(held: &Holdings, row: &mut AuditRow, violations: &mut Vec<String>) {
     let charges = || held.charges.values().flatten();
     let sum = |of: &[ChargeStatus]| -> i64 {
@@ -76,7 +76,7 @@ pub(super) fn check_sums(held: &Holdings, row: &mut AuditRow, violations: &mut V
     }
 }
 
-/// Payments that keep money, or wait for the bank, and have no order that is under way or confirmed.
+/// Counts payments that are captured or pending without an open or confirmed order.
 pub(super) fn orphaned_payments(held: &Holdings) -> u64 {
     let mut orphans = 0;
     for (order, payments) in &held.payments {
@@ -93,7 +93,7 @@ pub(super) fn orphaned_payments(held: &Holdings) -> u64 {
     orphans
 }
 
-/// Money that the bank has taken for a payment that does not exist, or did not come about.
+/// Counts charges for a payment that does not exist, or that was declined or refunded.
 pub(super) fn orphaned_charges(held: &Holdings) -> u64 {
     let payments = held.payments.values().flatten();
     let expecting: std::collections::BTreeSet<&str> = payments
@@ -108,7 +108,7 @@ pub(super) fn orphaned_charges(held: &Holdings) -> u64 {
         .count() as u64
 }
 
-/// The sum of a payment's charges in one state.
+/// The sum of a payment's charges with one status.
 fn charged(held: &Holdings, payment: &str, wanted: ChargeStatus) -> i64 {
     let charges = held.charges.get(payment).map_or(&[][..], Vec::as_slice);
     let of_status = charges.iter().filter(|(status, _)| *status == wanted);

@@ -1,4 +1,4 @@
-//! The audit finds each way in which money, stock or messages can fail to fit an order.
+//! Tests of the audit rules: every contradiction between an order and its money, stock and messages is found.
 
 use super::*;
 
@@ -98,7 +98,7 @@ fn violations(outcome: OrderOutcome, lines: Vec<AuditLine>) -> Vec<String> {
 }
 
 #[test]
-fn a_shop_in_which_all_fits_has_no_violations() {
+fn a_consistent_shop_has_no_violations() {
     let row = check(&[entry(OrderOutcome::Promised)], &Holdings::of(confirmed()));
     assert_eq!(row.violations, Vec::<String>::new());
     assert_eq!((row.orders_promised, row.orders_found), (1, 1));
@@ -132,7 +132,7 @@ fn with(mut lines: Vec<AuditLine>, like: &AuditLine, new: Option<AuditLine>) -> 
 }
 
 #[test]
-fn each_thing_that_does_not_fit_is_found() {
+fn each_contradiction_is_found() {
     let any_payment = payment(PaymentStatus::Captured);
     let any_charge = charge(ChargeStatus::Captured);
     let any_hold = reservation(ReservationStatus::Held);
@@ -188,7 +188,7 @@ fn each_thing_that_does_not_fit_is_found() {
             with(confirmed(), &stock(0, 0), Some(stock(0, 3))),
         ),
         (
-            "1 pieces are held for nobody",
+            "1 pieces are held for no order",
             with(confirmed(), &stock(0, 0), Some(stock(1, 2))),
         ),
         (
@@ -233,7 +233,7 @@ fn money_taken_for_an_order_that_was_refused_is_found() {
 }
 
 #[test]
-fn what_belongs_to_no_order_is_found() {
+fn payments_and_stock_without_an_order_are_found() {
     let stray = vec![
         payment(PaymentStatus::Captured),
         reservation(ReservationStatus::Held),
@@ -268,7 +268,7 @@ fn refunded() -> Vec<AuditLine> {
 }
 
 #[test]
-fn what_was_taken_and_given_back_is_summed_up() {
+fn captures_and_refunds_are_summed_up() {
     let row = checked(OrderOutcome::Refused, refunded());
     assert_eq!(row.violations, Vec::<String>::new());
     let sums = |row: &AuditRow| (row.captured_minor, row.refunded_minor, row.confirmed_minor);
@@ -279,7 +279,7 @@ fn what_was_taken_and_given_back_is_summed_up() {
 }
 
 #[test]
-fn a_refund_that_only_one_side_knows_of_is_found() {
+fn a_refund_held_by_only_one_side_is_found() {
     let bank = with(
         refunded(),
         &charge(ChargeStatus::Declined),
@@ -300,7 +300,7 @@ fn a_refund_that_only_one_side_knows_of_is_found() {
 }
 
 #[test]
-fn money_that_does_not_add_up_is_told_as_a_whole_too() {
+fn a_wrong_total_of_money_is_found() {
     let raised = AuditLine::Charge {
         id: "c".to_owned(),
         reference: "p".to_owned(),
@@ -315,13 +315,13 @@ fn money_that_does_not_add_up_is_told_as_a_whole_too() {
 }
 
 #[test]
-fn what_is_kept_for_nobody_is_counted() {
-    let nobody = vec![
+fn orphaned_holdings_are_counted() {
+    let orphans = vec![
         payment(PaymentStatus::Captured),
         reservation(ReservationStatus::Held),
         stock(2, 0),
     ];
-    let row = checked(OrderOutcome::Unknown, nobody);
+    let row = checked(OrderOutcome::Unknown, orphans);
     let counts = |o: Orphaned| (o.reservations, o.payments, o.charges);
     assert_eq!(counts(row.orphaned), (1, 1, 0));
     let kept = with(
@@ -342,7 +342,7 @@ fn what_is_kept_for_nobody_is_counted() {
 }
 
 #[test]
-fn what_no_shopper_learned_is_kept_apart_by_how_it_ended() {
+fn unknown_outcomes_are_counted_by_how_the_order_ended() {
     let ends = |lines| {
         let row = checked(OrderOutcome::Unknown, lines);
         (
@@ -358,9 +358,9 @@ fn what_no_shopper_learned_is_kept_apart_by_how_it_ended() {
 }
 
 #[test]
-fn an_order_that_ended_unannounced_may_only_have_to_be_waited_for() {
+fn an_ended_order_without_a_message_awaits_one() {
     assert!(!Holdings::of(confirmed()).awaits_messages());
-    let untold = with(confirmed(), &message(""), None);
-    assert!(Holdings::of(untold).awaits_messages());
+    let without_message = with(confirmed(), &message(""), None);
+    assert!(Holdings::of(without_message).awaits_messages());
     assert!(!Holdings::of(vec![order(OrderStatus::Paid)]).awaits_messages());
 }

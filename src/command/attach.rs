@@ -1,205 +1,196 @@
-//! Where the services of a shop are that somebody else has opened.
+//! Finds a shop that is up, for every command that works on one: `chaos`, `audit` and `load`.
+//!
+//! The sources, in this order: `--admin` for single roles, `--topology`, `--docker`, and the newest `topology.json` in the
+//! folder of runs.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
-use chaos::{BoxFuture, CallerHits, Counts, InjectError, Processes, Struck};
-use serde::Deserialize;
+use anyhow::{Context, Result};
+use clap::Args;
 use shop_contract::Role;
 
-use crate::{docker, run};
+use super::options::DockerArgs;
+use crate::environment::ADMIN_TOKEN;
+use crate::runtime;
+use crate::shop::backend::TopologyEntry;
+use crate::shop::docker::project;
 
-/// The admin listeners of a shop, by role and replica. Cloning shares them.
-#[derive(Debug, Clone)]
-pub(super) struct Places {
-    roles: Arc<BTreeMap<String, Vec<SocketAddr>>>,
-    /// What the listeners ask for, where that is known from where they are.
+/// Which shop is meant.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ShopArgs {
+    /// The topology.json of the shop, as `doorbuster up` prints it. By default the newest one in the folder of runs
+    #[arg(long, value_name = "FILE")]
+    topology: Option<PathBuf>,
+    #[command(flatten)]
+    docker: DockerArgs,
+    /// Folder of the runs
+    #[arg(long, env = "DOORBUSTER_OUT", default_value = "runs")]
+    pub(super) out: PathBuf,
+}
+
+/// Which shop is meant, and its admin listeners.
+#[derive(Debug, Clone, Args)]
+pub(super) struct AttachArgs {
+    #[command(flatten)]
+    shop: ShopArgs,
+    /// One replica's admin listener; once for each replica, in order. Replaces the listeners of this role in --topology
+    /// and --docker
+    #[arg(long, value_name = "ROLE=HOST:PORT", value_parser = parse_admin)]
+    admin: Vec<(Role, String)>,
+    /// Bearer token of the admin listeners, if they require one. Other users of this machine can see it here, but not in
+    /// the variable
+    #[arg(long, env = ADMIN_TOKEN, hide_env_values = true)]
     token: Option<String>,
 }
 
-/// Stands for the listener of a container that does not run: nobody can listen there.
-pub(super) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-
-/// What of a line of `topology.json` matters here.
-#[derive(Debug, Deserialize)]
-struct Placed {
-    role: String,
-    replica: u32,
-    admin: SocketAddr,
+/// A shop that is up.
+#[derive(Debug, Default)]
+pub(super) struct AttachedShop {
+    /// The admin listener, as `host:port`, of each replica of a role. `None` for a container that does not run.
+    pub(super) admins: BTreeMap<Role, Vec<Option<String>>>,
+    /// The token of the admin listeners.
+    pub(super) token: Option<String>,
+    gateway: Option<SocketAddr>,
 }
 
-impl Places {
-    /// From a shop's `topology.json`; without one named, from that of the newest run below `out`.
-    pub(super) fn of_topology(file: Option<&Path>, out: &Path) -> Result<Self> {
-        let file = match file {
-            Some(file) => file.to_owned(),
-            None => newest(out).with_context(|| {
-                format!(
-                    "no shop is known in {}; open one with `doorbuster up`, or say where it is with --topology or --admin",
-                    out.display()
-                )
-            })?,
-        };
-        let shown = file.display();
-        let text =
-            std::fs::read_to_string(&file).with_context(|| format!("{shown} cannot be read"))?;
-        let mut placed: Vec<Placed> = serde_json::from_str(&text)
-            .with_context(|| format!("{shown} is not the topology.json of a shop"))?;
-        placed.sort_by_key(|p| p.replica);
-        let mut roles: BTreeMap<String, Vec<SocketAddr>> = BTreeMap::new();
-        for place in placed {
-            roles.entry(place.role).or_default().push(place.admin);
+impl ShopArgs {
+    /// Finds the shop.
+    ///
+    /// # Errors
+    /// No shop is known, a file cannot be read, or Docker has no such project.
+    pub(super) fn find(&self) -> Result<AttachedShop> {
+        if let Some(file) = &self.topology {
+            return AttachedShop::of_topology(file);
         }
-        Ok(Self {
-            roles: Arc::new(roles),
-            token: None,
-        })
-    }
-
-    /// From a list of `role=host:port`.
-    pub(super) fn named(list: &[String]) -> Result<Self> {
-        let mut roles: BTreeMap<String, Vec<SocketAddr>> = BTreeMap::new();
-        for text in list {
-            let (role, address) = text
-                .split_once('=')
-                .with_context(|| format!("`{text}` in --admin is not `role=host:port`"))?;
-            let role: Role = role
-                .trim()
-                .parse()
-                .map_err(|e| anyhow!("in --admin: {e}"))?;
-            let mut found = address
-                .trim()
-                .to_socket_addrs()
-                .with_context(|| format!("`{address}` in --admin is not `host:port`"))?;
-            let Some(address) = found.next() else {
-                bail!("`{address}` in --admin has no address");
-            };
-            let replicas = roles.entry(role.name().to_owned()).or_default();
-            replicas.push(address);
+        if let Some(project) = self.docker.project() {
+            return AttachedShop::in_docker(project);
         }
-        Ok(Self {
-            roles: Arc::new(roles),
-            token: None,
-        })
+        let newest = newest_topology(&self.out).with_context(|| {
+            format!(
+                "no shop is known in {}; open one with `doorbuster up`, or give its address with --topology or --admin",
+                self.out.display()
+            )
+        })?;
+        AttachedShop::of_topology(&newest)
     }
 
-    /// From the labels of a Compose project's containers.
-    pub(super) fn in_docker(project: &str) -> Result<Self> {
-        let admins = run::runtime()?.block_on(docker::admins(project))?;
-        let mut roles: BTreeMap<String, Vec<SocketAddr>> = BTreeMap::new();
-        for ((role, _), admin) in admins.of {
-            let replicas = roles.entry(role.name().to_owned()).or_default();
-            replicas.push(admin.unwrap_or(NOWHERE));
-        }
-        Ok(Self {
-            roles: Arc::new(roles),
-            token: admins.token,
-        })
-    }
-
-    /// What the listeners ask for, where that is known from where they are.
-    pub(super) fn token(&self) -> Option<String> {
-        self.token.clone()
-    }
-
-    /// What a fault may be aimed at. Roles of which nobody has said where they are have no replicas, but can be called.
-    pub(super) fn shop(&self) -> chaos::spec::Shop {
-        let all = Role::ALL.iter().map(|r| r.name().to_owned());
-        let count = |role: String| {
-            let replicas = self.replicas(&role);
-            (role, replicas)
-        };
-        chaos::spec::Shop {
-            replicas: all.map(count).collect(),
-            duration: Duration::MAX,
-        }
-    }
-
-    /// Every replica, as `order/1`, and its admin listener.
-    pub(super) fn all(&self) -> Vec<(String, SocketAddr)> {
-        let of = |(role, replicas): (&String, &Vec<SocketAddr>)| -> Vec<(String, SocketAddr)> {
-            let named = replicas.iter().enumerate();
-            named.map(|(n, at)| (format!("{role}/{n}"), *at)).collect()
-        };
-        self.roles.iter().flat_map(of).collect()
+    fn is_given(&self) -> bool {
+        self.topology.is_some() || self.docker.project().is_some()
     }
 }
 
-/// The `topology.json` of the newest run: their folders' names begin with the time.
-fn newest(out: &Path) -> Option<PathBuf> {
+impl AttachArgs {
+    /// Finds the shop and its admin listeners. `--admin` alone names a shop: then no other source is used.
+    ///
+    /// # Errors
+    /// See [`ShopArgs::find`].
+    pub(super) fn find(&self) -> Result<AttachedShop> {
+        let mut shop = if self.admin.is_empty() || self.shop.is_given() {
+            self.shop.find()?
+        } else {
+            AttachedShop::default()
+        };
+        let mut named: BTreeMap<Role, Vec<Option<String>>> = BTreeMap::new();
+        for (role, address) in &self.admin {
+            named.entry(*role).or_default().push(Some(address.clone()));
+        }
+        shop.admins.extend(named);
+        let given = self.token.clone().filter(|token| !token.is_empty());
+        shop.token = given.or(shop.token);
+        Ok(shop)
+    }
+}
+
+impl AttachedShop {
+    /// The shop's public address, as a URL.
+    ///
+    /// # Errors
+    /// The shop has no gateway that runs.
+    pub(super) fn target(&self) -> Result<String> {
+        let gateway = self
+            .gateway
+            .context("the shop has no gateway that runs; give its address with --target")?;
+        Ok(format!("http://{gateway}"))
+    }
+
+    fn of_topology(file: &Path) -> Result<Self> {
+        let name = file.display();
+        let text = std::fs::read_to_string(file).with_context(|| {
+            format!("{name} cannot be read; `doorbuster up` prints the path of its topology.json")
+        })?;
+        let mut entries: Vec<TopologyEntry> = serde_json::from_str(&text)
+            .with_context(|| format!("{name} is not the topology.json of a shop"))?;
+        entries.sort_by_key(|entry| entry.replica);
+        let mut shop = Self::default();
+        for entry in entries {
+            let role: Role = entry.role.parse().with_context(|| format!("{name}"))?;
+            if role == Role::Gateway {
+                shop.gateway.get_or_insert(entry.address);
+            }
+            let replicas = shop.admins.entry(role).or_default();
+            replicas.push(Some(entry.admin.to_string()));
+        }
+        Ok(shop)
+    }
+
+    fn in_docker(project: &str) -> Result<Self> {
+        let found = runtime::runtime()?.block_on(project::addresses(project))?;
+        let mut shop = Self {
+            token: found.token,
+            gateway: found.gateway,
+            ..Self::default()
+        };
+        for ((role, _), admin) in found.admins {
+            let replicas = shop.admins.entry(role).or_default();
+            replicas.push(admin.map(|admin| admin.to_string()));
+        }
+        Ok(shop)
+    }
+}
+
+/// The `topology.json` of the newest run. The names of runs' folders begin with the time.
+fn newest_topology(out: &Path) -> Option<PathBuf> {
     let entries = std::fs::read_dir(out).ok()?;
     let files = entries.flatten().map(|e| e.path().join("topology.json"));
     files.filter(|file| file.is_file()).max()
 }
 
-impl Processes for Places {
-    fn replicas(&self, role: &str) -> u32 {
-        self.roles.get(role).map_or(0, |r| r.len() as u32)
-    }
-
-    fn admin_address(&self, role: &str, replica: u32) -> Option<SocketAddr> {
-        let replicas = self.roles.get(role)?;
-        let admin = replicas.get(replica as usize).copied();
-        admin.filter(|admin| *admin != NOWHERE)
-    }
-
-    fn kill<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(async move { Err(not_ours(role, replica)) })
-    }
-
-    fn stop<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(async move { Err(not_ours(role, replica)) })
-    }
-
-    fn restart<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        _: Duration,
-    ) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(async move { Err(not_ours(role, replica)) })
-    }
-
-    fn pause<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        _: Duration,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(async move { Err(not_ours(role, replica)) })
-    }
-
-    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(async move { Err(not_ours(role, replica)) })
+fn parse_admin(text: &str) -> Result<(Role, String), String> {
+    let (role, address) = text
+        .split_once('=')
+        .ok_or("write it as role=host:port, for example order=127.0.0.1:9101")?;
+    let role = role.trim().parse::<Role>().map_err(|e| e.to_string())?;
+    let address = address.trim();
+    let authority: http::uri::Authority = address
+        .parse()
+        .map_err(|e| format!("`{address}` is no address: {e}"))?;
+    match authority.port() {
+        Some(_) => Ok((role, address.to_owned())),
+        None => Err(format!("`{address}` has no port")),
     }
 }
 
-fn not_ours(role: &str, replica: u32) -> InjectError {
-    InjectError::Process {
-        target: format!("{role}/{replica}"),
-        reason: "its process belongs to whoever opened the shop".to_owned(),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// No process is killed from here, so no caller need bear witness.
-impl CallerHits for Places {
-    fn failed_attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<Counts>> {
-        Box::pin(async { None })
-    }
-
-    fn attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<Counts>> {
-        Box::pin(async { None })
+    #[test]
+    fn an_admin_listener_is_a_role_and_an_address_with_a_port() {
+        assert_eq!(
+            parse_admin("order=shop-order.local:9100"),
+            Ok((Role::Order, "shop-order.local:9100".to_owned()))
+        );
+        for (text, expected) in [
+            ("order", "role=host:port"),
+            ("oder=h:1", "no role `oder`"),
+            ("order=h", "no port"),
+            ("order=h:x", "no port"),
+            ("order=h h:1", "no address"),
+        ] {
+            let error = parse_admin(text).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }

@@ -1,52 +1,51 @@
-//! `doorbuster health`: whether a service is ready, as an exit code. For images that have no other HTTP client.
+//! `doorbuster health`: checks whether a service is ready, as an exit code. For images without another HTTP client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::http::Http;
-use crate::serve::ADMIN_TOKEN;
+use crate::environment::ADMIN_TOKEN;
+use crate::http::HttpClient;
 
-/// Whom to ask.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   doorbuster health                                 the service of this machine or container
   doorbuster health --admin 127.0.0.1:9081 --path /livez")]
-pub(crate) struct HealthArgs {
-    /// The service's admin listener. One that is on every address is asked on loopback
+pub(super) struct HealthArgs {
+    /// The service's admin listener. A listener on all addresses is reached on the loopback
     #[arg(long, env = "DOORBUSTER_ADMIN", default_value = "127.0.0.1:9080")]
     admin: SocketAddr,
-    /// What it is asked for; 200 is good health
+    /// The path to get. Status 200 means healthy
     #[arg(long, default_value = "/readyz")]
     path: String,
-    /// How long it may take to answer, in milliseconds
+    /// The time limit, in milliseconds
     #[arg(long, default_value_t = 2000)]
     within_ms: u64,
 }
 
-/// Asks once.
+/// Sends one request.
 ///
 /// # Errors
-/// No answer in time, or one that is not 200.
-pub(crate) fn health(args: &HealthArgs) -> Result<()> {
+/// No response in time, or a status other than 200.
+pub(super) fn health(args: &HealthArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let http = Http::new().with_token(std::env::var(ADMIN_TOKEN).ok());
-    let address = nearest(args.admin);
+    let http = HttpClient::new().with_token(std::env::var(ADMIN_TOKEN).ok());
+    let address = local_address(args.admin);
     let limit = Duration::from_millis(args.within_ms);
     runtime
         .block_on(http.get(address, &args.path, limit))
         .with_context(|| {
-            format!("no service is ready behind {address}; --admin says where it is")
+            format!("no service is ready at {address}; set its address with --admin")
         })?;
     Ok(())
 }
 
-/// Where a listener can be called from its own machine: the address that stands for all of them cannot be.
-fn nearest(listener: SocketAddr) -> SocketAddr {
+/// The address at which a listener is reached on its own machine. A listener on all addresses is reached on the loopback.
+fn local_address(listener: SocketAddr) -> SocketAddr {
     let ip = match listener.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -60,13 +59,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listener_on_every_address_is_asked_on_loopback() {
-        for (listener, asked) in [
+    fn a_listener_on_all_addresses_is_reached_on_the_loopback() {
+        for (listener, expected) in [
             ("0.0.0.0:9080", "127.0.0.1:9080"),
             ("[::]:9080", "[::1]:9080"),
             ("10.0.0.7:9080", "10.0.0.7:9080"),
         ] {
-            assert_eq!(nearest(listener.parse().unwrap()).to_string(), asked);
+            assert_eq!(
+                local_address(listener.parse().unwrap()).to_string(),
+                expected
+            );
         }
     }
 }

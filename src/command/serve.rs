@@ -1,4 +1,4 @@
-//! `doorbuster serve ROLE`: one service in the foreground. What the supervisor, Compose and Kubernetes start.
+//! `doorbuster serve ROLE`: one service in the foreground. The supervisor, Compose and Kubernetes start this.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,42 +10,46 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use shop_contract::Role;
 use shop_gateway::{Allowance, Limits};
-use shop_kit::config::{BankConfig, Events, ServiceConfig, ShopConfig, Switches};
+use shop_kit::config::{BankConfig, Events, ServiceConfig, ShopConfig};
 use shop_kit::store::sqlite_url;
 use shop_kit::telemetry::sampler::{Sampling, Started};
 use shop_kit::telemetry::tracing::{OtlpLogs, Telemetry, TelemetryConfig};
 use tokio_util::sync::CancellationToken;
 
-/// Settings of one service. Each is a flag or an environment variable; what another process could read from the
-/// list of processes (the key, the token) is a variable only.
+use crate::environment::{ADMIN_TOKEN, SERVICE_KEY, START_LATE_MS, SUPERVISED};
+use crate::patterns::PatternList;
+use crate::runtime;
+
+/// Settings of one service. Each is a flag or an environment variable. Secrets (the key, the token) are variables only,
+/// because other users can read flags in the list of processes.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example: doorbuster serve product --listen 127.0.0.1:8081 --data /tmp/shop"
 )]
-pub(crate) struct ServeArgs {
+pub(super) struct ServeArgs {
     /// gateway, user, product, inventory, cart, order, payment, notification or bank
     #[arg(value_parser = Role::from_str)]
     role: Role,
     /// Which replica of its role it is, from 0
     #[arg(long, env = "DOORBUSTER_REPLICA", default_value_t = 0)]
     replica: u32,
-    /// Where it serves the shop
+    /// Listener of the shop's API
     #[arg(long, env = "DOORBUSTER_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where it serves its operators: metrics, health, faults, audit
+    /// Admin listener: metrics, health, faults, audit
     #[arg(long, env = "DOORBUSTER_ADMIN", default_value = "127.0.0.1:9080")]
     admin: SocketAddr,
-    /// Its database: a sqlite: or postgres: URL; by default a SQLite file in --data
+    /// Database: a sqlite: or postgres: URL; by default a SQLite file in --data
     #[arg(long, env = "DOORBUSTER_DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
-    /// Folder of its SQLite file
+    /// Folder of the SQLite file
     #[arg(long, env = "DOORBUSTER_DATA", default_value = ".")]
     data: PathBuf,
-    /// Where the others are: `order=10.0.0.1:80,10.0.0.2:80;user=10.0.0.3:80`
+    /// Addresses of the other services: `order=10.0.0.1:80,10.0.0.2:80;user=10.0.0.3:80`
     #[arg(long, env = "DOORBUSTER_PEERS", default_value = "")]
     peers: String,
-    /// How events reach their subscribers: `http`, or a NATS server with JetStream such as nats://127.0.0.1:4222, with
-    /// a path where several shops share it
+    /// How events reach their subscribers: `http`, or a NATS server with JetStream such as nats://127.0.0.1:4222. A path
+    /// names the stream if several shops share the server
     #[arg(
         long,
         env = "DOORBUSTER_EVENTS",
@@ -53,13 +57,13 @@ pub(crate) struct ServeArgs {
         hide_env_values = true
     )]
     events: String,
-    /// Where e-mail goes, such as smtp://127.0.0.1:1025; without it messages are kept and not sent
+    /// Mail server, such as smtp://127.0.0.1:1025. Without one, messages are stored and not sent
     #[arg(long, env = "DOORBUSTER_SMTP_URL", hide_env_values = true)]
     smtp_url: Option<String>,
     /// Patterns to switch off, separated by commas: retries, breakers, shedding, deadlines, hedging, bulkheads,
     /// budgets, balancing, caches, fallbacks
     #[arg(long, env = "DOORBUSTER_WITHOUT", default_value = "")]
-    without: String,
+    without: PatternList,
     /// Seed of catalogue and customers
     #[arg(long, env = "DOORBUSTER_SEED", default_value_t = 1)]
     seed: u64,
@@ -72,48 +76,48 @@ pub(crate) struct ServeArgs {
     /// Pieces of each product in stock
     #[arg(long, env = "DOORBUSTER_STOCK", default_value_t = 1000)]
     stock: u32,
-    /// The bank: half of its answers take longer, in milliseconds
+    /// The bank: median of its response time, in milliseconds
     #[arg(long, env = "DOORBUSTER_BANK_MEDIAN_MS", default_value_t = 40)]
     bank_median_ms: u64,
     /// The bank: the share of ordinary cards that it declines, 0 to 1
     #[arg(long, env = "DOORBUSTER_BANK_DECLINES", default_value_t = BankConfig::default().decline_ratio)]
     bank_declines: f64,
-    /// The bank: the share of charges that it makes and never answers, 0 to 1
+    /// The bank: the share of charges that it executes without a response, 0 to 1
     #[arg(long, env = "DOORBUSTER_BANK_SILENT", default_value_t = BankConfig::default().silent_ratio)]
     bank_silent: f64,
     #[command(flatten)]
     limits: LimitArgs,
-    /// What is logged, such as `info` or `shop_order=debug,info`; `info,shop_kit::request=debug` logs each request
+    /// Log filter, such as `info` or `shop_order=debug,info`; `info,shop_kit::request=debug` logs each request
     #[arg(long, env = "DOORBUSTER_LOG", default_value = "info")]
     log: String,
-    /// Where traces go: OTLP over gRPC, such as http://127.0.0.1:4317
+    /// Receiver of traces: OTLP over gRPC, such as http://127.0.0.1:4317
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     otlp: Option<String>,
     /// The share of new traces that is kept, 0 to 1
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value_t = 1.0)]
     sample: f64,
-    /// How many new traces are kept a second at most, whatever the load; 0 is no limit
+    /// The most new traces that are kept per second; 0 is no limit
     #[arg(long, env = "DOORBUSTER_TRACES_PER_SECOND", default_value_t = Sampling::PER_SECOND)]
     traces_per_second: f64,
     #[command(flatten)]
     logs: LogArgs,
 }
 
-/// Where log lines go besides standard error.
+/// Export of log lines, in addition to standard error.
 #[derive(Debug, clap::Args)]
 struct LogArgs {
-    /// `otlp` to send log lines by OTLP, each with the ids of its trace and span; `none` to only write them
+    /// `otlp` sends log lines by OTLP, each with the ids of its trace and span; `none` sends none
     #[arg(
         long = "logs-exporter",
         env = "OTEL_LOGS_EXPORTER",
         default_value = "none"
     )]
     exporter: String,
-    /// Where log lines go: for gRPC a receiver such as http://127.0.0.1:4317, by default that of the traces; for HTTP the
-    /// whole URL, such as http://127.0.0.1:3100/otlp/v1/logs
+    /// Receiver of log lines: for gRPC an address such as http://127.0.0.1:4317, by default that of the traces; for HTTP
+    /// the whole URL, such as http://127.0.0.1:3100/otlp/v1/logs
     #[arg(long = "otlp-logs", env = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")]
     endpoint: Option<String>,
-    /// How log lines go: `grpc` or `http/protobuf`
+    /// Protocol of log lines: `grpc` or `http/protobuf`
     #[arg(
         long = "otlp-logs-protocol",
         env = "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
@@ -123,7 +127,7 @@ struct LogArgs {
 }
 
 impl LogArgs {
-    /// What was asked for; `traces` is where traces go.
+    /// The exporter of log lines, if any. `traces` is the receiver of traces.
     fn otlp(&self, traces: Option<&str>) -> Result<Option<OtlpLogs>> {
         match self.exporter.as_str() {
             "none" | "" => return Ok(None),
@@ -138,13 +142,13 @@ impl LogArgs {
             }
         };
         let own = self.endpoint.as_deref().filter(|e| !e.is_empty());
-        // A receiver of traces by gRPC takes logs by gRPC, most likely; nothing of the kind holds for HTTP.
+        // A gRPC receiver of traces most likely accepts logs, too. For HTTP the URL differs.
         let endpoint = own.or(traces.filter(|_| !http)).context(
-            "--logs-exporter is `otlp` and nothing says where to; give --otlp-logs a URL such as http://127.0.0.1:3100/otlp/v1/logs",
+            "--logs-exporter is `otlp` without a receiver; give --otlp-logs a URL such as http://127.0.0.1:3100/otlp/v1/logs",
         )?;
         if http && endpoint.starts_with("https:") {
             bail!(
-                "log lines go by plain HTTP, and {endpoint} is not; send them to a collector nearby"
+                "log lines are sent by plain HTTP only, not to {endpoint}; send them to a local collector"
             );
         }
         Ok(Some(OtlpLogs {
@@ -154,19 +158,19 @@ impl LogArgs {
     }
 }
 
-/// How often clients of the gateway may ask. The other roles have no clients and take no notice.
+/// Rate limits of the gateway. Other roles ignore them.
 #[derive(Debug, clap::Args)]
 struct LimitArgs {
-    /// Gateway: requests a second of one shopper, in the long run
+    /// Gateway: sustained requests per second of one shopper
     #[arg(long, env = "DOORBUSTER_SHOPPER_RATE", default_value_t = Limits::default().per_subject.per_second)]
     shopper_rate: NonZeroU32,
-    /// Gateway: requests at once of one shopper, after a pause
+    /// Gateway: burst of requests of one shopper
     #[arg(long, env = "DOORBUSTER_SHOPPER_BURST", default_value_t = Limits::default().per_subject.burst)]
     shopper_burst: NonZeroU32,
-    /// Gateway: requests a second from one address without a checked token, in the long run
+    /// Gateway: sustained requests per second from one address without a valid token
     #[arg(long, env = "DOORBUSTER_ADDRESS_RATE", default_value_t = Limits::default().per_address.per_second)]
     address_rate: NonZeroU32,
-    /// Gateway: requests at once from one address without a checked token, after a pause
+    /// Gateway: burst of requests from one address without a valid token
     #[arg(long, env = "DOORBUSTER_ADDRESS_BURST", default_value_t = Limits::default().per_address.burst)]
     address_burst: NonZeroU32,
 }
@@ -186,33 +190,24 @@ impl LimitArgs {
     }
 }
 
-/// Set by the supervisor: the child ends when its standard input does.
-pub(crate) const SUPERVISED: &str = "DOORBUSTER_SUPERVISED";
-/// How many milliseconds later than it could the service is ready: a fault, set for a single start.
-pub(crate) const START_LATE_MS: &str = "DOORBUSTER_START_LATE_MS";
-/// The services' shared key.
-pub(crate) const SERVICE_KEY: &str = "DOORBUSTER_SERVICE_KEY";
-/// The token that the admin listener asks for.
-pub(crate) const ADMIN_TOKEN: &str = "DOORBUSTER_ADMIN_TOKEN";
-
-/// Serves until SIGTERM, SIGINT, or the end of the parent that supervises it.
+/// Serves until SIGTERM, SIGINT, or the end of the supervisor.
 ///
 /// # Errors
-/// Settings that cannot be, an address that is taken, a database that does not open.
-pub(crate) fn serve(args: ServeArgs) -> Result<()> {
+/// Wrong settings, an address that is taken, or a database that cannot be opened.
+pub(super) fn serve(args: ServeArgs) -> Result<()> {
     let supervised = std::env::var_os(SUPERVISED).is_some();
     if supervised {
         end_with_parent();
     }
     let config = config(&args)?;
-    let late = late()?;
+    let delay = start_delay()?;
     let otlp_endpoint = args.otlp.clone().filter(|e| !e.is_empty());
     let otlp_logs = args.logs.otlp(otlp_endpoint.as_deref())?;
-    // Nine services share a machine: two threads each are enough to overlap work, and cheap.
+    // Nine services share a machine, so each has two threads only.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        // Password hashes run on these. Each thread keeps a heap of its own, with the megabytes of its last hash in it,
-        // so there are no more of them than can compute at a time.
+        // Password hashes run on these threads. Each thread keeps a heap with the megabytes of its last hash, so there are
+        // no more threads than processors.
         .max_blocking_threads(std::thread::available_parallelism().map_or(2, usize::from))
         .enable_all()
         .build()?;
@@ -232,8 +227,10 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
         })?;
         let shutdown = CancellationToken::new();
         tokio::spawn(on_signal(shutdown.clone()));
-        // Told to end before it has begun, it begins, and ends in order.
-        shutdown.run_until_cancelled(tokio::time::sleep(late)).await;
+        // A shutdown during the delay still starts the service, so that it ends cleanly.
+        shutdown
+            .run_until_cancelled(tokio::time::sleep(delay))
+            .await;
         let served = start(config, args.limits.limits(), shutdown).await;
         telemetry.finish().await;
         served
@@ -260,12 +257,12 @@ async fn start(config: ServiceConfig, limits: Limits, shutdown: CancellationToke
 fn config(args: &ServeArgs) -> Result<ServiceConfig> {
     let secret = |name| std::env::var(name).ok().filter(|s: &String| !s.is_empty());
     let service_key = secret(SERVICE_KEY).context(
-        "DOORBUSTER_SERVICE_KEY is not set: services know each other by it, so give all of them the same long random text",
+        "DOORBUSTER_SERVICE_KEY is not set: services authenticate each other with it, so give all of them the same long random text",
     )?;
     let admin_token = secret(ADMIN_TOKEN);
     if !args.admin.ip().is_loopback() && admin_token.is_none() {
         bail!(
-            "the admin address {} can be reached from outside, where faults could be injected by anyone; set DOORBUSTER_ADMIN_TOKEN, or choose a loopback address with --admin",
+            "the admin address {} can be reached from other machines, where anyone could inject faults; set DOORBUSTER_ADMIN_TOKEN, or choose a loopback address with --admin",
             args.admin
         );
     }
@@ -287,7 +284,7 @@ fn config(args: &ServeArgs) -> Result<ServiceConfig> {
     let database_url = args
         .database_url
         .clone()
-        // Set to nothing it is not set, as Compose files and unit files like to have it.
+        // An empty variable counts as not set, for Compose files and unit files.
         .filter(|url| !url.is_empty())
         .unwrap_or_else(|| sqlite_url(&args.data.join(format!("{}.db", args.role))));
     Ok(ServiceConfig {
@@ -301,7 +298,7 @@ fn config(args: &ServeArgs) -> Result<ServiceConfig> {
         service_key,
         events: events(&args.events)?,
         smtp_url: args.smtp_url.clone().filter(|url| !url.is_empty()),
-        resilience: switches(&args.without)?,
+        resilience: args.without.switches(),
         shop: ShopConfig {
             seed: args.seed,
             products: args.products,
@@ -317,8 +314,8 @@ fn config(args: &ServeArgs) -> Result<ServiceConfig> {
     })
 }
 
-/// How much later than it could the service is to be ready.
-fn late() -> Result<Duration> {
+/// The delay of the service's readiness, a fault.
+fn start_delay() -> Result<Duration> {
     let Ok(text) = std::env::var(START_LATE_MS) else {
         return Ok(Duration::ZERO);
     };
@@ -353,42 +350,28 @@ fn events(text: &str) -> Result<Events> {
     }
 }
 
-fn switches(without: &str) -> Result<Switches> {
-    let mut switches = Switches::default();
-    for name in without.split(',').map(str::trim).filter(|n| !n.is_empty()) {
-        match switches.named(name) {
-            Some(switch) => *switch = false,
-            None => bail!(
-                "`{name}` in --without: {}",
-                syntax::did_you_mean(name, &Switches::NAMES)
-            ),
-        }
-    }
-    Ok(switches)
-}
-
 async fn on_signal(shutdown: CancellationToken) {
-    if let Err(e) = crate::signals::first().await {
+    if let Err(e) = runtime::first_signal().await {
         tracing::warn!(error = %e, "signals cannot be received; only SIGKILL will end this process");
         return;
     }
     shutdown.cancel();
 }
 
-/// Makes sure that this process ends when its supervisor does, however that one ends.
+/// Ends this process when its supervisor ends, for whatever reason.
 ///
-/// The supervisor holds the other end of our standard input and never writes to it, so its end is the supervisor's
-/// end; that works everywhere. On Linux the kernel also sends SIGKILL at once, even to a stopped process.
+/// The supervisor holds the other end of the standard input and never writes to it, so the input ends with the supervisor.
+/// This works on every system. On Linux the kernel also sends SIGKILL at once, even to a stopped process.
 fn end_with_parent() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{Signal, set_parent_process_death_signal};
-        // Refused only for a process that may not be signalled; the other way remains.
+        // An error is ignored, because the standard input remains.
         let _ = set_parent_process_death_signal(Some(Signal::KILL));
     }
     std::thread::spawn(|| {
         let mut byte = [0u8; 1];
-        // A byte means nothing; the end, or an error, means that nobody is there.
+        // Bytes are ignored. The end of the input, or an error, means that the supervisor has ended.
         while matches!(
             std::io::Read::read(&mut std::io::stdin(), &mut byte),
             Ok(1..)
@@ -402,7 +385,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn peers_are_read_and_mistakes_in_them_named() {
+    fn peers_are_parsed_and_mistakes_named() {
         let read = peers("order=h:1,h:2; user=h:3").unwrap();
         assert_eq!(read[&Role::Order], ["h:1", "h:2"]);
         assert_eq!(read[&Role::User], ["h:3"]);
@@ -418,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn events_go_by_http_or_by_a_nats_server() {
+    fn events_use_http_or_a_nats_server() {
         assert_eq!(events("http").unwrap(), Events::Http);
         let url = "nats://h:4222".to_owned();
         assert_eq!(events(&url).unwrap(), Events::Nats { url });
@@ -430,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn log_lines_go_where_they_are_told_to_or_to_the_receiver_of_the_traces() {
+    fn log_lines_go_to_their_own_receiver_or_that_of_the_traces() {
         let logs = |exporter: &str, endpoint: Option<&str>, protocol: &str| LogArgs {
             exporter: exporter.to_owned(),
             endpoint: endpoint.map(str::to_owned),
@@ -460,13 +443,5 @@ mod tests {
         ] {
             assert!(wrong.otlp(Some("t")).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn a_pattern_is_switched_off_by_its_name_only() {
-        let off = switches("retries, shedding").unwrap();
-        assert!(!off.retries && !off.shedding && off.breakers && off.deadlines);
-        let wrong = switches("retrys").unwrap_err().to_string();
-        assert!(wrong.contains("did you mean `retries`?"), "{wrong}");
     }
 }

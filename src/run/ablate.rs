@@ -1,58 +1,64 @@
-//! `doorbuster run --ablate`: the scenario with every resilience pattern, and again without each, to see what it is
-//! worth. What the runs come to is decided in [`results::ablation`].
-
-use std::io::Write;
+//! Runs a scenario with every resilience pattern, and again without each one, to measure the benefit of each. The comparison
+//! is in [`results::ablation`].
 
 use anyhow::Result;
+use clap::ValueEnum;
 use results::ablation::{Ablation, Arm};
 use results::expect;
 use results::record::Verdict;
 use results::summary::ablation::render;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::RunOptions;
-use crate::run::closing::stdout_style;
-use crate::run::{Conducted, conduct};
+use super::conduct::{FinishedRun, conduct};
+use super::options::RunOptions;
+use crate::patterns::Pattern;
 use crate::scenario::Scenario;
+use crate::terminal::output;
 
-/// In the folder of the first run, the one with all patterns.
+/// The file in the folder of the first run, which has all patterns.
 const FILE: &str = "ablation.json";
 
-/// The patterns to do without, one after the other: those that were asked for; else those that the scenario relies on;
-/// else all that it has on.
-fn patterns(scenario: &Scenario, asked: &[&'static str]) -> Vec<&'static str> {
-    let on = |name: &&str| scenario.shop.resilience.get(name) == Some(&true);
-    let chosen: Vec<&'static str> = match (asked, scenario.relies_on.as_slice()) {
-        ([], []) => scenario.shop.resilience.keys().copied().collect(),
-        ([], relies_on) => relies_on.to_vec(),
-        (asked, _) => asked.to_vec(),
+/// The patterns to leave out, one per run: the requested ones; by default those that the scenario relies on; else all.
+/// Patterns that the scenario switches off are skipped.
+fn patterns(scenario: &Scenario, requested: &[Pattern]) -> Vec<Pattern> {
+    let chosen = match (requested, scenario.relies_on.as_slice()) {
+        ([], []) => Pattern::value_variants(),
+        ([], relies_on) => relies_on,
+        (requested, _) => requested,
     };
-    chosen.into_iter().filter(on).collect()
+    let is_on = |pattern: &Pattern| !scenario.shop.without.contains(pattern);
+    chosen.iter().copied().filter(is_on).collect()
 }
 
-/// Runs them all; gives the exit code.
+/// Runs the scenario with all patterns and without each, shows the comparison, and gives the exit code.
 ///
 /// # Errors
 /// Those of a run.
 pub(crate) async fn ablate(
     scenario: &Scenario,
-    asked: &[&'static str],
+    requested: &[Pattern],
     options: &RunOptions,
     stop: &CancellationToken,
 ) -> Result<u8> {
-    let patterns = patterns(scenario, asked);
+    let patterns = patterns(scenario, requested);
     let runs = patterns.len() + 1;
     let mut ablation = Ablation {
         scenario: scenario.name.clone(),
         seed: scenario.seed,
-        relies_on: scenario.relies_on.iter().map(|&p| p.to_owned()).collect(),
+        relies_on: scenario
+            .relies_on
+            .iter()
+            .map(|p| p.name().to_owned())
+            .collect(),
         arms: Vec::new(),
     };
     let mut first = None;
     let mut interrupted = false;
     let arms = std::iter::once(None).chain(patterns.into_iter().map(Some));
     for (i, without) in arms.enumerate() {
-        let what = without.map_or("all patterns on".to_owned(), |p| format!("without {p}"));
+        let what = without.map_or("all patterns on".to_owned(), |p| {
+            format!("without {}", p.name())
+        });
         if !options.quiet {
             eprintln!("Run {} of {runs}: {what}", i + 1);
         }
@@ -61,28 +67,29 @@ pub(crate) async fn ablate(
             None => scenario.clone(),
         };
         let name = without.map_or(scenario.name.clone(), |p| {
-            format!("{}-without-{p}", scenario.name)
+            format!("{}-without-{}", scenario.name, p.name())
         });
-        let Conducted { summary, dir } = conduct(&arm, &name, options, stop).await?;
+        let FinishedRun { summary, dir } = conduct(&arm, &name, options, stop).await?;
         let record = dir.path().display().to_string();
         if summary.interrupted {
-            // Half a run says nothing of a pattern. Those before it stand.
+            // An interrupted run proves nothing about its pattern. The runs before it count.
             interrupted = true;
             break;
         }
-        ablation.arms.push(Arm::of(without, &summary, &record));
+        ablation
+            .arms
+            .push(Arm::of(without.map(Pattern::name), &summary, &record));
         let first = first.get_or_insert(dir);
-        // After each run, so that an interruption takes nothing away.
+        // Written after each run, in case of an interruption.
         first.write_json(FILE, &ablation)?;
     }
-    let mut out = std::io::stdout().lock();
     if options.json {
-        serde_json::to_writer_pretty(&mut out, &ablation)?;
-        writeln!(out)?;
+        output::print_json(&ablation);
     } else {
-        writeln!(out, "{}", render(&ablation, stdout_style()))?;
+        output::print(&format!("{}\n", render(&ablation, output::stdout_style())));
         if let Some(first) = &first {
-            writeln!(out, "  Kept in {}", first.path().join(FILE).display())?;
+            let file = first.path().join(FILE);
+            output::print(&format!("  Kept in {}\n", file.display()));
         }
     }
     let verdict = match interrupted {
@@ -98,17 +105,15 @@ mod tests {
     use crate::scenario::{DEMO, DEMO_PATH};
 
     #[test]
-    fn what_is_asked_for_goes_before_what_the_scenario_relies_on() {
+    fn requested_patterns_take_precedence_over_those_relied_on() {
         let plain = Scenario::parse(DEMO_PATH, DEMO, None).unwrap();
-        assert_eq!(patterns(&plain, &[]).len(), plain.shop.resilience.len());
+        assert_eq!(patterns(&plain, &[]).len(), Pattern::value_variants().len());
         let relying = format!("relies_on: [breakers]\n{DEMO}");
         let relying = Scenario::parse(DEMO_PATH, &relying, None).unwrap();
-        assert_eq!(patterns(&relying, &[]), ["breakers"]);
-        assert_eq!(patterns(&relying, &["caches"]), ["caches"]);
-        // What is off already cannot be taken away.
-        assert_eq!(
-            patterns(&relying.without(&["caches"]), &["caches"]),
-            [""; 0]
-        );
+        assert_eq!(patterns(&relying, &[]), [Pattern::Breakers]);
+        assert_eq!(patterns(&relying, &[Pattern::Caches]), [Pattern::Caches]);
+        // A pattern that is off already is skipped.
+        let off = relying.without(&[Pattern::Caches]);
+        assert_eq!(patterns(&off, &[Pattern::Caches]), []);
     }
 }

@@ -1,34 +1,35 @@
-//! `doorbuster run --shrink`: a run that broke an expectation is repeated with fewer and fewer faults. Which of them to
-//! leave out next is decided by [`chaos::Shrink`]; here the runs are made and judged.
+//! Finds the fewest faults that still break a run: repeats it with fewer and fewer faults. [`chaos::Shrink`] chooses the
+//! faults of each attempt; this file runs and judges them.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 
 use anyhow::{Context, Result};
 use chaos::{Begin, Fault, Shrink};
 use results::record::{RunSummary, Verdict};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::RunOptions;
-use crate::run::{self, Conducted};
+use super::conduct::{FinishedRun, conduct};
+use super::options::RunOptions;
 use crate::scenario::Scenario;
+use crate::terminal::output::note;
 
-/// The file in the run's folder that holds the fewest faults.
+/// The file in the run's folder with the fewest faults.
 const SHRUNK: &str = "shrunk.yaml";
 
-/// Looks for the fewest faults of a scenario that still break what its run has broken, and writes them down.
+/// Finds the fewest faults of a scenario that break what the `first` run broke, and writes them to [`SHRUNK`]. Makes `runs`
+/// runs at most.
 ///
 /// # Errors
-/// A run that cannot be made, a folder that cannot be written.
+/// A run that cannot start, or a folder that cannot be written.
 pub(crate) async fn shrink(
     scenario: &Scenario,
     options: &RunOptions,
-    first: &Conducted,
+    first: &FinishedRun,
     runs: u32,
     stop: &CancellationToken,
 ) -> Result<()> {
     let broken = broken(&first.summary);
-    let reason = match first.summary.verdict {
+    let impossible = match first.summary.verdict {
         Verdict::Pass => Some("every expectation held"),
         Verdict::Invalid => {
             Some("the run is invalid, so nothing follows from it; see its reasons first")
@@ -36,8 +37,8 @@ pub(crate) async fn shrink(
         Verdict::Fail if scenario.faults.is_empty() => Some("the scenario has no faults"),
         Verdict::Fail => None,
     };
-    if let Some(reason) = reason {
-        say(&format!("Nothing to shrink: {reason}."));
+    if let Some(reason) = impossible {
+        note(&format!("Nothing to shrink: {reason}."));
         return Ok(());
     }
     let mut attempts = Attempts {
@@ -50,22 +51,22 @@ pub(crate) async fn shrink(
         broken,
         stop,
         made: 0,
-        most: runs,
+        limit: runs,
     };
-    // The shop alone may be too slow for what is expected of it.
-    match attempts.make(&[]).await? {
+    // The shop may break its expectations without any fault.
+    match attempts.run(&[]).await? {
         Some(true) => {
-            say("It breaks without any fault as well: the faults are not to blame.");
+            note("It also breaks without any fault: the faults are not the cause.");
             return Ok(());
         }
         Some(false) => {}
         None => return Ok(()),
     }
     let mut search = Shrink::new(scenario.faults.len());
-    // At once and after each step, so that whatever ends the search leaves what is known.
+    // Written now and after each step, in case the search ends early.
     write(scenario, first, search.fewest())?;
-    while let Some(part) = search.next(|part| whole(&scenario.faults, part)) {
-        let Some(broke) = attempts.make(&part).await? else {
+    while let Some(part) = search.next(|part| self_contained(&scenario.faults, part)) {
+        let Some(broke) = attempts.run(&part).await? else {
             break;
         };
         search.answer(broke);
@@ -73,7 +74,7 @@ pub(crate) async fn shrink(
             write(scenario, first, search.fewest())?;
         }
     }
-    tell(scenario, first, search.fewest());
+    show(scenario, first, search.fewest());
     Ok(())
 }
 
@@ -84,22 +85,22 @@ struct Attempts<'a> {
     broken: BTreeSet<String>,
     stop: &'a CancellationToken,
     made: u32,
-    most: u32,
+    limit: u32,
 }
 
 impl Attempts<'_> {
-    /// Whether some of the faults alone break it as well. `None` when no further run may be made.
-    async fn make(&mut self, kept: &[usize]) -> Result<Option<bool>> {
-        if self.made >= self.most || self.stop.is_cancelled() {
+    /// Whether a run with these faults only breaks, too. `None` if no further run is allowed.
+    async fn run(&mut self, kept: &[usize]) -> Result<Option<bool>> {
+        if self.made >= self.limit || self.stop.is_cancelled() {
             return Ok(None);
         }
         self.made += 1;
-        let mut scenario = some_of(self.scenario, kept)?;
+        let mut scenario = with_only(self.scenario, kept)?;
         if kept.is_empty() {
-            // Without faults, what is expected of them cannot hold, and says nothing.
+            // Without faults, expectations of faults cannot hold.
             scenario.expect.retain(|e| !e.is_of_faults());
         }
-        let done = run::conduct(&scenario, &scenario.name, &self.options, self.stop).await;
+        let done = conduct(&scenario, &scenario.name, &self.options, self.stop).await;
         if self.stop.is_cancelled() {
             return Ok(None);
         }
@@ -117,10 +118,10 @@ impl Attempts<'_> {
             _ if broke => format!("still breaks: {}", still.join(", ")),
             _ => "holds".to_owned(),
         };
-        say(&format!(
+        note(&format!(
             "shrink {} of {}: {} of {} faults: {how}",
             self.made,
-            self.most,
+            self.limit,
             kept.len(),
             self.scenario.faults.len()
         ));
@@ -128,7 +129,7 @@ impl Attempts<'_> {
     }
 }
 
-/// What a run broke, in words that are the same in every run.
+/// The expectations that a run broke, as text that is the same in every run.
 fn broken(summary: &RunSummary) -> BTreeSet<String> {
     let missed = summary
         .expectations
@@ -153,32 +154,33 @@ fn broken(summary: &RunSummary) -> BTreeSet<String> {
     broken
 }
 
-/// Those of some faults that can be without the others: what waits for a fault that is left out never comes.
-fn whole(faults: &[Fault], part: &[usize]) -> Vec<usize> {
+/// Removes faults that wait for a fault outside the part: they would never start.
+fn self_contained(faults: &[Fault], part: &[usize]) -> Vec<usize> {
     let mut part = part.to_vec();
     loop {
         let names: BTreeSet<&str> = part.iter().map(|i| faults[*i].name.as_str()).collect();
-        let stands = |i: &usize| match &faults[*i].begins {
+        let can_start = |i: &usize| match &faults[*i].begins {
             Begin::After { fault, .. } => names.contains(fault.as_str()),
             Begin::At(_) | Begin::When { .. } => true,
         };
-        let standing: Vec<usize> = part.iter().copied().filter(stands).collect();
-        if standing.len() == part.len() {
+        let startable: Vec<usize> = part.iter().copied().filter(can_start).collect();
+        if startable.len() == part.len() {
             return part;
         }
-        part = standing;
+        part = startable;
     }
 }
 
-fn some_of(scenario: &Scenario, kept: &[usize]) -> Result<Scenario> {
+/// The scenario with only these faults.
+fn with_only(scenario: &Scenario, kept: &[usize]) -> Result<Scenario> {
     let faults: Vec<Fault> = kept.iter().map(|i| scenario.faults[*i].clone()).collect();
     scenario.with_faults(&faults).context(
         "fewer faults cannot be written into this scenario; give each of its keys, such as `faults:`, a line of its own",
     )
 }
 
-fn write(scenario: &Scenario, first: &Conducted, kept: &[usize]) -> Result<()> {
-    let fewest = some_of(scenario, kept)?;
+fn write(scenario: &Scenario, first: &FinishedRun, kept: &[usize]) -> Result<()> {
+    let fewest = with_only(scenario, kept)?;
     let text = format!(
         "# Enough to break what this scenario expects: {} of its {} faults.\n{}",
         kept.len(),
@@ -189,24 +191,16 @@ fn write(scenario: &Scenario, first: &Conducted, kept: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// What came out, on standard error, for standard output belongs to the run itself.
-fn tell(scenario: &Scenario, first: &Conducted, kept: &[usize]) {
-    say(&format!(
+/// Shows the result on standard error. Standard output has the result of the first run.
+fn show(scenario: &Scenario, first: &FinishedRun, kept: &[usize]) {
+    note(&format!(
         "The fewest faults found that still break it, {} of {}:",
         kept.len(),
         scenario.faults.len()
     ));
     for i in kept {
-        say(&format!("  {}", chaos::spec::written(&scenario.faults[*i])));
+        note(&format!("  {}", chaos::spec::written(&scenario.faults[*i])));
     }
     let file = first.dir.path().join(SHRUNK);
-    say(&format!(
-        "To see it again: doorbuster run {}",
-        file.display()
-    ));
-}
-
-/// A line on standard error. Whoever has closed it does not want to know.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    note(&format!("To repeat it: doorbuster run {}", file.display()));
 }

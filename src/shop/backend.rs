@@ -1,4 +1,4 @@
-//! What a run needs of a shop's processes, whoever has started them: child processes of this one, or containers.
+//! The interface of a shop's processes, whether they are child processes or containers.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,56 +7,45 @@ use std::sync::Arc;
 use chaos::{AdminClient, BoxFuture, CallerHits, Paths, Processes, Watch};
 use results::record::ResourceRow;
 use serde::{Deserialize, Serialize};
-use shop_contract::Role;
 
-use crate::audit::Doors;
-use crate::pages::Pages;
+use super::metrics_pages::MetricsPages;
 
-/// A line of `topology.json`.
+/// One process in `topology.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Placed {
+pub(crate) struct TopologyEntry {
     /// Role.
     pub role: String,
     /// Replica, from 0.
     pub replica: u32,
     /// Process id, while it runs.
     pub pid: Option<u32>,
-    /// Where it serves the shop. All gateways of child processes have the same one.
+    /// Listener of the shop's API. All gateways of child processes share one address.
     pub address: SocketAddr,
-    /// Where it serves its operators.
+    /// Admin listener: metrics, health, faults, audit.
     pub admin: SocketAddr,
 }
 
-/// A shop's processes, as a run sees them.
-pub(crate) trait House: Processes + CallerHits + Watch + Pages {
-    /// Every process and where it is.
-    fn topology(&self) -> Vec<Placed>;
+/// The processes of a shop, as a run uses them.
+pub(crate) trait ShopBackend: Processes + CallerHits + Watch + MetricsPages {
+    /// Every process with its addresses.
+    fn topology(&self) -> Vec<TopologyEntry>;
 
-    /// The state of each process: `order/1` → `ready`, `starting`, `paused` or `down`; a container may be `unhealthy`
-    /// as well.
+    /// The state of each process: `order/1` → `ready`, `starting`, `paused` or `down`. A container may also be
+    /// `unhealthy`.
     fn states(&self) -> BTreeMap<String, String>;
 
-    /// Deaths that nobody ordered: `order/1: signal: 6 (SIGABRT)`.
+    /// Exits that no fault caused: `order/1: signal: 6 (SIGABRT)`.
     fn crashes(&self) -> Vec<String>;
 
-    /// What each process has used so far.
+    /// Memory and CPU time that each process has used so far.
     fn resources(&self) -> Vec<ResourceRow>;
 
-    /// A client of the admin listeners' faults, with the token that they want to see. To be made within a runtime.
+    /// A client of the services' `/faults`, with their token. Must be called within a runtime.
     fn admin_client(&self) -> AdminClient;
 
-    /// The proxies on its paths, where it can have some.
+    /// The proxies between the processes, if this backend has any.
     fn paths(&self) -> Option<Arc<dyn Paths>>;
 
-    /// Gives back what was taken: children end, containers that a fault has struck go on.
+    /// Stops what the backend started, and undoes what faults did to containers.
     fn close(&self) -> BoxFuture<'_, ()>;
-
-    /// Where the services tell what they hold.
-    fn doors(&self) -> Doors {
-        let mut admins: BTreeMap<Role, Vec<String>> = BTreeMap::new();
-        for ((role, _), admin) in self.admins() {
-            admins.entry(role).or_default().push(admin.to_string());
-        }
-        Doors::new(self.http().clone(), admins)
-    }
 }

@@ -1,11 +1,12 @@
-//! The shop as child processes: started, watched, killed and paused on purpose, restarted, stopped.
+//! A shop of child processes: starts, monitors, restarts and stops them.
 //!
-//! Every address is decided before the first child starts: the supervisor reserves the ports and tells each child
-//! its own and all others', or those of proxies on the way to them (`paths`). So children start in any order and at once, and come back to where they were.
+//! The supervisor reserves all ports before it starts a child, and passes each child its own addresses and those of the
+//! others, or of proxies in front of them ([`paths`]). So all children start at once, and a restarted child keeps its
+//! address.
 
-mod house;
-mod keeper;
-mod paths;
+mod backend;
+mod monitor;
+pub(crate) mod paths;
 mod signals;
 mod usage;
 
@@ -15,89 +16,92 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use chaos::{BoxFuture, InjectError, Processes, Struck, Target};
+use chaos::{InjectError, Target};
 use shop_contract::Role;
 use shop_kit::net::Lease;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::http::Http;
+use crate::environment::{SERVICE_KEY, SUPERVISED};
+use crate::http::HttpClient;
 use crate::scenario::ShopSpec;
-use crate::serve::{SERVICE_KEY, SUPERVISED};
-use crate::shop::Databases;
-use keeper::{Keeper, Order, State};
-use paths::Proxied;
-pub(crate) use paths::ways;
+use crate::shop::databases::Databases;
+use monitor::{Command, ProcessMonitor, StartOptions, State};
+use paths::PathProxies;
 
-/// How long the shop may take until all of it is ready.
-const OPENING: Duration = Duration::from_secs(60);
+/// The time limit until every service is ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a shop is opened from.
-pub(crate) struct Blueprint<'a> {
+/// The settings of a shop of child processes.
+pub(crate) struct LocalSettings<'a> {
     /// Products, replicas, patterns.
     pub shop: &'a ShopSpec,
     /// Seed of catalogue and customers.
     pub seed: u64,
-    /// Where the gateway listens.
+    /// The listener of the gateways.
     pub gateway: SocketAddr,
-    /// Where each role keeps what it holds.
+    /// The database of each role.
     pub databases: &'a Databases,
-    /// A NATS server that events go through, instead of HTTP.
+    /// A NATS server for events, instead of HTTP.
     pub events: Option<&'a str>,
-    /// Where e-mail goes.
+    /// A mail server for the shop's e-mail.
     pub smtp_url: Option<&'a str>,
-    /// Ways that are to have proxies on them, for faults of their paths.
-    pub ways: &'a [Target],
-    /// Folder of the logs.
+    /// Edges that need proxies, for path faults.
+    pub proxied_edges: &'a [Target],
+    /// Folder of the services' logs.
     pub logs: PathBuf,
 }
 
-struct Member {
+struct ServiceProcess {
     role: Role,
     replica: u32,
     shop: Arc<Lease>,
     admin: Lease,
-    keeper: Keeper,
+    monitor: ProcessMonitor,
 }
 
-impl Member {
+impl ServiceProcess {
     fn target(&self) -> String {
         format!("{}/{}", self.role, self.replica)
     }
 }
 
-/// A shop that is up. Cloning shares it.
+/// A running shop of child processes. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Supervisor {
-    members: Arc<Vec<Member>>,
-    proxied: Arc<Proxied>,
-    http: Http,
+    processes: Arc<Vec<ServiceProcess>>,
+    proxies: Arc<PathProxies>,
+    http: HttpClient,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Supervisor {
-    /// Reserves the ports, opens the proxies and starts every child. [`Self::ready`] then waits for them.
+    /// Reserves the ports, opens the proxies and starts every child. [`Self::ready`] waits until they are ready.
     ///
     /// # Errors
-    /// A port that is taken, a folder that cannot be written, a child that cannot be started.
-    pub(crate) async fn open(blueprint: &Blueprint<'_>) -> Result<Self> {
+    /// A port is taken, a folder cannot be written, or a child cannot be started.
+    pub(crate) async fn open(settings: &LocalSettings<'_>) -> Result<Self> {
         let exe = std::env::current_exe().context("this program's own file cannot be found")?;
-        let leases = lease_all(blueprint)?;
+        let leases = lease_all(settings)?;
         let replicas: Vec<_> = leases
             .iter()
             .map(|(role, replica, shop, _)| ((*role, *replica), shop.address()))
             .collect();
-        let proxied = Proxied::open(blueprint.ways, &replicas, blueprint.seed).await?;
-        let environment = environment(blueprint);
-        let (stop, tasks, http) = (CancellationToken::new(), TaskTracker::new(), Http::new());
-        let mut members = Vec::new();
+        let proxies = PathProxies::open(settings.proxied_edges, &replicas, settings.seed).await?;
+        let environment = environment(settings);
+        let (stop, tasks, http) = (
+            CancellationToken::new(),
+            TaskTracker::new(),
+            HttpClient::new(),
+        );
+        let mut processes = Vec::new();
         for (role, replica, shop, admin) in leases {
-            let peers = proxied.peers((role, replica), &replicas);
-            let start = keeper::Start {
+            let peers = proxies.peers((role, replica), &replicas);
+            let start = StartOptions {
                 exe: exe.clone(),
                 role: role.name(),
-                log: blueprint.logs.join(format!("{role}-{replica}.log")),
+                log: settings.logs.join(format!("{role}-{replica}.log")),
                 environment: environment
                     .iter()
                     .cloned()
@@ -108,54 +112,54 @@ impl Supervisor {
                         ("DOORBUSTER_ADMIN".to_owned(), admin.address().to_string()),
                         (
                             "DOORBUSTER_DATABASE_URL".to_owned(),
-                            blueprint.databases.url(role),
+                            settings.databases.url(role),
                         ),
                     ])
                     .collect(),
                 admin: admin.address(),
                 http: http.clone(),
             };
-            members.push(Member {
+            processes.push(ServiceProcess {
                 role,
                 replica,
                 shop,
                 admin,
-                keeper: Keeper::start(start, stop.clone(), &tasks),
+                monitor: ProcessMonitor::start(start, stop.clone(), &tasks),
             });
         }
         tasks.close();
         Ok(Self {
-            members: Arc::new(members),
-            proxied: Arc::new(proxied),
+            processes: Arc::new(processes),
+            proxies: Arc::new(proxies),
             http,
             stop,
             tasks,
         })
     }
 
-    /// Waits until every service is ready; `progress` is told how many are, of how many.
+    /// Waits until every service is ready. Calls `progress` with the number of ready services and of all services.
     ///
     /// # Errors
-    /// A service that ended instead, with the end of its log; or one that takes too long.
+    /// A service ended (the error has the last line of its log), or the time limit passed.
     pub(crate) async fn ready(&self, mut progress: impl FnMut(usize, usize)) -> Result<()> {
-        let until = tokio::time::Instant::now() + OPENING;
+        let until = tokio::time::Instant::now() + READY_TIMEOUT;
         loop {
             let mut waiting = Vec::new();
-            for member in self.members.iter() {
-                match member.keeper.state() {
+            for process in self.processes.iter() {
+                match process.monitor.state() {
                     State::Ready => {}
-                    State::Failed(why) => bail!("{} did not start: {why}", member.target()),
-                    State::Starting | State::Paused | State::Down => waiting.push(member.target()),
+                    State::Failed(why) => bail!("{} did not start: {why}", process.target()),
+                    State::Starting | State::Paused | State::Down => waiting.push(process.target()),
                 }
             }
-            progress(self.members.len() - waiting.len(), self.members.len());
+            progress(self.processes.len() - waiting.len(), self.processes.len());
             if waiting.is_empty() {
                 return Ok(());
             }
             if tokio::time::Instant::now() > until {
                 bail!(
                     "not ready after {} s: {}; their logs are in the run's folder",
-                    OPENING.as_secs(),
+                    READY_TIMEOUT.as_secs(),
                     waiting.join(", ")
                 );
             }
@@ -163,113 +167,51 @@ impl Supervisor {
         }
     }
 
-    /// Stops every child: asked first, killed when it does not listen. Resolves when all are gone.
-    async fn stop(&self) {
+    /// Stops every child with SIGTERM, and with SIGKILL after a grace period. Resolves when all have ended.
+    async fn stop_all(&self) {
         self.stop.cancel();
         self.tasks.wait().await;
-        // Last, for a service that ends in its own time may still have something to say to another.
-        self.proxied.close().await;
+        // Last, because a service that shuts down may still call another.
+        self.proxies.close().await;
     }
 
-    fn member(&self, role: &str, replica: u32) -> Option<&Member> {
-        self.members
+    fn process(&self, role: &str, replica: u32) -> Option<&ServiceProcess> {
+        self.processes
             .iter()
-            .find(|m| m.role.name() == role && m.replica == replica)
+            .find(|p| p.role.name() == role && p.replica == replica)
     }
 
-    async fn order<T>(
+    /// Sends a command to the monitor of a replica and waits for its result.
+    async fn command<T>(
         &self,
         role: &str,
         replica: u32,
-        order: impl FnOnce(tokio::sync::oneshot::Sender<Result<T, String>>) -> Order,
+        command: impl FnOnce(tokio::sync::oneshot::Sender<Result<T, String>>) -> Command,
     ) -> Result<T, InjectError> {
         let target = format!("{role}/{replica}");
-        let Some(member) = self.member(role, replica) else {
+        let Some(process) = self.process(role, replica) else {
             return Err(InjectError::NoSuchTarget { target });
         };
-        let done = member.keeper.order(order).await;
+        let done = process.monitor.send(command).await;
         done.map_err(|reason| InjectError::Process { target, reason })
-    }
-
-    async fn strike(
-        &self,
-        role: &str,
-        replica: u32,
-        order: impl FnOnce(tokio::sync::oneshot::Sender<Result<u32, String>>) -> Order,
-    ) -> Result<Struck, InjectError> {
-        let pid = self.order(role, replica, order).await?;
-        Ok(Struck { pid })
-    }
-}
-
-impl Processes for Supervisor {
-    fn replicas(&self, role: &str) -> u32 {
-        self.members
-            .iter()
-            .filter(|m| m.role.name() == role)
-            .count() as u32
-    }
-
-    fn admin_address(&self, role: &str, replica: u32) -> Option<SocketAddr> {
-        let member = self.member(role, replica)?;
-        matches!(member.keeper.state(), State::Ready | State::Starting)
-            .then(|| member.admin.address())
-    }
-
-    fn kill<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.strike(role, replica, Order::Kill))
-    }
-
-    fn stop<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.strike(role, replica, Order::Stop))
-    }
-
-    fn restart<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        late: Duration,
-    ) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(self.order(role, replica, move |reply| Order::Restart(late, reply)))
-    }
-
-    fn pause<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        most: Duration,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.strike(role, replica, move |reply| Order::Pause(most, reply)))
-    }
-
-    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(self.order(role, replica, Order::Resume))
     }
 }
 
 type Leased = (Role, u32, Arc<Lease>, Lease);
 
-fn lease_all(blueprint: &Blueprint<'_>) -> Result<Vec<Leased>> {
+fn lease_all(settings: &LocalSettings<'_>) -> Result<Vec<Leased>> {
     let any = || -> SocketAddr { ([127, 0, 0, 1], 0).into() };
-    // The shop has one door. All gateways listen on it, and the kernel spreads the connections over those that live.
-    let address = blueprint.gateway;
-    let door = Lease::take(address).with_context(|| {
-        format!("the gateway's address {address} cannot be had; choose another port with --port (0 takes any free one)")
+    // All gateways listen on one address. The kernel spreads the connections over those that run.
+    let address = settings.gateway;
+    let gateway = Lease::take(address).with_context(|| {
+        format!("the gateway's address {address} is not available; choose another port with --port (0 takes any free one)")
     })?;
-    let door = Arc::new(door);
+    let gateway = Arc::new(gateway);
     let mut leases = Vec::new();
     for role in Role::ALL {
-        for replica in 0..blueprint.shop.replicas_of(role) {
+        for replica in 0..settings.shop.replicas_of(role) {
             let shop = match role {
-                Role::Gateway => Arc::clone(&door),
+                Role::Gateway => Arc::clone(&gateway),
                 _ => Arc::new(Lease::take(any()).context("no free port for a service")?),
             };
             let admin = Lease::take(any()).context("no free port for an admin listener")?;
@@ -279,22 +221,22 @@ fn lease_all(blueprint: &Blueprint<'_>) -> Result<Vec<Leased>> {
     Ok(leases)
 }
 
-/// What every child is told alike.
-fn environment(blueprint: &Blueprint<'_>) -> Vec<(String, String)> {
-    let shop = blueprint.shop;
+/// The environment variables that all children share.
+fn environment(settings: &LocalSettings<'_>) -> Vec<(String, String)> {
+    let shop = settings.shop;
     [
         (SUPERVISED, "1".to_owned()),
         (SERVICE_KEY, uuid::Uuid::new_v4().to_string()),
         (
             "DOORBUSTER_EVENTS",
-            blueprint.events.unwrap_or("http").to_owned(),
+            settings.events.unwrap_or("http").to_owned(),
         ),
         (
             "DOORBUSTER_SMTP_URL",
-            blueprint.smtp_url.unwrap_or_default().to_owned(),
+            settings.smtp_url.unwrap_or_default().to_owned(),
         ),
         ("DOORBUSTER_WITHOUT", shop.switched_off().join(",")),
-        ("DOORBUSTER_SEED", blueprint.seed.to_string()),
+        ("DOORBUSTER_SEED", settings.seed.to_string()),
         ("DOORBUSTER_PRODUCTS", shop.products.to_string()),
         ("DOORBUSTER_CUSTOMERS", shop.customers.to_string()),
         ("DOORBUSTER_STOCK", shop.stock.to_string()),

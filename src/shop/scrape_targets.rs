@@ -1,4 +1,4 @@
-//! What a Prometheus is to scrape while a run lasts, in the format of its file-based service discovery.
+//! The scrape targets of a run, in the format of Prometheus' file-based service discovery.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -8,64 +8,64 @@ use anyhow::{Context, Result};
 use results::run_dir::RunDir;
 use serde_json::{Value, json};
 
-use crate::figures::LOADGEN;
+use crate::harness_metrics::LOADGEN;
 
-/// What the name of a list of scrape targets ends with. It lies beside the run's folder, not in it, because Prometheus
-/// looks for patterns in file names only.
+/// The ending of the file's name. The file is beside the run's folder, not in it, because Prometheus allows patterns in
+/// file names only.
 const ENDING: &str = "targets.json";
 
-/// One page: of which service it is, of which of its replicas, and where.
-pub(crate) type Scraped = (String, u32, SocketAddr);
+/// One metrics page: service, replica, address.
+pub(crate) type ScrapeTarget = (String, u32, SocketAddr);
 
-/// A run's list. When this is dropped it is taken away, so that nobody scrapes what is no longer there.
-pub(crate) struct Targets {
+/// The file of one run. Dropping this removes the file, so that Prometheus stops scraping.
+pub(crate) struct ScrapeTargets {
     file: PathBuf,
 }
 
-impl Targets {
-    /// The list of a run, which is still to be written.
+impl ScrapeTargets {
+    /// The file of a run. It does not exist before [`Self::write`].
     pub(crate) fn beside(dir: &RunDir) -> Self {
         Self {
             file: dir.path().with_extension(ENDING),
         }
     }
 
-    /// Writes it.
+    /// Writes the file.
     ///
     /// # Errors
-    /// It cannot be written.
-    pub(crate) fn write(&self, pages: impl IntoIterator<Item = Scraped>) -> Result<()> {
+    /// The file cannot be written.
+    pub(crate) fn write(&self, pages: impl IntoIterator<Item = ScrapeTarget>) -> Result<()> {
         let list: Value = pages.into_iter().map(target).collect();
-        // Prometheus looks every second, and must not find half of it.
+        // Prometheus reads the file at any time, so it is replaced in one step.
         let unfinished = self.file.with_extension("tmp");
         std::fs::write(&unfinished, list.to_string())
             .and_then(|()| std::fs::rename(&unfinished, &self.file))
             .with_context(|| format!("{} cannot be written", self.file.display()))
     }
 
-    /// Takes it away, if it is there.
+    /// Removes the file, if it exists.
     pub(crate) fn remove(&self) {
         match std::fs::remove_file(&self.file) {
             Err(e) if e.kind() != ErrorKind::NotFound => {
-                tracing::warn!(error = %e, "{} lists what is no longer there", self.file.display());
+                tracing::warn!(error = %e, "{} could not be removed", self.file.display());
             }
             _ => {}
         }
     }
 }
 
-impl Drop for Targets {
+impl Drop for ScrapeTargets {
     fn drop(&mut self) {
         self.remove();
     }
 }
 
-/// The harness's own page.
-pub(crate) fn harness(at: SocketAddr) -> Scraped {
+/// The target of the harness's own metrics.
+pub(crate) fn harness(at: SocketAddr) -> ScrapeTarget {
     (LOADGEN.to_owned(), 0, at)
 }
 
-fn target((service, replica, at): Scraped) -> Value {
+fn target((service, replica, at): ScrapeTarget) -> Value {
     json!({
         "targets": [at.to_string()],
         "labels": {"service": service, "replica": replica.to_string()},

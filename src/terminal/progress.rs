@@ -1,31 +1,33 @@
-//! What is seen while a run is under way: one live line on a terminal, plain lines elsewhere.
+//! The progress of a run on standard error: one live line on a terminal, plain lines elsewhere.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use results::record::Interval;
 use results::summary;
 
-/// Where no terminal follows, every this many seconds one line.
+use super::output::note;
+
+/// Without a terminal: one line every this many seconds.
 const PLAIN_EVERY: u64 = 5;
 
-/// The progress of a run, on standard error.
+/// The progress of a run.
 pub(crate) struct Progress {
-    how: How,
+    mode: Mode,
 }
 
-enum How {
+enum Mode {
     Quiet,
     Plain,
     Live(ProgressBar),
 }
 
 impl Progress {
-    /// Progress as fits the terminal, or none at all.
+    /// Live or plain progress, depending on the terminal. None if `quiet`.
     pub(crate) fn new(quiet: bool) -> Self {
-        let how = if quiet {
-            How::Quiet
+        let mode = if quiet {
+            Mode::Quiet
         } else if std::io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             // `wide_msg` cuts at the terminal's edge; a line that wraps would be drawn twice.
@@ -33,60 +35,55 @@ impl Progress {
                 bar.set_style(style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
             }
             bar.enable_steady_tick(Duration::from_millis(100));
-            How::Live(bar)
+            Mode::Live(bar)
         } else {
-            How::Plain
+            Mode::Plain
         };
-        Self { how }
+        Self { mode }
     }
 
-    /// Something that stays on the screen.
-    pub(crate) fn say(&self, text: &str) {
-        match &self.how {
-            How::Quiet => {}
-            How::Plain => tell(text),
-            How::Live(bar) => bar.suspend(|| tell(text)),
+    /// Prints a line that stays on the screen.
+    pub(crate) fn line(&self, text: &str) {
+        match &self.mode {
+            Mode::Quiet => {}
+            Mode::Plain => note(text),
+            Mode::Live(bar) => bar.suspend(|| note(text)),
         }
     }
 
-    /// What is going on just now; on a terminal only.
-    pub(crate) fn now(&self, text: String) {
-        if let How::Live(bar) = &self.how {
+    /// Shows what the run is doing now. On a terminal only.
+    pub(crate) fn activity(&self, text: String) {
+        if let Mode::Live(bar) = &self.mode {
             bar.set_message(text);
         }
     }
 
-    /// How something stands now: the live line on a terminal, a line of its own elsewhere.
+    /// Shows a value that changes: in the live line on a terminal, else as a line.
     pub(crate) fn report(&self, text: &str) {
-        match &self.how {
-            How::Quiet => {}
-            How::Plain => tell(text),
-            How::Live(bar) => bar.set_message(text.to_owned()),
+        match &self.mode {
+            Mode::Quiet => {}
+            Mode::Plain => note(text),
+            Mode::Live(bar) => bar.set_message(text.to_owned()),
         }
     }
 
-    /// A second of the run.
+    /// Shows one second of the run.
     pub(crate) fn interval(&self, interval: &Interval) {
-        match &self.how {
-            How::Quiet => {}
-            How::Plain => {
+        match &self.mode {
+            Mode::Quiet => {}
+            Mode::Plain => {
                 if (interval.t_s.round() as u64).is_multiple_of(PLAIN_EVERY) {
-                    tell(&summary::line(interval));
+                    note(&summary::line(interval));
                 }
             }
-            How::Live(bar) => bar.set_message(summary::line(interval)),
+            Mode::Live(bar) => bar.set_message(summary::line(interval)),
         }
     }
 
-    /// Clears the live line.
-    pub(crate) fn done(&self) {
-        if let How::Live(bar) = &self.how {
+    /// Removes the live line.
+    pub(crate) fn finish(&self) {
+        if let Mode::Live(bar) = &self.mode {
             bar.finish_and_clear();
         }
     }
-}
-
-/// A line on standard error. Whoever has closed it does not want to know; the run goes on.
-fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }

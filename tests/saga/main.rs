@@ -13,14 +13,6 @@
     reason = "helpers of tests fail by panicking, as tests do"
 )]
 
-// The very judgement that a run's verdict rests on.
-#[path = "../../src/audit/holdings.rs"]
-#[allow(
-    unreachable_pub,
-    dead_code,
-    reason = "it is a module of the command, used here in part"
-)]
-mod holdings;
 mod line;
 mod processes;
 mod shop;

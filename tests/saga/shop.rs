@@ -17,7 +17,7 @@ use shop_contract::audit::AuditLine;
 use shop_kit::net::Lease;
 use tempfile::TempDir;
 
-use crate::holdings::{Holdings, check};
+use shop_audit::{Holdings, check};
 use crate::line::Line;
 use crate::processes::{Name, Processes, Start};
 use crate::strike::{Armed, Edge, Strike};

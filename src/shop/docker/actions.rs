@@ -1,284 +1,239 @@
-//! What faults of processes do to containers, and how it is undone.
+//! Kills, stops, pauses and restarts containers, and undoes that.
 //!
-//! Each blow is told to the guard before it falls, so that it is undone also when we die at the worst moment. Deeds run
-//! in tasks of their own: whoever waits for one may go away, and it is done all the same.
+//! The guard process gets each disruption before it happens, so that it can undo it if the run dies. Actions run in tasks of
+//! their own, so they complete even if the caller stops waiting.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use bollard::query_parameters::{KillContainerOptions, StopContainerOptionsBuilder};
-use chaos::{BoxFuture, InjectError, Processes, Struck};
+use chaos::{InjectError, Struck};
 use tokio::time::{Instant, sleep};
 
-use super::member::{Blow, Member};
-use super::{Containers, api, look};
+use super::api;
+use super::containers::Containers;
+use super::service::{Disruption, ServiceContainer};
 
-/// How long a container may take to be seen dead, or standing still, when it was struck.
-const FALLS: Duration = Duration::from_secs(10);
-/// How long it may take to be ready again.
-const RESTART: Duration = Duration::from_secs(30);
-/// Between two looks, meanwhile.
-const LOOK: Duration = Duration::from_millis(20);
-/// How long a container may take to end when asked to, before Docker kills it. In seconds, as Docker has it.
+/// The time limit until a disruption is visible in the container's state.
+const EFFECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time limit until the service is ready again.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(30);
+/// The interval of inspections while an action waits.
+const POLL: Duration = Duration::from_millis(20);
+/// The grace period before Docker kills a container that it stops. In seconds, Docker's unit.
 const GRACE_S: i32 = 10;
 
-/// What is done to a container.
+/// What a fault does to a container.
 #[derive(Debug, Clone, Copy)]
-enum Deed {
+pub(super) enum Action {
     Kill,
     Stop,
     Pause(Duration),
 }
 
 impl Containers {
-    /// Does something to a replica, in a task of its own.
-    async fn act<T, F>(
+    /// Runs an action on a replica, in a task of its own.
+    pub(super) async fn run_action<T, F>(
         &self,
         role: &str,
         replica: u32,
-        act: impl FnOnce(Self, usize) -> F,
+        action: impl FnOnce(Self, usize) -> F,
     ) -> Result<T, InjectError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let target = format!("{role}/{replica}");
-        let is = |m: &Member| m.found.role.name() == role && m.found.replica == replica;
-        let Some(index) = self.members.iter().position(is) else {
+        let is_target =
+            |s: &ServiceContainer| s.info.role.name() == role && s.info.replica == replica;
+        let Some(index) = self.services.iter().position(is_target) else {
             return Err(InjectError::NoSuchTarget { target });
         };
-        let acted = match tokio::spawn(act(self.clone(), index)).await {
-            Ok(acted) => acted,
-            Err(e) => Err(anyhow!("it was not done: {e}")),
+        let result = match tokio::spawn(action(self.clone(), index)).await {
+            Ok(result) => result,
+            Err(e) => Err(anyhow!("the action failed: {e}")),
         };
-        acted.map_err(|e| InjectError::Process {
+        result.map_err(|e| InjectError::Process {
             target,
             reason: format!("{e:#}"),
         })
     }
 
-    async fn strike(self, index: usize, deed: Deed) -> Result<Struck> {
-        let member = &self.members[index];
-        let _turn = member.turn.lock().await;
+    /// Disrupts a container, and waits until its state shows it.
+    pub(super) async fn disrupt(self, index: usize, action: Action) -> Result<Struck> {
+        let service = &self.services[index];
+        let _locked = service.action_lock.lock().await;
         if self.stop.is_cancelled() {
             bail!("the shop is closing");
         }
-        self.look_at(member).await?;
-        let standing = member.standing();
-        if !standing.running {
-            bail!("it is dead already");
+        self.refresh(service).await?;
+        let state = service.state();
+        if !state.running {
+            bail!("it is down already");
         }
-        // The end of the first would end the second as well.
-        if matches!(deed, Deed::Pause(_)) && standing.paused {
-            bail!("it stands still already");
+        // The end of the first pause would also end the second.
+        if matches!(action, Action::Pause(_)) && state.paused {
+            bail!("it is paused already");
         }
-        let id = &member.found.id;
+        let id = &service.info.id;
         let now = std::time::Instant::now();
-        let blow = match deed {
-            Deed::Kill | Deed::Stop => Blow::Down,
-            Deed::Pause(most) => Blow::Paused { since: now, most },
+        let disruption = match action {
+            Action::Kill | Action::Stop => Disruption::Down,
+            Action::Pause(most) => Disruption::Paused { since: now, most },
         };
-        let before = (member.struck(), member.is_in_doubt());
-        self.guard.owe(id, blow.debt(now)).await?;
-        member.strike(Some(blow));
-        let done = match deed {
-            Deed::Kill => {
+        let before = (service.disruption(), service.is_in_doubt());
+        self.guard
+            .register(id, disruption.pending_undo(now))
+            .await?;
+        service.set_disruption(Some(disruption));
+        let done = match action {
+            Action::Kill => {
                 self.api
                     .kill_container(id, None::<KillContainerOptions>)
                     .await
             }
-            Deed::Stop => {
+            Action::Stop => {
                 let grace = StopContainerOptionsBuilder::new().t(GRACE_S).build();
                 self.api.stop_container(id, Some(grace)).await
             }
-            Deed::Pause(_) => self.api.pause_container(id).await,
+            Action::Pause(_) => self.api.pause_container(id).await,
         };
         if let Err(e) = &done
             && api::has_refused(e)
         {
-            self.call_off(member, before).await;
+            self.revert(service, before).await;
             bail!("Docker says: {}", api::words(e));
         }
-        // Without an answer it may have been done all the same, so that what is seen decides.
-        let Err(unseen) = self.until_fallen(member, blow).await else {
+        // Without a response Docker may still have done it, so the container's state decides.
+        let Err(not_visible) = self.wait_until_visible(service, disruption).await else {
             return Ok(Struck {
-                pid: standing.pid.unwrap_or_default(),
+                pid: state.pid.unwrap_or_default(),
             });
         };
-        // An error means that it lives on, and nobody else would raise it. What is still owed stays owed.
-        member.doubt();
-        if let Err(e) = self.raise(member).await {
-            tracing::warn!(target = member.target(), error = %e, "a container was not mended yet");
+        // The caller takes an error as "not disrupted", so the container is restored here. The undo stays pending.
+        service.set_in_doubt();
+        if let Err(e) = self.restore_locked(service).await {
+            tracing::warn!(target = service.target(), error = %e, "a container is not restored yet");
         }
         match done {
-            Ok(()) => Err(unseen),
+            Ok(()) => Err(not_visible),
             Err(e) => bail!("Docker says: {}", api::words(&e)),
         }
     }
 
-    /// A blow will not fall: what was owed before it is owed again, such as the end of a pause in its time.
-    async fn call_off(&self, member: &Member, (blow, in_doubt): (Option<Blow>, bool)) {
-        member.strike(blow);
+    /// Docker refused a disruption: the one before it, such as a pause, is in effect again.
+    async fn revert(
+        &self,
+        service: &ServiceContainer,
+        (disruption, in_doubt): (Option<Disruption>, bool),
+    ) {
+        service.set_disruption(disruption);
         if in_doubt {
-            member.doubt();
+            service.set_in_doubt();
         }
-        let id = &member.found.id;
-        let Some(blow) = blow else {
-            return self.guard.paid(id).await;
+        let id = &service.info.id;
+        let Some(disruption) = disruption else {
+            return self.guard.complete(id).await;
         };
-        let owed = blow.debt(std::time::Instant::now());
-        if let Err(e) = self.guard.owe(id, owed).await {
-            tracing::warn!(error = %e, "the guard of the containers is gone");
+        let pending = disruption.pending_undo(std::time::Instant::now());
+        if let Err(e) = self.guard.register(id, pending).await {
+            tracing::warn!(error = %e, "the guard process has ended");
         }
     }
 
-    /// Waits until a blow is seen to have fallen. A look that fails says nothing.
-    async fn until_fallen(&self, member: &Member, blow: Blow) -> Result<()> {
-        let until = Instant::now() + FALLS;
+    /// Waits until a disruption is visible in the container's state. Failed inspections are repeated.
+    async fn wait_until_visible(
+        &self,
+        service: &ServiceContainer,
+        disruption: Disruption,
+    ) -> Result<()> {
+        let until = Instant::now() + EFFECT_TIMEOUT;
         loop {
-            let looked = self.look_at(member).await;
-            let standing = member.standing();
-            if looked.is_ok() && blow.has_fallen(&standing) {
+            let inspected = self.refresh(service).await;
+            let state = service.state();
+            if inspected.is_ok() && disruption.is_visible_in(&state) {
                 return Ok(());
             }
             if Instant::now() > until {
-                looked?;
+                inspected?;
                 bail!(
-                    "its container is {} still, {} s later",
-                    standing.status,
-                    FALLS.as_secs()
+                    "its container is still {} after {} s",
+                    state.status,
+                    EFFECT_TIMEOUT.as_secs()
                 );
             }
-            sleep(LOOK).await;
+            sleep(POLL).await;
         }
     }
 
-    async fn mend_and_wait(self, index: usize, late: Duration) -> Result<()> {
+    /// Restores a container, and waits until its service is ready.
+    pub(super) async fn restore_and_wait(self, index: usize, late: Duration) -> Result<()> {
         if !late.is_zero() {
-            bail!("a container cannot be told to start slowly this once");
+            bail!("a slow start cannot be injected into a container");
         }
-        let member = &self.members[index];
-        self.mend(member).await?;
-        let until = Instant::now() + RESTART;
-        while !look::ask(&self, member).await {
+        let service = &self.services[index];
+        self.restore(service).await?;
+        let until = Instant::now() + RESTART_TIMEOUT;
+        while !self.check_ready(service).await {
             if Instant::now() > until {
-                bail!("not ready {} s later", RESTART.as_secs());
+                bail!("not ready after {} s", RESTART_TIMEOUT.as_secs());
             }
-            self.look_at(member).await?;
-            let standing = member.standing();
-            if standing.is_dead() && member.struck().is_none() {
+            self.refresh(service).await?;
+            let state = service.state();
+            if state.is_down() && service.disruption().is_none() {
                 bail!(
                     "it ended again, {}; see `docker logs {}`",
-                    standing.ended,
-                    member.found.name
+                    state.ended,
+                    service.info.name
                 );
             }
-            sleep(LOOK).await;
+            sleep(POLL).await;
         }
         Ok(())
     }
 
-    /// Lets a container go on, or starts it, whatever it needs.
-    pub(super) async fn mend(&self, member: &Member) -> Result<()> {
-        let _turn = member.turn.lock().await;
-        self.raise(member).await
+    /// Resumes or starts a container, depending on its state.
+    pub(super) async fn restore(&self, service: &ServiceContainer) -> Result<()> {
+        let _locked = service.action_lock.lock().await;
+        self.restore_locked(service).await
     }
 
-    /// Undoes a blow that was given up and has fallen after all.
-    pub(super) async fn undo_late(&self, member: &Member) {
-        // An order that is under way knows better.
-        let Ok(_turn) = member.turn.try_lock() else {
+    /// Undoes a disruption that timed out and took effect later.
+    pub(super) async fn undo_late(&self, service: &ServiceContainer) {
+        // An action in progress takes precedence.
+        let Ok(_locked) = service.action_lock.try_lock() else {
             return;
         };
-        if member.is_in_doubt()
-            && let Err(e) = self.raise(member).await
+        if service.is_in_doubt()
+            && let Err(e) = self.restore_locked(service).await
         {
-            tracing::warn!(target = member.target(), error = %e, "a container was not mended yet");
+            tracing::warn!(target = service.target(), error = %e, "a container is not restored yet");
         }
     }
 
-    /// As [`Self::mend`], for who has the turn.
-    async fn raise(&self, member: &Member) -> Result<()> {
-        self.look_at(member).await?;
-        let (id, standing) = (&member.found.id, member.standing());
-        let done = if standing.is_dead() {
+    /// As [`Self::restore`], for a caller that holds the action lock.
+    async fn restore_locked(&self, service: &ServiceContainer) -> Result<()> {
+        self.refresh(service).await?;
+        let (id, state) = (&service.info.id, service.state());
+        let done = if state.is_down() {
             self.api.start_container(id, None).await
-        } else if standing.paused {
+        } else if state.paused {
             self.api.unpause_container(id).await
         } else {
-            // Whoever has done it was quicker, such as the guard, or Docker will do it.
+            // The guard or Docker has restored it, or Docker will.
             Ok(())
         };
         if let Err(e) = done {
             bail!("Docker says: {}", api::words(&e));
         }
-        // Where Docker chooses its ports, they are others in each life.
-        self.look_at(member).await?;
-        // One that is upright may yet be struck by an order that was given up.
-        let had_fallen = member.struck().is_none_or(|b| b.has_fallen(&standing));
-        if had_fallen || !member.is_in_doubt() {
-            member.strike(None);
-            self.guard.paid(id).await;
+        // Docker may publish other ports after a start.
+        self.refresh(service).await?;
+        // A disruption that timed out may still take effect on a container that runs.
+        let took_effect = service.disruption().is_none_or(|d| d.is_visible_in(&state));
+        if took_effect || !service.is_in_doubt() {
+            service.set_disruption(None);
+            self.guard.complete(id).await;
         }
         Ok(())
-    }
-
-    async fn look_at(&self, member: &Member) -> Result<()> {
-        let inspected = api::inspect(&self.api, &member.found.id).await?;
-        member.now(member.found.standing(&inspected));
-        Ok(())
-    }
-}
-
-impl Processes for Containers {
-    fn replicas(&self, role: &str) -> u32 {
-        let of_role = self.members.iter().filter(|m| m.found.role.name() == role);
-        of_role.count() as u32
-    }
-
-    fn admin_address(&self, role: &str, replica: u32) -> Option<SocketAddr> {
-        self.member(role, replica)?.admin()
-    }
-
-    fn kill<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.act(role, replica, |shop, i| shop.strike(i, Deed::Kill)))
-    }
-
-    fn stop<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.act(role, replica, |shop, i| shop.strike(i, Deed::Stop)))
-    }
-
-    fn restart<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        late: Duration,
-    ) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(self.act(role, replica, move |shop, i| shop.mend_and_wait(i, late)))
-    }
-
-    fn pause<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        most: Duration,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        let act = move |shop: Self, i| shop.strike(i, Deed::Pause(most));
-        Box::pin(self.act(role, replica, act))
-    }
-
-    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(self.act(role, replica, |shop, i| {
-            shop.mend_and_wait(i, Duration::ZERO)
-        }))
     }
 }

@@ -1,4 +1,4 @@
-//! Docker itself: where it is, what it has, and what it says when it cannot.
+//! Connects to Docker, lists and inspects containers, and explains errors.
 
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error as _;
@@ -12,26 +12,28 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use shop_contract::Role;
 
-/// The Compose project that a container belongs to.
-const OF_PROJECT: &str = "com.docker.compose.project";
-/// The Compose service that a container is of.
-const SERVICE: &str = "com.docker.compose.service";
-/// A shop container's role.
-pub(super) const ROLE: &str = "doorbuster.role";
-/// Which replica of its role it is, from 0.
-pub(super) const REPLICA: &str = "doorbuster.replica";
-/// The Compose service that is a crowd.
-const CROWD: &str = "crowd";
+use crate::shop::replica::ReplicaId;
 
-/// Where Docker listens when nobody says otherwise.
+/// Label: the Compose project of a container.
+const OF_PROJECT: &str = "com.docker.compose.project";
+/// Label: the Compose service of a container.
+const SERVICE: &str = "com.docker.compose.service";
+/// Label: the role of a shop's container.
+pub(super) const ROLE: &str = "doorbuster.role";
+/// Label: the number of the replica, from 0.
+pub(super) const REPLICA: &str = "doorbuster.replica";
+/// The Compose service that sends load to the shop.
+const LOAD_SERVICE: &str = "crowd";
+
+/// Docker's default socket.
 const SOCKET: &str = "unix:///var/run/docker.sock";
-/// For one call, in seconds. Stopping a container takes as long as the container does, which is 10 s at most.
+/// The time limit of one request, in seconds. Stopping a container takes up to 10 s.
 const LIMIT_S: u64 = 30;
 
-/// Finds Docker: at `DOCKER_HOST`, else at its usual socket.
+/// Connects to Docker at `DOCKER_HOST`, or at its default socket.
 ///
 /// # Errors
-/// Nobody is there, or lets us in.
+/// Docker is not there, or refuses access.
 pub(super) async fn connect() -> Result<Docker> {
     let set = |name| std::env::var(name).ok().filter(|v: &String| !v.is_empty());
     let host = set("DOCKER_HOST").unwrap_or_else(|| SOCKET.to_owned());
@@ -40,7 +42,7 @@ pub(super) async fn connect() -> Result<Docker> {
     } else if host.starts_with("tcp://") || host.starts_with("http://") {
         if set("DOCKER_TLS_VERIFY").is_some() {
             bail!(
-                "DOCKER_TLS_VERIFY is set, and Docker is spoken to without TLS here; reach {host} by a tunnel such as `ssh -L`, and unset it"
+                "DOCKER_TLS_VERIFY is set, but TLS to Docker is not supported; reach {host} through a tunnel such as `ssh -L`, and unset the variable"
             );
         }
         Docker::connect_with_http(&host, LIMIT_S, API_DEFAULT_VERSION)
@@ -50,7 +52,7 @@ pub(super) async fn connect() -> Result<Docker> {
         );
     };
     match api {
-        // An older one is spoken to in its own version.
+        // Older versions of Docker need an older version of the API.
         Ok(api) => api
             .negotiate_version()
             .await
@@ -59,24 +61,24 @@ pub(super) async fn connect() -> Result<Docker> {
     }
 }
 
-/// Why nobody answers, and what to do about it.
+/// The error of a failed connection, with a hint.
 fn no_docker(host: &str, error: &Error) -> anyhow::Error {
     let hint = match (error, kind(error)) {
         (Error::SocketNotFoundError(_), _) | (_, Some(ErrorKind::NotFound)) => {
-            "there is no such socket; start Docker, or say where it is with DOCKER_HOST, as `docker context inspect` shows it"
+            "there is no such socket; start Docker, or set DOCKER_HOST to the address that `docker context inspect` shows"
         }
         (_, Some(ErrorKind::PermissionDenied)) => {
-            "this user may not speak to it; run as root, or as a member of the group that owns the socket (most often `docker`)"
+            "this user has no access; run as root, or as a member of the group that owns the socket (most often `docker`)"
         }
         (_, Some(ErrorKind::ConnectionRefused)) => {
-            "nobody listens there; start Docker, or say where it is with DOCKER_HOST"
+            "nothing listens there; start Docker, or set DOCKER_HOST to its address"
         }
-        _ => "see that this is a Docker, with `docker version`",
+        _ => "check the address with `docker version`",
     };
     anyhow!("no Docker at {host}: {hint} ({})", words(error))
 }
 
-/// What the operating system said, at the bottom of an error.
+/// The I/O error at the root of an error.
 fn kind(error: &Error) -> Option<ErrorKind> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(now) = cause {
@@ -88,8 +90,8 @@ fn kind(error: &Error) -> Option<ErrorKind> {
     None
 }
 
-/// Whether Docker has said no, so that nothing was done. Without its answer, or where it has failed half-way, what was
-/// asked for may have been done, or be done yet.
+/// Whether Docker refused a request, so that nothing was done. After any other error, such as a timeout or an internal
+/// error, the request may have been executed or may still be.
 pub(super) fn has_refused(error: &Error) -> bool {
     matches!(
         error,
@@ -100,7 +102,7 @@ pub(super) fn has_refused(error: &Error) -> bool {
     )
 }
 
-/// An error in words: Docker's own where it has answered, else all that was the matter.
+/// The text of an error: Docker's message if there is one, else the error with its causes.
 pub(super) fn words(error: &Error) -> String {
     if let Error::DockerResponseServerError { message, .. } = error {
         return message.clone();
@@ -118,14 +120,14 @@ pub(super) fn words(error: &Error) -> String {
 }
 
 /// A container in a list.
-pub(super) struct Listed {
+pub(super) struct ListedContainer {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) running: bool,
     labels: HashMap<String, String>,
 }
 
-impl Listed {
+impl ListedContainer {
     fn of(container: ContainerSummary) -> Option<Self> {
         let id = container.id?;
         let name = container.names.into_iter().flatten().next();
@@ -137,18 +139,18 @@ impl Listed {
         })
     }
 
-    /// Whether it shops.
-    pub(super) fn is_crowd(&self) -> bool {
-        let is = |label| self.labels.get(label).is_some_and(|l| l == CROWD);
-        is(SERVICE) || is(ROLE)
+    /// Whether the container sends load to the shop.
+    pub(super) fn is_load(&self) -> bool {
+        let labelled = |label| self.labels.get(label).is_some_and(|l| l == LOAD_SERVICE);
+        labelled(SERVICE) || labelled(ROLE)
     }
 
-    /// The place in the shop that its labels give it. Without one it is none of the shop's services.
+    /// The role and replica in the labels. `None` for a container that is no service of the shop.
     ///
     /// # Errors
     /// Labels that cannot be read.
-    pub(super) fn place(&self) -> Result<Option<(Role, u32)>> {
-        if self.is_crowd() {
+    pub(super) fn replica_id(&self) -> Result<Option<ReplicaId>> {
+        if self.is_load() {
             return Ok(None);
         }
         let Some(role) = self.labels.get(ROLE) else {
@@ -168,12 +170,12 @@ impl Listed {
     }
 }
 
-/// Every container of a project, those that do not run included.
-pub(super) async fn of_project(api: &Docker, project: &str) -> Result<Vec<Listed>> {
+/// Every container of a project, including stopped ones.
+pub(super) async fn of_project(api: &Docker, project: &str) -> Result<Vec<ListedContainer>> {
     list(api, format!("{OF_PROJECT}={project}")).await
 }
 
-/// The projects that have a shop.
+/// The projects with a shop.
 pub(super) async fn projects(api: &Docker) -> Result<BTreeSet<String>> {
     let shops = list(api, ROLE.to_owned()).await?.into_iter();
     Ok(shops
@@ -181,20 +183,19 @@ pub(super) async fn projects(api: &Docker) -> Result<BTreeSet<String>> {
         .collect())
 }
 
-async fn list(api: &Docker, label: String) -> Result<Vec<Listed>> {
+async fn list(api: &Docker, label: String) -> Result<Vec<ListedContainer>> {
     let filters = HashMap::from([("label", vec![label])]);
     let options = ListContainersOptionsBuilder::new()
         .all(true)
         .filters(&filters)
         .build();
     let listed = api.list_containers(Some(options)).await;
-    let listed =
-        listed.map_err(|e| anyhow!("Docker does not list its containers: {}", words(&e)))?;
-    Ok(listed.into_iter().filter_map(Listed::of).collect())
+    let listed = listed.map_err(|e| anyhow!("Docker cannot list its containers: {}", words(&e)))?;
+    Ok(listed.into_iter().filter_map(ListedContainer::of).collect())
 }
 
-/// Where containers reach this machine, as Docker has it for `host-gateway`: the host's side of the network that is there
-/// from the beginning. `None` where Docker does not say.
+/// The address at which containers reach this machine, Docker's `host-gateway`: the host's address in the default network.
+/// `None` if Docker does not report it.
 pub(super) async fn host_gateway(api: &Docker) -> Option<IpAddr> {
     let network = api.inspect_network("bridge", None).await.ok()?;
     let configured = network.ipam?.config?.into_iter();
@@ -202,8 +203,8 @@ pub(super) async fn host_gateway(api: &Docker) -> Option<IpAddr> {
     gateways.filter(IpAddr::is_ipv4).min()
 }
 
-/// All that Docker knows of a container.
+/// Inspects a container.
 pub(super) async fn inspect(api: &Docker, id: &str) -> Result<ContainerInspectResponse> {
     let inspected = api.inspect_container(id, None).await;
-    inspected.map_err(|e| anyhow!("Docker does not tell of the container {id}: {}", words(&e)))
+    inspected.map_err(|e| anyhow!("Docker cannot inspect the container {id}: {}", words(&e)))
 }

@@ -1,73 +1,78 @@
-//! Containers as a run sees them.
+//! The backend of containers: implements the interfaces of runs and fault injectors.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use chaos::{AdminClient, BoxFuture, Breaker, CallerHits, Counts, Paths, Watch};
+use chaos::{
+    AdminClient, BoxFuture, Breaker, CallerHits, Counts, InjectError, Paths, Processes, Struck,
+    Watch,
+};
 use results::record::ResourceRow;
-use shop_contract::Role;
 
-use super::Containers;
-use super::member::Member;
-use crate::house::{House, Placed};
-use crate::http::Http;
-use crate::pages::{Pages, Process, breakers, witness};
+use super::actions::Action;
+use super::containers::Containers;
+use super::service::ServiceContainer;
+use crate::http::HttpClient;
+use crate::shop::backend::{ShopBackend, TopologyEntry};
+use crate::shop::metrics_pages::{MetricsPages, breakers, caller_hits};
+use crate::shop::replica::ReplicaId;
 
 impl Containers {
-    /// Whether callers' figures tell this replica from the others of its role: they know it by its port, which all of
-    /// them may have alike.
-    fn has_port_of_its_own(&self, role: &str, replica: u32) -> bool {
-        let port = |n| self.member(role, n).map(|m| m.found.port);
+    /// Whether the callers' metrics distinguish this replica from others of its role. They identify a replica by its port,
+    /// which may be the same for all.
+    fn has_unique_port(&self, role: &str, replica: u32) -> bool {
+        let port = |n| self.service(role, n).map(|s| s.info.port);
         let mut others = self
-            .members
+            .services
             .iter()
-            .filter(|m| m.found.role.name() == role && m.found.replica != replica);
-        others.all(|m| Some(m.found.port) != port(replica))
+            .filter(|s| s.info.role.name() == role && s.info.replica != replica);
+        others.all(|s| Some(s.info.port) != port(replica))
     }
 }
 
-impl House for Containers {
-    fn topology(&self) -> Vec<Placed> {
-        let nowhere = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-        let placed = |m: &Member| {
-            let standing = m.standing();
-            Placed {
-                role: m.found.role.name().to_owned(),
-                replica: m.found.replica,
-                pid: standing.pid,
-                address: standing.shop.unwrap_or(nowhere(m.found.port)),
-                admin: standing.admin.unwrap_or(nowhere(0)),
+impl ShopBackend for Containers {
+    fn topology(&self) -> Vec<TopologyEntry> {
+        let unknown = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        let entry = |s: &ServiceContainer| {
+            let state = s.state();
+            TopologyEntry {
+                role: s.info.role.name().to_owned(),
+                replica: s.info.replica,
+                pid: state.pid,
+                address: state.shop.unwrap_or(unknown(s.info.port)),
+                admin: state.admin.unwrap_or(unknown(0)),
             }
         };
-        self.members.iter().map(placed).collect()
+        self.services.iter().map(entry).collect()
     }
 
     fn states(&self) -> BTreeMap<String, String> {
-        let state = |m: &Member| (m.target(), m.state().to_owned());
-        self.members.iter().map(state).collect()
+        let state = |s: &ServiceContainer| (s.target(), s.state_name().to_owned());
+        self.services.iter().map(state).collect()
     }
 
     fn crashes(&self) -> Vec<String> {
-        let of = |m: &Member| {
-            let name = &m.found.name;
-            let told = |how| format!("{}: {how}; see `docker logs {name}`", m.target());
-            m.crashes().into_iter().map(told).collect::<Vec<_>>()
+        let of = |s: &ServiceContainer| {
+            let name = &s.info.name;
+            let text = |how| format!("{}: {how}; see `docker logs {name}`", s.target());
+            s.crashes().into_iter().map(text).collect::<Vec<_>>()
         };
-        self.members.iter().flat_map(of).collect()
+        self.services.iter().flat_map(of).collect()
     }
 
     fn resources(&self) -> Vec<ResourceRow> {
-        let row = |m: &Member| {
-            let used = m.used();
+        let row = |s: &ServiceContainer| {
+            let used = s.usage();
             ResourceRow {
-                role: m.found.role.name().to_owned(),
-                replica: m.found.replica,
+                role: s.info.role.name().to_owned(),
+                replica: s.info.replica,
                 peak_rss_bytes: used.peak_bytes,
                 cpu_s: used.cpu_s,
             }
         };
-        self.members.iter().map(row).collect()
+        self.services.iter().map(row).collect()
     }
 
     fn admin_client(&self) -> AdminClient {
@@ -75,24 +80,24 @@ impl House for Containers {
     }
 
     fn paths(&self) -> Option<Arc<dyn Paths>> {
-        // Nothing of ours stands between containers.
+        // There are no proxies between containers.
         None
     }
 
-    /// The containers stay; those that a fault has struck are mended, without waiting until they are ready.
+    /// Restores disrupted containers, without waiting until they are ready. The containers stay up.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             self.stop.cancel();
             self.tasks.close();
             self.tasks.wait().await;
-            for member in self.members.iter() {
-                // An order that is under way ends first.
-                drop(member.turn.lock().await);
-                if member.struck().is_some()
-                    && let Err(e) = self.mend(member).await
+            for service in self.services.iter() {
+                // Wait for an action in progress.
+                drop(service.action_lock.lock().await);
+                if service.disruption().is_some()
+                    && let Err(e) = self.restore(service).await
                 {
                     // The guard tries as well.
-                    tracing::error!(target = member.target(), error = %e, "a container was not mended");
+                    tracing::error!(target = service.target(), error = %e, "a container was not restored");
                 }
             }
             self.guard.close().await;
@@ -100,32 +105,84 @@ impl House for Containers {
     }
 }
 
-impl Pages for Containers {
-    fn http(&self) -> &Http {
+impl Processes for Containers {
+    fn replicas(&self, role: &str) -> u32 {
+        let of_role = self.services.iter().filter(|s| s.info.role.name() == role);
+        of_role.count() as u32
+    }
+
+    fn admin_address(&self, role: &str, replica: u32) -> Option<SocketAddr> {
+        self.service(role, replica)?.admin()
+    }
+
+    fn kill<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(self.run_action(role, replica, |shop, i| shop.disrupt(i, Action::Kill)))
+    }
+
+    fn stop<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(self.run_action(role, replica, |shop, i| shop.disrupt(i, Action::Stop)))
+    }
+
+    fn restart<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+        late: Duration,
+    ) -> BoxFuture<'a, Result<(), InjectError>> {
+        Box::pin(self.run_action(role, replica, move |shop, i| shop.restore_and_wait(i, late)))
+    }
+
+    fn pause<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+        most: Duration,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        let pause = move |shop: Self, i| shop.disrupt(i, Action::Pause(most));
+        Box::pin(self.run_action(role, replica, pause))
+    }
+
+    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
+        Box::pin(self.run_action(role, replica, |shop, i| {
+            shop.restore_and_wait(i, Duration::ZERO)
+        }))
+    }
+}
+
+impl MetricsPages for Containers {
+    fn http(&self) -> &HttpClient {
         &self.http
     }
 
-    fn admins(&self) -> Vec<(Process, SocketAddr)> {
-        let admin = |m: &Member| Some(((m.found.role, m.found.replica), m.admin()?));
-        self.members.iter().filter_map(admin).collect()
+    fn admins(&self) -> Vec<(ReplicaId, SocketAddr)> {
+        let admin = |s: &ServiceContainer| Some(((s.info.role, s.info.replica), s.admin()?));
+        self.services.iter().filter_map(admin).collect()
     }
 
-    fn port_for(&self, _: Process, (role, replica): (Role, u32)) -> Option<u16> {
-        Some(self.member(role.name(), replica)?.found.port)
+    fn port_for(&self, _: ReplicaId, (role, replica): ReplicaId) -> Option<u16> {
+        Some(self.service(role.name(), replica)?.info.port)
     }
 }
 
 impl CallerHits for Containers {
     fn failed_attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<Counts>> {
-        Box::pin(witness::failed_attempts(self, role, replica))
+        Box::pin(caller_hits::failed_attempts(self, role, replica))
     }
 
     fn attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<Counts>> {
-        if self.has_port_of_its_own(role, replica) {
-            Box::pin(witness::attempts(self, role, replica))
+        if self.has_unique_port(role, replica) {
+            Box::pin(caller_hits::attempts(self, role, replica))
         } else {
-            // Those that others have answered would count as well. Too few is better than too many for a proof.
-            Box::pin(witness::failed_attempts(self, role, replica))
+            // Attempts at other replicas would be counted, too. As a proof, too few hits are better than too many.
+            Box::pin(caller_hits::failed_attempts(self, role, replica))
         }
     }
 }

@@ -1,5 +1,4 @@
-//! What a scenario asks for, held against a shop that is up: what cannot be done to containers, and what the shop is not.
-//! No I/O.
+//! Compares a scenario with a shop in containers: faults that containers do not support, and settings that differ. No I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,35 +7,12 @@ use chaos::{Fault, FaultKind, ProcessFault};
 use shop_contract::Role;
 use shop_kit::config::BankConfig;
 
-use super::found::Found;
-use crate::cli::RunOptions;
+use super::container::ContainerInfo;
 use crate::scenario::ShopSpec;
 
-/// Whether a run with these options and faults is possible on containers at all.
-///
-/// # Errors
-/// What is not, all of it, with what works instead.
-pub(crate) fn can_do(options: &RunOptions, faults: &[Fault]) -> Result<()> {
-    let mut cannot = Vec::new();
-    let decided = [
-        ("--without", options.without.is_some()),
-        ("--ablate", options.ablate.is_some()),
-        (
-            "--database (DOORBUSTER_DATABASE)",
-            options.database.is_some(),
-        ),
-        ("--events (DOORBUSTER_EVENTS)", options.events.is_some()),
-        (
-            "--smtp-url (DOORBUSTER_SMTP_URL)",
-            options.smtp_url.is_some(),
-        ),
-        ("--keep-data", options.keep_data),
-    ];
-    for (flag, _) in decided.iter().filter(|(_, given)| *given) {
-        cannot.push(format!(
-            "{flag}: a shop in Docker is what it was brought up as; set it in the Compose file, or leave out --docker"
-        ));
-    }
+/// The faults that a shop in containers does not support, each with an alternative.
+pub(crate) fn unsupported(faults: &[Fault]) -> Vec<String> {
+    let mut unsupported = Vec::new();
     for fault in faults {
         let what = format!(
             "fault {} ({} of {})",
@@ -45,29 +21,30 @@ pub(crate) fn can_do(options: &RunOptions, faults: &[Fault]) -> Result<()> {
             fault.target
         );
         match &fault.kind {
-            FaultKind::Path(_) => cannot.push(format!(
-                "{what}: containers speak to each other directly, without a proxy of ours between them; aim latency, hang, abort or error at the way instead, which its ends hold by themselves, or leave out --docker"
+            FaultKind::Path(_) => unsupported.push(format!(
+                "{what}: containers connect to each other directly, without a proxy of the harness; target the edge with latency, hang, abort or error instead, which the services inject themselves, or leave out --docker"
             )),
-            FaultKind::Process(ProcessFault::SlowStart { .. }) => cannot.push(format!(
-                "{what}: Docker starts a container as it was made, and cannot tell it to be slow this once; kill it with a longer `restart`, or leave out --docker"
+            FaultKind::Process(ProcessFault::SlowStart { .. }) => unsupported.push(format!(
+                "{what}: Docker cannot delay one start of a container; use kind kill with a longer `restart`, or leave out --docker"
             )),
             FaultKind::Process(_) | FaultKind::InService(_) => {}
         }
     }
-    refuse("this cannot be done to a shop in Docker", &cannot)
+    unsupported
 }
 
-/// What the scenario takes for granted and the shop does not have, where the scenario has only said nothing of it.
+/// Compares a shop with a scenario's assumptions. Gives a note for each difference from a default that the scenario does
+/// not set.
 ///
 /// # Errors
-/// What it asks for and the shop does not have, all of it.
+/// Every difference from what the scenario sets.
 pub(super) fn differences(
     wanted: &ShopSpec,
     faults: &[Fault],
-    containers: &[&Found],
+    containers: &[&ContainerInfo],
 ) -> Result<Vec<String>> {
-    let usual = ShopSpec::default();
-    let mut fit = Fit {
+    let default = ShopSpec::default();
+    let mut comparison = Comparison {
         containers,
         refused: Vec::new(),
         notes: Vec::new(),
@@ -75,108 +52,112 @@ pub(super) fn differences(
     for role in Role::ALL {
         let has = containers.iter().filter(|c| c.role == role).count() as u32;
         let wants = wanted.replicas_of(role);
-        fit.hold(
+        comparison.compare(
             &format!("replicas of {role}"),
             wants,
             has,
-            usual.replicas_of(role),
+            default.replicas_of(role),
             "bring it up with as many",
         );
     }
-    fit.size(
+    comparison.setting(
         "products",
         "DOORBUSTER_PRODUCTS",
         Role::Product,
         wanted.products,
-        usual.products,
+        default.products,
     );
-    fit.size(
+    comparison.setting(
         "customers",
         "DOORBUSTER_CUSTOMERS",
         Role::User,
         wanted.customers,
-        usual.customers,
+        default.customers,
     );
-    fit.size(
+    comparison.setting(
         "pieces in stock",
         "DOORBUSTER_STOCK",
         Role::Inventory,
         wanted.stock,
-        usual.stock,
+        default.stock,
     );
     let bank = BankConfig::default();
     let ms = |bank: &BankConfig| bank.median.as_millis() as u64;
-    fit.size(
+    comparison.setting(
         "the bank's median in ms",
         "DOORBUSTER_BANK_MEDIAN_MS",
         Role::Bank,
         ms(&wanted.bank),
         ms(&bank),
     );
-    fit.size(
+    comparison.setting(
         "what the bank declines",
         "DOORBUSTER_BANK_DECLINES",
         Role::Bank,
         wanted.bank.decline_ratio,
         bank.decline_ratio,
     );
-    fit.size(
+    comparison.setting(
         "what the bank leaves unanswered",
         "DOORBUSTER_BANK_SILENT",
         Role::Bank,
         wanted.bank.silent_ratio,
         bank.silent_ratio,
     );
-    fit.patterns(wanted);
-    fit.customers(wanted.customers, usual.customers);
-    fit.gateway(faults);
-    refuse("the shop is not what the scenario asks for", &fit.refused)?;
-    Ok(fit.notes)
+    comparison.patterns(wanted);
+    comparison.customers(wanted.customers, default.customers);
+    comparison.gateway(faults);
+    refuse(
+        "the shop is not what the scenario asks for",
+        &comparison.refused,
+    )?;
+    Ok(comparison.notes)
 }
 
-struct Fit<'a> {
-    containers: &'a [&'a Found],
+struct Comparison<'a> {
+    containers: &'a [&'a ContainerInfo],
     refused: Vec<String>,
     notes: Vec<String>,
 }
 
-impl Fit<'_> {
-    /// A scenario that has the usual value has most likely not written it, and takes the shop as it is.
-    fn hold<T: PartialEq + std::fmt::Display + Copy>(
+impl Comparison<'_> {
+    /// Compares one value. A scenario with the default value has most likely not set it, so a difference is only noted.
+    fn compare<T: PartialEq + std::fmt::Display + Copy>(
         &mut self,
         what: &str,
         wants: T,
         has: T,
-        usual: T,
-        mend: &str,
+        default: T,
+        hint: &str,
     ) {
         if wants == has {
             return;
         }
-        if wants == usual {
-            self.notes
-                .push(format!("{what}: the shop has {has}, not the usual {usual}"));
+        if wants == default {
+            self.notes.push(format!(
+                "{what}: the shop has {has}, not the default {default}"
+            ));
         } else {
             self.refused.push(format!(
-                "{what}: the scenario has {wants}, the shop {has}; {mend}"
+                "{what}: the scenario has {wants}, the shop {has}; {hint}"
             ));
         }
     }
 
-    /// A setting of a role's containers. One that is not set has its usual value.
-    fn size<T>(&mut self, what: &str, name: &str, role: Role, wants: T, usual: T)
+    /// Compares an environment variable of a role's containers. An unset variable has its default value.
+    fn setting<T>(&mut self, what: &str, name: &str, role: Role, wants: T, default: T)
     where
         T: PartialEq + std::fmt::Display + std::str::FromStr + Copy,
     {
         let container = self.containers.iter().find(|c| c.role == role);
         let set = container.and_then(|c| c.setting(name)?.parse().ok());
-        let mend = format!(
+        let hint = format!(
             "bring it up with {name}={wants}, or write the shop's own number into the scenario"
         );
-        self.hold(what, wants, set.unwrap_or(usual), usual, &mend);
+        self.compare(what, wants, set.unwrap_or(default), default, &hint);
     }
 
-    /// Patterns must be on and off as the scenario has them, where it has switched any off.
+    /// The same patterns must be off. If the scenario switches none off, a difference is only noted.
     fn patterns(&mut self, wanted: &ShopSpec) {
         let wants = wanted.switched_off();
         let mut others: BTreeMap<Vec<&str>, Vec<String>> = BTreeMap::new();
@@ -211,32 +192,32 @@ impl Fit<'_> {
         }
     }
 
-    /// Customers who are not registered could not come back.
-    fn customers(&mut self, wants: u64, usual: u64) {
+    /// The shop must know every customer that the scenario sends: returning customers log in.
+    fn customers(&mut self, wants: u64, default: u64) {
         let user = self.containers.iter().find(|c| c.role == Role::User);
         let set = user.and_then(|c| c.setting("DOORBUSTER_CUSTOMERS")?.parse().ok());
-        let has: u64 = set.unwrap_or(usual);
-        if wants == usual && has < wants {
+        let has: u64 = set.unwrap_or(default);
+        if wants == default && has < wants {
             self.refused.push(format!(
                 "customers: the scenario sends {wants}, of whom the shop knows {has} only; write `shop: {{ customers: {has} }}` into the scenario"
             ));
         }
     }
 
-    /// The crowd knows one door.
+    /// A gateway must keep its address after a restart, because the load goes to one address.
     fn gateway(&mut self, faults: &[Fault]) {
-        let wanders = |c: &&&Found| c.role == Role::Gateway && c.wanders;
-        if !self.containers.iter().any(|c| wanders(&c)) {
+        let moves = |c: &&&ContainerInfo| c.role == Role::Gateway && c.has_random_port;
+        if !self.containers.iter().any(|c| moves(&c)) {
             return;
         }
-        let starts = |f: &&Fault| {
+        let restarts = |f: &&Fault| {
             let pauses = matches!(f.kind, FaultKind::Process(ProcessFault::Pause));
             matches!(f.kind, FaultKind::Process(_)) && !pauses
         };
-        for fault in faults.iter().filter(starts) {
+        for fault in faults.iter().filter(restarts) {
             if fault.target.role == Role::Gateway.name() {
                 self.refused.push(format!(
-                    "fault {}: Docker chooses the gateway's port anew when it starts again, and the crowd would not find it; publish a port of your choice, as in `ports: [\"127.0.0.1:8080:8080\"]`",
+                    "fault {}: Docker publishes the gateway at another port after a restart, and the load would not reach it; publish a port of your choice, as in `ports: [\"127.0.0.1:8080:8080\"]`",
                     fault.name
                 ));
             }
@@ -244,7 +225,11 @@ impl Fit<'_> {
     }
 }
 
-fn refuse(what: &str, reasons: &[String]) -> Result<()> {
+/// Fails with all reasons, if there are any.
+///
+/// # Errors
+/// The reasons.
+pub(crate) fn refuse(what: &str, reasons: &[String]) -> Result<()> {
     match reasons {
         [] => Ok(()),
         [one] => bail!("{what}: {one}"),
@@ -267,34 +252,34 @@ mod tests {
         Scenario::parse("x.yaml", &text, None).unwrap()
     }
 
-    /// A shop of one replica each, all with these settings and this published port of the gateway's.
-    fn shop(settings: &[&str], port: &str) -> Vec<Found> {
-        let found = |role| {
+    /// A shop with one replica of each role, these environment variables, and this published port of the gateway.
+    fn shop(settings: &[&str], port: &str) -> Vec<ContainerInfo> {
+        let container = |role| {
             let inspected: ContainerInspectResponse = serde_json::from_value(json!({
                 "Id": "ab",
                 "Config": {"Env": settings},
                 "HostConfig": {"PortBindings": {"8080/tcp": [{"HostPort": port}]}},
             }))
             .unwrap();
-            Found::read(role, 0, &inspected).unwrap()
+            ContainerInfo::read(role, 0, &inspected).unwrap()
         };
-        Role::ALL.into_iter().map(found).collect()
+        Role::ALL.into_iter().map(container).collect()
     }
 
-    fn held(scenario: &Scenario, containers: &[Found]) -> Result<Vec<String>> {
-        let containers: Vec<&Found> = containers.iter().collect();
+    fn compared(scenario: &Scenario, containers: &[ContainerInfo]) -> Result<Vec<String>> {
+        let containers: Vec<&ContainerInfo> = containers.iter().collect();
         differences(&scenario.shop, &scenario.faults, &containers)
     }
 
     #[test]
-    fn what_a_scenario_says_must_be_so_and_of_the_rest_it_is_told() {
-        let silent = scenario("", "  []");
-        assert_eq!(held(&silent, &shop(&[], "8080")).unwrap(), [""; 0]);
+    fn a_set_value_must_match_and_a_default_may_differ() {
+        let defaults = scenario("", "  []");
+        assert_eq!(compared(&defaults, &shop(&[], "8080")).unwrap(), [""; 0]);
         let other = shop(
             &["DOORBUSTER_PRODUCTS=500", "DOORBUSTER_WITHOUT=caches"],
             "8080",
         );
-        let notes = held(&silent, &other).unwrap();
+        let notes = compared(&defaults, &other).unwrap();
         assert!(
             notes[0].contains("products") && notes[0].contains("500"),
             "{notes:?}"
@@ -305,32 +290,32 @@ mod tests {
             "products: 300, replicas: { order: 2 }, resilience: { retries: false }",
             "  []",
         );
-        let told = held(&asks, &other).unwrap_err().to_string();
+        let error = compared(&asks, &other).unwrap_err().to_string();
         for part in [
             "products: the scenario has 300, the shop 500; bring it up with DOORBUSTER_PRODUCTS=300",
             "replicas of order: the scenario has 2, the shop 1",
             "the scenario is without retries, the shop without caches",
         ] {
-            assert!(told.contains(part), "{told}");
+            assert!(error.contains(part), "{error}");
         }
-        let few = held(&silent, &shop(&["DOORBUSTER_CUSTOMERS=10"], "8080"));
-        let told = few.unwrap_err().to_string();
-        assert!(told.contains("customers: 10"), "{told}");
+        let few = compared(&defaults, &shop(&["DOORBUSTER_CUSTOMERS=10"], "8080"));
+        let error = few.unwrap_err().to_string();
+        assert!(error.contains("customers: 10"), "{error}");
     }
 
     #[test]
-    fn a_door_that_wanders_is_not_killed() {
+    fn a_gateway_with_a_random_port_is_not_restarted() {
         let kill = scenario(
             "",
             "  - { name: f, at: 1s, target: gateway, kind: kill, restart: 2s }\n",
         );
-        assert!(held(&kill, &shop(&[], "8080")).is_ok());
-        let told = held(&kill, &shop(&[], "0")).unwrap_err().to_string();
-        assert!(told.contains("publish a port of your choice"), "{told}");
+        assert!(compared(&kill, &shop(&[], "8080")).is_ok());
+        let error = compared(&kill, &shop(&[], "0")).unwrap_err().to_string();
+        assert!(error.contains("publish a port of your choice"), "{error}");
         let pause = scenario(
             "",
             "  - { name: f, at: 1s, for: 2s, target: gateway, kind: pause }\n",
         );
-        assert!(held(&pause, &shop(&[], "0")).is_ok());
+        assert!(compared(&pause, &shop(&[], "0")).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! What Docker says of a container, read: which service it is, where it listens, how it stands. No I/O.
+//! Reads what Docker reports about a container: its service, its addresses, its state. No I/O.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,67 +9,67 @@ use bollard::models::{
 };
 use shop_contract::Role;
 
-/// Where a shop container listens inside when its environment says nothing else.
+/// The ports inside a container, unless its environment sets others.
 const SHOP_PORT: u16 = 8080;
 const ADMIN_PORT: u16 = 9080;
 
-/// One service's container. What changes is in its [`Standing`].
+/// One service's container. What changes over time is in its [`ContainerState`].
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(super) struct ContainerInfo {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) role: Role,
     pub(super) replica: u32,
-    /// Where it serves the shop, inside.
+    /// The port of the shop's API, inside the container.
     pub(super) port: u16,
     admin_port: u16,
-    /// Whether Docker chooses anew, at each start, where the shop's port is published.
-    pub(super) wanders: bool,
+    /// Whether Docker publishes the shop's port at another address after each start.
+    pub(super) has_random_port: bool,
     environment: BTreeMap<String, String>,
-    /// How it stood when it was found.
-    pub(super) standing: Standing,
+    /// The state at the first inspection.
+    pub(super) state: ContainerState,
 }
 
-/// How a container stands.
+/// The state of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct ContainerState {
     pub(super) running: bool,
-    /// It has died, and Docker will start it again by itself after a while. Docker calls that running as well.
+    /// It ended, and Docker will restart it. Docker reports this as running, too.
     pub(super) restarting: bool,
     pub(super) paused: bool,
     pub(super) unhealthy: bool,
-    /// In Docker's words: `running`, `paused`, `exited`, …
+    /// Docker's status: `running`, `paused`, `exited`, …
     pub(super) status: String,
-    /// As Docker writes it; another one means another life.
+    /// As Docker writes it. It changes with each start.
     pub(super) started_at: String,
-    /// How its last life ended, in words.
+    /// How the last process ended, as text.
     pub(super) ended: String,
     pub(super) pid: Option<u32>,
-    /// Where it serves the shop, as seen from here.
+    /// The address of the shop's API, as seen from here.
     pub(super) shop: Option<SocketAddr>,
-    /// Where it serves its operators, as seen from here.
+    /// The address of the admin listener, as seen from here.
     pub(super) admin: Option<SocketAddr>,
 }
 
-impl Standing {
-    /// Whether it does not run, and nobody is about to start it.
-    pub(super) fn is_dead(&self) -> bool {
+impl ContainerState {
+    /// Whether the container does not run and Docker will not restart it.
+    pub(super) fn is_down(&self) -> bool {
         !self.running && !self.restarting
     }
 }
 
-impl Found {
+impl ContainerInfo {
     /// Reads an inspection.
     ///
     /// # Errors
-    /// One without an id.
+    /// The inspection has no id.
     pub(super) fn read(
         role: Role,
         replica: u32,
         inspected: &ContainerInspectResponse,
     ) -> Result<Self> {
         let Some(id) = inspected.id.clone() else {
-            bail!("Docker tells of a container of {role} without saying which");
+            bail!("Docker reports a container of {role} without an id");
         };
         let config = inspected.config.as_ref();
         let environment: BTreeMap<String, String> = config
@@ -86,28 +86,28 @@ impl Found {
         };
         let name = inspected.name.as_deref().unwrap_or(&id);
         let port = port_in("DOORBUSTER_LISTEN", SHOP_PORT);
-        let asked = inspected.host_config.as_ref();
-        let asked = asked.and_then(|h| h.port_bindings.as_ref());
-        let mut found = Self {
+        let requested = inspected.host_config.as_ref();
+        let requested = requested.and_then(|h| h.port_bindings.as_ref());
+        let mut info = Self {
             name: name.trim_start_matches('/').to_owned(),
             role,
             replica,
             port,
             admin_port: port_in("DOORBUSTER_ADMIN", ADMIN_PORT),
-            wanders: bindings(asked, port).all(|b| {
+            has_random_port: bindings(requested, port).all(|b| {
                 let chosen = b.host_port.as_deref().unwrap_or_default();
                 matches!(chosen, "" | "0")
             }),
             environment,
-            standing: Standing::default(),
+            state: ContainerState::default(),
             id,
         };
-        found.standing = found.standing(inspected);
-        Ok(found)
+        info.state = info.state_of(inspected);
+        Ok(info)
     }
 
-    /// How it stands by a later inspection.
-    pub(super) fn standing(&self, inspected: &ContainerInspectResponse) -> Standing {
+    /// The state at a later inspection.
+    pub(super) fn state_of(&self, inspected: &ContainerInspectResponse) -> ContainerState {
         let state = inspected.state.clone().unwrap_or_default();
         let network = inspected.network_settings.as_ref();
         let at = |port| reach(network?, port);
@@ -116,10 +116,10 @@ impl Found {
         let health = state.health.and_then(|h| h.status);
         let code = state.exit_code.unwrap_or_default();
         let ended = match state.oom_killed {
-            Some(true) => format!("exit code {code}, it had used up its memory"),
+            Some(true) => format!("exit code {code}, out of memory"),
             _ => format!("exit code {code}"),
         };
-        Standing {
+        ContainerState {
             running,
             restarting,
             paused: state.paused.unwrap_or(false),
@@ -136,7 +136,7 @@ impl Found {
         }
     }
 
-    /// A setting that it was made with; an empty one is none.
+    /// An environment variable of the container. An empty one counts as not set.
     pub(super) fn setting(&self, name: &str) -> Option<&str> {
         let value = self.environment.get(name).map(String::as_str);
         value.filter(|v| !v.is_empty())
@@ -148,17 +148,17 @@ impl Found {
     }
 
     /// # Errors
-    /// It does not run.
-    pub(super) fn must_run(&self) -> Result<()> {
+    /// The container does not run.
+    pub(super) fn check_running(&self) -> Result<()> {
         let (target, name) = (self.target(), &self.name);
-        if self.standing.paused {
-            bail!("{target} stands still; let it go on with `docker unpause {name}`");
+        if self.state.paused {
+            bail!("{target} is paused; resume it with `docker unpause {name}`");
         }
-        if self.standing.restarting {
-            bail!("{target} dies and is started again by Docker; see `docker logs {name}`");
+        if self.state.restarting {
+            bail!("{target} crashes and is restarted by Docker; see `docker logs {name}`");
         }
-        if !self.standing.running {
-            let status = &self.standing.status;
+        if !self.state.running {
+            let status = &self.state.status;
             bail!(
                 "{target} does not run, its container is {status}; start it with `docker start {name}`"
             );
@@ -167,32 +167,32 @@ impl Found {
     }
 
     /// # Errors
-    /// It cannot be reached from here.
-    pub(super) fn must_be_in_reach(&self) -> Result<()> {
+    /// A port that is needed is not published.
+    pub(super) fn check_reachable(&self) -> Result<()> {
         let unpublished = |what: &str, port: u16| {
             let (target, name) = (self.target(), &self.name);
             format!(
                 "{what} of {target} cannot be reached: port {port} of {name} is not published; publish it in the Compose file with `ports: [\"127.0.0.1::{port}\"]`"
             )
         };
-        if self.standing.admin.is_none() {
+        if self.state.admin.is_none() {
             bail!(unpublished("the admin listener", self.admin_port));
         }
-        if self.role == Role::Gateway && self.standing.shop.is_none() {
-            bail!(unpublished("the door", self.port));
+        if self.role == Role::Gateway && self.state.shop.is_none() {
+            bail!(unpublished("the public listener", self.port));
         }
         Ok(())
     }
 }
 
-/// Where a port of a container is to be found from here: where it is published; else, where containers are on a network
-/// of this very machine, at the container's own address.
+/// The address of a container's port, as seen from here: its published address. Without one, on Linux, the container's own
+/// address, because its network is on this machine.
 fn reach(network: &NetworkSettings, port: u16) -> Option<SocketAddr> {
     let published = bindings(network.ports.as_ref(), port).filter_map(|binding| {
         let port: u16 = binding.host_port.as_deref()?.parse().ok()?;
         let ip = binding.host_ip.as_deref().unwrap_or_default();
         let ip: IpAddr = match ip {
-            // All addresses of this machine, and so its loopback.
+            // All addresses include the loopback.
             "" | "0.0.0.0" | "::" => Ipv4Addr::LOCALHOST.into(),
             ip => ip.parse().ok()?,
         };
@@ -218,7 +218,7 @@ mod tests {
 
     use super::*;
 
-    fn found(ports: serde_json::Value, state: serde_json::Value) -> Found {
+    fn container(ports: serde_json::Value, state: serde_json::Value) -> ContainerInfo {
         let inspected = json!({
             "Id": "ab12",
             "Name": "/doorbuster-order-1-1",
@@ -228,7 +228,7 @@ mod tests {
             "NetworkSettings": {"Ports": ports, "Networks": {"shop": {"IPAddress": "172.30.0.7"}}},
         });
         let inspected: ContainerInspectResponse = serde_json::from_value(inspected).unwrap();
-        Found::read(Role::Order, 1, &inspected).unwrap()
+        ContainerInfo::read(Role::Order, 1, &inspected).unwrap()
     }
 
     fn up() -> serde_json::Value {
@@ -236,47 +236,55 @@ mod tests {
     }
 
     #[test]
-    fn ports_are_where_they_are_published_and_else_at_the_container() {
+    fn an_unpublished_port_is_at_the_containers_own_address() {
         let ports = json!({
             "9080/tcp": [{"HostIp": "0.0.0.0", "HostPort": "32770"}],
             "8081/tcp": null,
         });
-        let found = found(ports, up());
-        assert_eq!(found.standing.admin.unwrap().to_string(), "127.0.0.1:32770");
+        let container = container(ports, up());
+        assert_eq!(
+            container.state.admin.unwrap().to_string(),
+            "127.0.0.1:32770"
+        );
         if cfg!(target_os = "linux") {
-            assert_eq!(found.standing.shop.unwrap().to_string(), "172.30.0.7:8081");
+            assert_eq!(container.state.shop.unwrap().to_string(), "172.30.0.7:8081");
         }
-        assert_eq!(found.setting("DOORBUSTER_ADMIN_TOKEN"), Some("sesame"));
-        assert_eq!(found.setting("DOORBUSTER_STOCK"), None, "empty");
-        assert!(found.wanders, "Docker chooses the port");
-        assert_eq!(found.standing.pid, Some(42));
-        assert!(found.must_run().is_ok() && found.must_be_in_reach().is_ok());
+        assert_eq!(container.setting("DOORBUSTER_ADMIN_TOKEN"), Some("sesame"));
+        assert_eq!(container.setting("DOORBUSTER_STOCK"), None, "empty");
+        assert!(container.has_random_port, "Docker chooses the port");
+        assert_eq!(container.state.pid, Some(42));
+        assert!(container.check_running().is_ok() && container.check_reachable().is_ok());
     }
 
     #[test]
-    fn one_that_is_not_up_is_named_with_what_mends_it() {
-        let told = |state| found(json!({}), state).must_run().unwrap_err().to_string();
-        let paused = told(json!({"Status": "paused", "Running": true, "Paused": true}));
+    fn an_error_about_a_stopped_container_names_the_command_that_starts_it() {
+        let error = |state| {
+            container(json!({}), state)
+                .check_running()
+                .unwrap_err()
+                .to_string()
+        };
+        let paused = error(json!({"Status": "paused", "Running": true, "Paused": true}));
         assert!(
             paused.contains("docker unpause doorbuster-order-1-1"),
             "{paused}"
         );
         let dead =
             json!({"Status": "exited", "Running": false, "ExitCode": 137, "OOMKilled": true});
-        let exited = told(dead.clone());
+        let exited = error(dead.clone());
         assert!(
             exited.contains("is exited; start it with `docker start"),
             "{exited}"
         );
         let between =
             json!({"Status": "restarting", "Running": true, "Restarting": true, "ExitCode": 1});
-        let looping = told(between);
+        let looping = error(between);
         assert!(
             looping.contains("docker logs doorbuster-order-1-1"),
             "{looping}"
         );
-        let standing = found(json!({}), dead).standing;
-        assert_eq!(standing.admin, None, "nobody is there");
-        assert!(standing.ended.contains("137") && standing.ended.contains("memory"));
+        let state = container(json!({}), dead).state;
+        assert_eq!(state.admin, None);
+        assert!(state.ended.contains("137") && state.ended.contains("memory"));
     }
 }

@@ -1,12 +1,13 @@
-//! The dead man's switch: a small process beside a run, that mends the containers which a fault has struck when the run
-//! dies before it has.
+//! The guard process of a run on containers: undoes disruptions if the run dies before it has undone them.
 //!
-//! Docker knows no time to live: a container that was paused stays so for ever. So each blow is told to the guard
-//! beforehand, over its standard input, and when that ends, however the run has died, the guard undoes what was not
-//! undone. It also ends a pause that has lasted too long while the run lives. It is in a process group of its own and minds
-//! neither Ctrl-C nor SIGTERM. What it cannot help: being killed together with the run, as when the machine stops.
+//! Docker has no time to live: a paused container stays paused for ever. So the run registers each disruption with the guard
+//! before it happens, over the guard's standard input. When that input ends, the run has ended, and the guard undoes what
+//! is still in effect. The guard also resumes a container whose pause exceeds its limit while the run lives.
+//!
+//! The guard has its own process group and ignores SIGINT and SIGTERM. Limit: it cannot help if it is killed together with
+//! the run, for example when the machine stops.
 
-mod debts;
+pub(super) mod pending;
 
 use std::fmt::Arguments;
 use std::io::{BufRead, Write};
@@ -21,32 +22,31 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{Mutex, mpsc};
 
 use super::api;
-use crate::{run, signals};
-pub(super) use debts::Debt;
-use debts::Debts;
+use crate::runtime;
+use pending::{PendingUndo, UndoList};
 
-/// What the guard says when it is there.
+/// The line that the guard prints when it is ready.
 const READY: &str = "ready";
-/// How long it may take to say so.
-const STARTS: Duration = Duration::from_secs(10);
-/// How long it may take to end when it has nothing to do any more.
-const ENDS: Duration = Duration::from_secs(10);
-/// How long it tries to undo a blow after the run's end.
-const TRIES: Duration = Duration::from_secs(60);
-/// Between two attempts.
-const BETWEEN: Duration = Duration::from_millis(500);
+/// The time limit until then.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time limit for the guard to end at the end of a run.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the guard tries to undo one disruption.
+const UNDO_TIMEOUT: Duration = Duration::from_secs(60);
+/// The wait between two attempts.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A run's hold on its guard.
+/// A run's handle of its guard process.
 pub(super) struct Guard {
     pipe: Mutex<Option<ChildStdin>>,
     child: Mutex<Child>,
 }
 
 impl Guard {
-    /// Starts it, and waits until it is there. It writes its log among `logs`.
+    /// Starts the guard and waits until it is ready. Its log is `guard.log` in `logs`.
     ///
     /// # Errors
-    /// It cannot be started, or does not reach Docker.
+    /// The guard cannot be started, or does not reach Docker.
     pub(super) async fn start(logs: &Path) -> Result<Self> {
         let exe = std::env::current_exe().context("this program's own file cannot be found")?;
         let file = logs.join("guard.log");
@@ -62,18 +62,18 @@ impl Guard {
         command.process_group(0);
         let mut child = command
             .spawn()
-            .context("the guard of the containers does not start")?;
+            .context("the guard process cannot be started")?;
         let pipe = child.stdin.take();
         let out = child
             .stdout
             .take()
-            .context("the guard of the containers is mute")?;
+            .context("the guard process has no standard output")?;
         let mut line = String::new();
         let mut reader = BufReader::new(out);
-        let said = tokio::time::timeout(STARTS, reader.read_line(&mut line)).await;
-        if !matches!(said, Ok(Ok(_))) || line.trim() != READY {
+        let read = tokio::time::timeout(START_TIMEOUT, reader.read_line(&mut line)).await;
+        if !matches!(read, Ok(Ok(_))) || line.trim() != READY {
             bail!(
-                "the guard that mends containers if this run dies is not there; {} says why",
+                "the guard process, which restores containers if this run dies, did not start; see {}",
                 file.display()
             );
         }
@@ -83,93 +83,98 @@ impl Guard {
         })
     }
 
-    /// Tells what will have to be undone at a container.
+    /// Registers the undo of a disruption that is about to happen.
     ///
     /// # Errors
-    /// The guard is gone. Nothing is to be struck then.
-    pub(super) async fn owe(&self, id: &str, debt: Debt) -> Result<()> {
-        let told = self.tell(&debt.line(id)).await;
-        told.context(
-            "the guard that mends containers if this run dies is gone, so nothing is struck",
+    /// The guard has ended. The disruption must not happen then.
+    pub(super) async fn register(&self, id: &str, undo: PendingUndo) -> Result<()> {
+        let sent = self.send(&undo.line(id)).await;
+        sent.context(
+            "the guard process, which restores containers if this run dies, has ended; so nothing is disrupted",
         )
     }
 
-    /// Tells that it was undone.
-    pub(super) async fn paid(&self, id: &str) {
-        if let Err(e) = self.tell(&Debts::paid_line(id)).await {
-            tracing::warn!(error = %e, "the guard of the containers is gone");
+    /// Removes the undo of a container, which is done.
+    pub(super) async fn complete(&self, id: &str) {
+        if let Err(e) = self.send(&UndoList::done_line(id)).await {
+            tracing::warn!(error = %e, "the guard process has ended");
         }
     }
 
-    async fn tell(&self, line: &str) -> Result<()> {
+    async fn send(&self, line: &str) -> Result<()> {
         let mut pipe = self.pipe.lock().await;
-        let pipe = pipe.as_mut().context("it was told to end")?;
+        let pipe = pipe.as_mut().context("the guard process is closed")?;
         pipe.write_all(line.as_bytes()).await?;
         pipe.flush().await?;
         Ok(())
     }
 
-    /// Lets it go. It undoes what is left, and a little time is given to it for that.
+    /// Closes the guard's input and waits for its end. The guard undoes what is still pending.
     pub(super) async fn close(&self) {
         drop(self.pipe.lock().await.take());
         let mut child = self.child.lock().await;
-        if tokio::time::timeout(ENDS, child.wait()).await.is_err() {
-            tracing::warn!("the guard still mends containers");
+        if tokio::time::timeout(END_TIMEOUT, child.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the guard process is still restoring containers");
         }
     }
 }
 
-/// The guard itself: `doorbuster chaos guard`, which only a run starts. Gives the exit code.
+/// The guard process: `doorbuster chaos guard`, started by a run. Gives the exit code.
 ///
 /// # Errors
 /// No Docker.
 pub(crate) fn guard() -> Result<u8> {
-    run::runtime()?.block_on(async {
-        // They are meant for the run, which ends in order and takes us with it.
-        tokio::spawn(signals::first());
+    runtime::runtime()?.block_on(async {
+        // The run handles the signals, and then closes the guard.
+        tokio::spawn(runtime::first_signal());
         let api = api::connect().await?;
-        writeln!(std::io::stdout(), "{READY}").context("nobody waits for the guard")?;
+        writeln!(std::io::stdout(), "{READY}").context("the run has ended")?;
         let mut lines = lines();
-        let mut debts = Debts::default();
+        let mut pending = UndoList::default();
         loop {
             tokio::select! {
                 line = lines.recv() => match line {
-                    Some(line) => debts.read(&line, Instant::now()),
+                    Some(line) => pending.read(&line, Instant::now()),
                     None => break,
                 },
-                () = at(debts.next_due()) => {
-                    for (id, debt) in debts.due(Instant::now()) {
-                        note(format_args!("{id} has stood still for too long"));
-                        pay(&api, &id, debt).await;
+                () = at(pending.next_due()) => {
+                    for (id, undo) in pending.due(Instant::now()) {
+                        note(format_args!("{id}: its pause has exceeded the limit"));
+                        undo_with_retries(&api, &id, undo).await;
                     }
                 }
             }
         }
-        for (id, debt) in debts.all() {
-            note(format_args!("the run is gone and has left {id}"));
-            pay(&api, &id, debt).await;
+        for (id, undo) in pending.all() {
+            note(format_args!(
+                "{id}: the run has ended without undoing its disruption"
+            ));
+            undo_with_retries(&api, &id, undo).await;
         }
         Ok(0)
     })
 }
 
-/// Writes into the log, where that can be: a full disk keeps no container from being mended.
+/// Writes to the log. Errors, such as a full disk, are ignored: they must not stop an undo.
 fn note(text: Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// The lines of standard input, until its end.
 fn lines() -> mpsc::UnboundedReceiver<String> {
-    let (say, heard) = mpsc::unbounded_channel();
+    let (tx, rx) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines() {
             let Ok(line) = line else { return };
-            if say.send(line).is_err() {
+            if tx.send(line).is_err() {
                 return;
             }
         }
     });
-    heard
+    rx
 }
 
 async fn at(due: Option<Instant>) {
@@ -179,35 +184,35 @@ async fn at(due: Option<Instant>) {
     }
 }
 
-/// Undoes a blow, as often as it takes.
-async fn pay(api: &Docker, id: &str, debt: Debt) {
-    let until = Instant::now() + TRIES;
+/// Undoes a disruption, with retries until [`UNDO_TIMEOUT`].
+async fn undo_with_retries(api: &Docker, id: &str, pending: PendingUndo) {
+    let until = Instant::now() + UNDO_TIMEOUT;
     loop {
-        match undo(api, id, debt).await {
-            Ok(()) => return note(format_args!("{id} goes on")),
+        match undo(api, id, pending).await {
+            Ok(()) => return note(format_args!("{id}: restored")),
             Err(e) => note(format_args!("{id}: {e:#}")),
         }
         if Instant::now() > until {
             return note(format_args!(
-                "{id} is left as it is; `docker unpause` or `docker start` it"
+                "{id}: given up; restore it with `docker unpause` or `docker start`"
             ));
         }
-        tokio::time::sleep(BETWEEN).await;
+        tokio::time::sleep(RETRY_INTERVAL).await;
     }
 }
 
-async fn undo(api: &Docker, id: &str, debt: Debt) -> Result<()> {
+async fn undo(api: &Docker, id: &str, pending: PendingUndo) -> Result<()> {
     let state = api::inspect(api, id).await?.state.unwrap_or_default();
     let (running, paused) = (
         state.running.unwrap_or(false),
         state.paused.unwrap_or(false),
     );
-    let done = match debt {
-        Debt::Start if !running => api.start_container(id, None).await,
-        // One that was killed while it stood still, and lives after all, stands still.
-        Debt::Start | Debt::Resume(_) if paused => api.unpause_container(id).await,
-        // It runs already.
-        Debt::Start | Debt::Resume(_) => Ok(()),
+    let done = match pending {
+        PendingUndo::Start if !running => api.start_container(id, None).await,
+        // A container that was killed while paused, and still runs, is paused.
+        PendingUndo::Start | PendingUndo::Resume(_) if paused => api.unpause_container(id).await,
+        // The container runs.
+        PendingUndo::Start | PendingUndo::Resume(_) => Ok(()),
     };
     done.map_err(|e| anyhow::anyhow!("Docker says: {}", api::words(&e)))
 }

@@ -1,5 +1,5 @@
-//! Where the harness's own metrics are served so that a Prometheus in containers finds them: on the address of this
-//! machine that containers know as `host.docker.internal`, at a port that its configuration names.
+//! The listener of the harness's metrics where a Prometheus in containers can scrape them: port 9464 on the address that
+//! containers know as `host.docker.internal`.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,72 +7,74 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
 
-use super::{api, find};
-use crate::serve::ADMIN_TOKEN;
+use super::{api, project};
+use crate::environment::ADMIN_TOKEN;
 
-/// Where a Prometheus in containers looks for the harness.
+/// The port that the Prometheus configuration of the containers names.
 const PORT: u16 = 9464;
-/// What containers call this machine.
+/// The name of this machine in containers.
 const HOST: &str = "host.docker.internal";
 
-/// A place for the harness's page.
-pub(crate) struct Place {
-    /// Where it is to be served.
+/// A listener for the harness's metrics.
+pub(crate) struct MetricsListener {
+    /// The bound socket.
     pub(crate) listener: TcpListener,
-    /// What it is to ask for: the token of the services' admin listeners, which their Prometheus shows.
+    /// The token that the page requires: that of the admin listeners, which the Prometheus sends.
     pub(crate) token: Option<String>,
-    /// Who finds it there, in words.
+    /// Whether containers can scrape it, as text.
     pub(crate) note: String,
 }
 
-/// Takes a place for the page of a run against a project's shop.
+/// Binds a listener for a run against a project's shop.
 ///
 /// # Errors
 /// No Docker, no such project, no free port.
-pub(crate) async fn place(project: &str) -> Result<Place> {
+pub(crate) async fn bind(project: &str) -> Result<MetricsListener> {
     let api = api::connect().await?;
-    let token = find(&api, project).await?.token()?;
-    // Elsewhere Docker is in a machine of its own, which leads its containers to our loopback.
+    let token = project::find(&api, project).await?.token()?;
+    // On other systems Docker runs in a virtual machine, which forwards to our loopback.
     let linux = cfg!(target_os = "linux");
-    // A page that asks for nothing stays on the loopback as well.
-    let open_to_all = linux && token.is_none();
-    let gateway = if linux && !open_to_all {
+    // Without a token the page stays on the loopback.
+    let without_token = linux && token.is_none();
+    let gateway = if linux && !without_token {
         api::host_gateway(&api).await
     } else {
         None
     };
-    let (listener, found) = listen(gateway, PORT).await?;
-    let note = if open_to_all {
-        format!("containers do not find them, for the shop has no {ADMIN_TOKEN}")
-    } else if found {
-        format!("containers find them at {HOST}:{PORT}")
+    let (listener, reachable) = listen(gateway, PORT).await?;
+    let note = if without_token {
+        format!("containers cannot scrape them, because the shop has no {ADMIN_TOKEN}")
+    } else if reachable {
+        format!("containers scrape them at {HOST}:{PORT}")
     } else {
         format!(
-            "port {PORT} is taken, so that a Prometheus in containers does not find them; another run may have it"
+            "port {PORT} is taken, perhaps by another run, so a Prometheus in containers cannot scrape them"
         )
     };
-    Ok(Place {
+    Ok(MetricsListener {
         listener,
         token,
         note,
     })
 }
 
-/// Listens where containers look, and else anywhere; says which.
+/// Listens at the port that containers know, or at any free port. Tells whether it is the known one.
 async fn listen(gateway: Option<IpAddr>, port: u16) -> Result<(TcpListener, bool)> {
     let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
-    // An address that this machine does not have is one of the machine that Docker is in.
+    // An address that this machine does not have belongs to Docker's virtual machine.
     for ip in gateway.into_iter().chain([loopback]) {
         match TcpListener::bind(SocketAddr::new(ip, port)).await {
             Ok(listener) => return Ok((listener, true)),
-            // On another address it would not be found.
+            // Another address would not be reachable from containers.
             Err(e) if e.kind() == ErrorKind::AddrInUse => break,
-            Err(e) => tracing::debug!(error = %e, %ip, "no place for the harness's metrics"),
+            Err(e) => {
+                tracing::debug!(error = %e, %ip, "the harness's metrics cannot be served there")
+            }
         }
     }
     let listener = TcpListener::bind(SocketAddr::new(loopback, 0)).await;
     Ok((
-        listener.context("no port for the harness's metrics can be had; see --metrics")?,
+        listener.context("no free port for the harness's metrics; see --metrics")?,
         false,
     ))
 }
@@ -82,16 +84,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_port_that_is_taken_and_an_address_that_is_elsewhere_are_no_obstacle() {
+    async fn a_taken_port_and_a_foreign_address_are_replaced() {
         let loopback = Some(IpAddr::from(Ipv4Addr::LOCALHOST));
-        let (first, found) = listen(loopback, 0).await.unwrap();
-        assert!(found);
+        let (first, reachable) = listen(loopback, 0).await.unwrap();
+        assert!(reachable);
         let taken = first.local_addr().unwrap().port();
-        let (second, found) = listen(loopback, taken).await.unwrap();
-        assert!(!found && second.local_addr().unwrap().port() != taken);
-        // Of a range that is nobody's.
+        let (second, reachable) = listen(loopback, taken).await.unwrap();
+        assert!(!reachable && second.local_addr().unwrap().port() != taken);
+        // From a range reserved for documentation.
         let elsewhere = Some(IpAddr::from(Ipv4Addr::new(203, 0, 113, 7)));
-        let (third, found) = listen(elsewhere, 0).await.unwrap();
-        assert!(found && third.local_addr().unwrap().ip().is_loopback());
+        let (third, reachable) = listen(elsewhere, 0).await.unwrap();
+        assert!(reachable && third.local_addr().unwrap().ip().is_loopback());
     }
 }

@@ -1,4 +1,4 @@
-//! Looks at the containers of a shop for as long as a run lasts: how they stand, whether they are ready, what they use.
+//! Polls the containers of a shop during a run: state, readiness, memory and CPU time.
 
 use std::time::Duration;
 
@@ -8,78 +8,66 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use tokio::time::MissedTickBehavior;
 
-use super::member::Member;
-use super::{ANSWER, Containers, api};
+use super::api;
+use super::containers::Containers;
+use super::service::ServiceContainer;
 
-/// Between two looks at a container.
-const LOOK: Duration = Duration::from_millis(500);
-/// Every so many looks, what it uses is asked for as well: that costs Docker more.
+/// The interval of polls.
+const POLL: Duration = Duration::from_millis(500);
+/// Memory and CPU time are measured every this many polls, because that costs Docker more.
 const USAGE_EVERY: u32 = 4;
 
-/// Looks until the shop is closed.
+/// Polls until the shop is closed.
 pub(super) async fn watch(shop: Containers) {
-    let mut ticks = tokio::time::interval(LOOK);
+    let mut ticks = tokio::time::interval(POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut round = 0u32;
-    let looking = async {
+    let polling = async {
         loop {
             ticks.tick().await;
             let with_usage = round.is_multiple_of(USAGE_EVERY);
             round = round.wrapping_add(1);
-            join_all(shop.members.iter().map(|m| look(&shop, m, with_usage))).await;
+            join_all(shop.services.iter().map(|s| poll(&shop, s, with_usage))).await;
         }
     };
-    shop.stop.run_until_cancelled(looking).await;
+    shop.stop.run_until_cancelled(polling).await;
 }
 
-async fn look(shop: &Containers, member: &Member, with_usage: bool) {
-    let deeds = member.deeds();
-    match api::inspect(&shop.api, &member.found.id).await {
-        Ok(inspected) => member.seen(deeds, member.found.standing(&inspected)),
-        // The next look will tell; what is known stays.
+async fn poll(shop: &Containers, service: &ServiceContainer, with_usage: bool) {
+    let actions = service.actions();
+    match api::inspect(&shop.api, &service.info.id).await {
+        Ok(inspected) => service.set_polled_state(actions, service.info.state_of(&inspected)),
+        // The last state stays until the next poll.
         Err(e) => {
-            tracing::warn!(target = member.target(), error = %e, "a look at a container failed")
+            tracing::warn!(target = service.target(), error = %e, "a container could not be inspected");
         }
     }
-    if member.is_in_doubt() {
-        shop.undo_late(member).await;
+    if service.is_in_doubt() {
+        shop.undo_late(service).await;
     }
-    if !member.is_ready() {
-        ask(shop, member).await;
+    if !service.is_ready() {
+        shop.check_ready(service).await;
     }
-    if with_usage && member.standing().running {
-        usage(shop, member).await;
+    if with_usage && service.state().running {
+        measure(shop, service).await;
     }
 }
 
-/// Asks a service whether it is ready, and notes when it is.
-pub(super) async fn ask(shop: &Containers, member: &Member) -> bool {
-    let Some(admin) = member.admin() else {
-        return false;
-    };
-    let life = member.standing().started_at;
-    let ready = shop.http.get(admin, "/readyz", ANSWER).await.is_ok();
-    if ready {
-        member.answered(&life);
-    }
-    ready
-}
-
-async fn usage(shop: &Containers, member: &Member) {
+async fn measure(shop: &Containers, service: &ServiceContainer) {
     let once = StatsOptionsBuilder::new()
         .stream(false)
         .one_shot(true)
         .build();
-    let mut stats = std::pin::pin!(shop.api.stats(&member.found.id, Some(once)));
+    let mut stats = std::pin::pin!(shop.api.stats(&service.info.id, Some(once)));
     if let Some(Ok(stats)) = stats.next().await
         && let Some((cpu_s, memory_bytes)) = read(&stats)
     {
-        member.uses(cpu_s, memory_bytes);
+        service.add_usage(cpu_s, memory_bytes);
     }
 }
 
-/// CPU time since the container's start, and memory without the file cache that the system would give back, which is
-/// called differently in the two versions of control groups. Nothing of one that has just ended.
+/// CPU time since the container's start, and memory without the file cache. The two versions of control groups name the
+/// cache differently. `None` for a container that has just ended.
 fn read(stats: &ContainerStatsResponse) -> Option<(f64, u64)> {
     let cpu = stats.cpu_stats.as_ref()?.cpu_usage.as_ref()?.total_usage?;
     let memory = stats.memory_stats.as_ref()?;
@@ -96,7 +84,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_only_cached_is_not_used() {
+    fn the_file_cache_is_not_counted() {
         let read = |key: &str| {
             let stats = json!({
                 "cpu_stats": {"cpu_usage": {"total_usage": 1_500_000_000u64}},

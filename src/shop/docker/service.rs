@@ -1,54 +1,54 @@
-//! One service's container: what is known of it now, and what we have done to it. No I/O.
+//! One service's container: its current state, and the disruption in effect. No I/O.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::found::{Found, Standing};
-use super::guard::Debt;
+use super::container::{ContainerInfo, ContainerState};
+use super::guard::pending::PendingUndo;
 
-/// What a fault has done to a container, that has to be undone.
+/// What a fault did to a container, until it is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Blow {
+pub(super) enum Disruption {
     /// Killed or stopped.
     Down,
-    /// Paused, for so long at most.
+    /// Paused, for this long at most.
     Paused { since: Instant, most: Duration },
 }
 
-impl Blow {
-    /// What is owed to the container from now on.
-    pub(super) fn debt(self, now: Instant) -> Debt {
+impl Disruption {
+    /// What must be undone from now on.
+    pub(super) fn pending_undo(self, now: Instant) -> PendingUndo {
         match self {
-            Self::Down => Debt::Start,
+            Self::Down => PendingUndo::Start,
             Self::Paused { since, most } => {
-                Debt::Resume(most.saturating_sub(now.saturating_duration_since(since)))
+                PendingUndo::Resume(most.saturating_sub(now.saturating_duration_since(since)))
             }
         }
     }
 
-    /// Whether it is seen to have fallen.
-    pub(super) fn has_fallen(self, standing: &Standing) -> bool {
+    /// Whether the container's state shows the disruption.
+    pub(super) fn is_visible_in(self, state: &ContainerState) -> bool {
         match self {
-            Self::Down => standing.is_dead(),
-            Self::Paused { .. } => standing.paused,
+            Self::Down => state.is_down(),
+            Self::Paused { .. } => state.paused,
         }
     }
 }
 
-/// What a container has used during the run.
+/// The memory and CPU time of a container during the run.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Used {
-    /// The most memory that was seen, without what the system only caches for it.
+pub(super) struct Usage {
+    /// The largest memory seen, without the file cache.
     pub(super) peak_bytes: u64,
-    /// CPU time since the first look.
+    /// CPU time since the first measurement.
     pub(super) cpu_s: f64,
-    /// What Docker said last. It counts from each start of the container.
+    /// Docker's last value. It counts from each start of the container.
     last_cpu_s: Option<f64>,
 }
 
-impl Used {
-    fn see(&mut self, cpu_s: f64, memory_bytes: u64) {
+impl Usage {
+    fn add(&mut self, cpu_s: f64, memory_bytes: u64) {
         self.peak_bytes = self.peak_bytes.max(memory_bytes);
         if let Some(last) = self.last_cpu_s {
             self.cpu_s += if cpu_s < last { cpu_s } else { cpu_s - last };
@@ -58,74 +58,74 @@ impl Used {
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    standing: Standing,
-    /// Whether it was seen ready in its present life.
+struct Status {
+    state: ContainerState,
+    /// Whether the service was ready since the container's last start.
     ready: bool,
-    struck: Option<Blow>,
-    /// Whether that blow was given up without Docker having said that it will not fall.
+    disruption: Option<Disruption>,
+    /// Whether the disruption timed out and may still take effect.
     in_doubt: bool,
-    /// Counts what we have done, so that a look that was taken before does not undo it.
-    deeds: u64,
+    /// Counts our actions, so that a poll that began before an action does not overwrite its result.
+    actions: u64,
     crashes: Vec<String>,
-    used: Used,
+    usage: Usage,
 }
 
 /// One service's container.
-pub(super) struct Member {
-    pub(super) found: Found,
-    known: Mutex<Known>,
-    /// One order at a time.
-    pub(super) turn: tokio::sync::Mutex<()>,
+pub(super) struct ServiceContainer {
+    pub(super) info: ContainerInfo,
+    status: Mutex<Status>,
+    /// Held during an action: one at a time.
+    pub(super) action_lock: tokio::sync::Mutex<()>,
 }
 
-impl Member {
-    pub(super) fn new(found: Found) -> Self {
-        let known = Known {
-            standing: found.standing.clone(),
-            ..Known::default()
+impl ServiceContainer {
+    pub(super) fn new(info: ContainerInfo) -> Self {
+        let status = Status {
+            state: info.state.clone(),
+            ..Status::default()
         };
         Self {
-            found,
-            known: Mutex::new(known),
-            turn: tokio::sync::Mutex::new(()),
+            info,
+            status: Mutex::new(status),
+            action_lock: tokio::sync::Mutex::new(()),
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `order/1`.
     pub(super) fn target(&self) -> String {
-        self.found.target()
+        self.info.target()
     }
 
-    /// How it stood at the last look.
-    pub(super) fn standing(&self) -> Standing {
-        self.known().standing.clone()
+    /// The state at the last inspection.
+    pub(super) fn state(&self) -> ContainerState {
+        self.status().state.clone()
     }
 
-    /// Where its admin listener is, while somebody is there who can answer.
+    /// The admin listener, while the container runs and is not paused.
     pub(super) fn admin(&self) -> Option<SocketAddr> {
-        let known = self.known();
-        let answers = known.standing.running && !known.standing.paused;
-        known.standing.admin.filter(|_| answers)
+        let status = self.status();
+        let answers = status.state.running && !status.state.paused;
+        status.state.admin.filter(|_| answers)
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        let known = self.known();
-        known.ready && known.standing.running && !known.standing.paused
+        let status = self.status();
+        status.ready && status.state.running && !status.state.paused
     }
 
-    /// As the record calls it.
-    pub(super) fn state(&self) -> &'static str {
-        let known = self.known();
-        match &known.standing {
-            Standing { running: false, .. } => "down",
-            Standing { paused: true, .. } => "paused",
-            _ if !known.ready => "starting",
-            Standing {
+    /// The name of the state in the record.
+    pub(super) fn state_name(&self) -> &'static str {
+        let status = self.status();
+        match &status.state {
+            ContainerState { running: false, .. } => "down",
+            ContainerState { paused: true, .. } => "paused",
+            _ if !status.ready => "starting",
+            ContainerState {
                 unhealthy: true, ..
             } => "unhealthy",
             _ => "ready",
@@ -133,81 +133,81 @@ impl Member {
     }
 
     pub(super) fn crashes(&self) -> Vec<String> {
-        self.known().crashes.clone()
+        self.status().crashes.clone()
     }
 
-    pub(super) fn used(&self) -> Used {
-        self.known().used
+    pub(super) fn usage(&self) -> Usage {
+        self.status().usage
     }
 
-    /// What has been done to it and not undone.
-    pub(super) fn struck(&self) -> Option<Blow> {
-        self.known().struck
+    /// The disruption that is not undone yet.
+    pub(super) fn disruption(&self) -> Option<Disruption> {
+        self.status().disruption
     }
 
-    /// We are about to strike it, or have undone it.
-    pub(super) fn strike(&self, blow: Option<Blow>) {
-        let mut known = self.known();
-        known.deeds += 1;
-        known.struck = blow;
-        known.in_doubt = false;
+    /// Notes a disruption before it happens, or `None` after it was undone.
+    pub(super) fn set_disruption(&self, disruption: Option<Disruption>) {
+        let mut status = self.status();
+        status.actions += 1;
+        status.disruption = disruption;
+        status.in_doubt = false;
     }
 
-    /// The blow was given up, and may fall all the same.
-    pub(super) fn doubt(&self) {
-        self.known().in_doubt = true;
+    /// Notes that the disruption timed out and may still take effect.
+    pub(super) fn set_in_doubt(&self) {
+        self.status().in_doubt = true;
     }
 
-    /// Whether a blow that was given up may yet fall.
+    /// Whether a disruption timed out and may still take effect.
     pub(super) fn is_in_doubt(&self) -> bool {
-        self.known().in_doubt
+        self.status().in_doubt
     }
 
-    /// A look that we took ourselves after a deed.
-    pub(super) fn now(&self, standing: Standing) {
-        let mut known = self.known();
-        known.deeds += 1;
-        known.take(standing);
+    /// Sets the state that was inspected during an action.
+    pub(super) fn set_state(&self, state: ContainerState) {
+        let mut status = self.status();
+        status.actions += 1;
+        status.update(state);
     }
 
-    /// How often something was done to it, for [`Self::seen`].
-    pub(super) fn deeds(&self) -> u64 {
-        self.known().deeds
+    /// The number of actions so far, for [`Self::set_polled_state`].
+    pub(super) fn actions(&self) -> u64 {
+        self.status().actions
     }
 
-    /// A look that was begun when so much had been done to it.
-    pub(super) fn seen(&self, deeds: u64, standing: Standing) {
-        let mut known = self.known();
-        if known.deeds != deeds {
+    /// Sets the state of a poll, unless an action happened since the poll began.
+    pub(super) fn set_polled_state(&self, actions: u64, state: ContainerState) {
+        let mut status = self.status();
+        if status.actions != actions {
             return;
         }
-        known.take(standing);
+        status.update(state);
     }
 
-    /// It said that it is ready, in the life that began then.
-    pub(super) fn answered(&self, started_at: &str) {
-        let mut known = self.known();
-        known.ready |= known.standing.running && known.standing.started_at == started_at;
+    /// Notes that the service was ready, if the container has not restarted since `started_at`.
+    pub(super) fn set_ready(&self, started_at: &str) {
+        let mut status = self.status();
+        status.ready |= status.state.running && status.state.started_at == started_at;
     }
 
-    /// What it has used in this life so far.
-    pub(super) fn uses(&self, cpu_s: f64, memory_bytes: u64) {
-        self.known().used.see(cpu_s, memory_bytes);
+    /// Adds a measurement: CPU time since the container's start, and current memory.
+    pub(super) fn add_usage(&self, cpu_s: f64, memory_bytes: u64) {
+        self.status().usage.add(cpu_s, memory_bytes);
     }
 }
 
-impl Known {
-    /// Takes in a look. Deaths that nobody ordered are noted.
-    fn take(&mut self, standing: Standing) {
-        let lived = self.standing.running && self.struck != Some(Blow::Down);
-        if lived && !standing.running {
-            self.crashes.push(standing.ended.clone());
-        } else if lived && standing.started_at != self.standing.started_at {
-            let how = "it died and Docker started it again".to_owned();
+impl Status {
+    /// Sets a new state. Notes a crash if the container ended without a disruption.
+    fn update(&mut self, state: ContainerState) {
+        let should_run = self.state.running && self.disruption != Some(Disruption::Down);
+        if should_run && !state.running {
+            self.crashes.push(state.ended.clone());
+        } else if should_run && state.started_at != self.state.started_at {
+            let how = "it ended and Docker restarted it".to_owned();
             self.crashes.push(how);
         }
-        self.ready &= standing.running && standing.started_at == self.standing.started_at;
-        self.standing = standing;
+        self.ready &= state.running && state.started_at == self.state.started_at;
+        self.state = state;
     }
 }
 
@@ -218,103 +218,114 @@ mod tests {
 
     use super::*;
 
-    fn living(life: &str) -> Standing {
-        Standing {
+    fn running(start: &str) -> ContainerState {
+        ContainerState {
             running: true,
-            started_at: life.to_owned(),
-            ..Standing::default()
+            started_at: start.to_owned(),
+            ..ContainerState::default()
         }
     }
 
-    fn dead(life: &str) -> Standing {
-        Standing {
+    fn ended(start: &str) -> ContainerState {
+        ContainerState {
             running: false,
             ended: "exit code 139".to_owned(),
-            ..living(life)
+            ..running(start)
         }
     }
 
-    fn member() -> Member {
+    fn ready_service() -> ServiceContainer {
         let inspected = ContainerInspectResponse {
             id: Some("ab".to_owned()),
             ..ContainerInspectResponse::default()
         };
-        let member = Member::new(Found::read(Role::Order, 1, &inspected).unwrap());
-        assert_eq!(member.state(), "down");
-        member.now(living("1"));
-        member.answered("1");
-        member
+        let service =
+            ServiceContainer::new(ContainerInfo::read(Role::Order, 1, &inspected).unwrap());
+        assert_eq!(service.state_name(), "down");
+        service.set_state(running("1"));
+        service.set_ready("1");
+        service
     }
 
     #[test]
-    fn a_death_that_was_ordered_is_no_crash_and_any_other_is() {
-        let member = member();
-        assert_eq!(member.state(), "ready");
-        member.strike(Some(Blow::Down));
-        member.seen(member.deeds(), dead("1"));
-        assert_eq!((member.state(), member.crashes()), ("down", vec![]));
-        member.now(living("2"));
-        member.strike(None);
-        assert_eq!(member.state(), "starting", "another life");
-        member.answered("1");
-        assert_eq!(member.state(), "starting", "an answer of the former life");
-        member.answered("2");
-        assert_eq!(member.state(), "ready");
+    fn an_exit_without_a_disruption_is_a_crash() {
+        let service = ready_service();
+        assert_eq!(service.state_name(), "ready");
+        service.set_disruption(Some(Disruption::Down));
+        service.set_polled_state(service.actions(), ended("1"));
+        assert_eq!((service.state_name(), service.crashes()), ("down", vec![]));
+        service.set_state(running("2"));
+        service.set_disruption(None);
+        assert_eq!(service.state_name(), "starting", "it was restarted");
+        service.set_ready("1");
+        assert_eq!(
+            service.state_name(),
+            "starting",
+            "an answer from before the restart"
+        );
+        service.set_ready("2");
+        assert_eq!(service.state_name(), "ready");
 
-        member.seen(member.deeds(), dead("2"));
-        member.seen(member.deeds(), dead("2"));
-        assert_eq!(member.crashes(), ["exit code 139"]);
-        // Docker starts it again, and then it dies and comes back between two looks.
-        member.seen(member.deeds(), living("3"));
-        assert_eq!(member.crashes().len(), 1);
-        member.seen(member.deeds(), living("4"));
-        assert_eq!(member.crashes().len(), 2);
+        service.set_polled_state(service.actions(), ended("2"));
+        service.set_polled_state(service.actions(), ended("2"));
+        assert_eq!(service.crashes(), ["exit code 139"]);
+        // Docker restarts it. Then it crashes and is restarted between two polls.
+        service.set_polled_state(service.actions(), running("3"));
+        assert_eq!(service.crashes().len(), 1);
+        service.set_polled_state(service.actions(), running("4"));
+        assert_eq!(service.crashes().len(), 2);
     }
 
     #[test]
-    fn a_look_from_before_a_deed_says_nothing() {
-        let member = member();
-        let before = member.deeds();
-        member.strike(Some(Blow::Down));
-        member.now(living("2"));
-        member.strike(None);
-        member.seen(before, dead("1"));
-        assert!(member.crashes().is_empty());
-        assert!(member.standing().running);
+    fn a_poll_from_before_an_action_is_ignored() {
+        let service = ready_service();
+        let before = service.actions();
+        service.set_disruption(Some(Disruption::Down));
+        service.set_state(running("2"));
+        service.set_disruption(None);
+        service.set_polled_state(before, ended("1"));
+        assert!(service.crashes().is_empty());
+        assert!(service.state().running);
     }
 
     #[test]
-    fn what_is_owed_to_a_pause_is_what_is_left_of_it() {
+    fn the_undo_of_a_pause_is_due_at_its_end() {
         let since = Instant::now();
         let most = Duration::from_secs(5);
-        let pause = Blow::Paused { since, most };
-        let owed = |after| pause.debt(since + Duration::from_secs(after));
-        assert_eq!(owed(0), Debt::Resume(most));
-        assert_eq!(owed(2), Debt::Resume(Duration::from_secs(3)));
-        assert_eq!(owed(9), Debt::Resume(Duration::ZERO));
+        let pause = Disruption::Paused { since, most };
+        let pending = |after| pause.pending_undo(since + Duration::from_secs(after));
+        assert_eq!(pending(0), PendingUndo::Resume(most));
+        assert_eq!(pending(2), PendingUndo::Resume(Duration::from_secs(3)));
+        assert_eq!(pending(9), PendingUndo::Resume(Duration::ZERO));
     }
 
     #[test]
-    fn one_that_docker_is_about_to_start_again_is_down_and_has_crashed() {
-        let member = member();
-        let between = Standing {
+    fn a_container_that_docker_will_restart_is_down_and_has_crashed() {
+        let service = ready_service();
+        let between = ContainerState {
             restarting: true,
-            ..dead("1")
+            ..ended("1")
         };
-        assert!(!Blow::Down.has_fallen(&between), "Docker starts it");
-        member.seen(member.deeds(), between);
-        assert_eq!(member.state(), "down");
-        assert_eq!(member.crashes(), ["exit code 139"]);
-        member.seen(member.deeds(), living("2"));
-        assert_eq!((member.state(), member.crashes().len()), ("starting", 1));
+        assert!(
+            !Disruption::Down.is_visible_in(&between),
+            "Docker restarts it"
+        );
+        service.set_polled_state(service.actions(), between);
+        assert_eq!(service.state_name(), "down");
+        assert_eq!(service.crashes(), ["exit code 139"]);
+        service.set_polled_state(service.actions(), running("2"));
+        assert_eq!(
+            (service.state_name(), service.crashes().len()),
+            ("starting", 1)
+        );
     }
 
     #[test]
-    fn cpu_time_counts_from_the_first_look_and_over_all_lives() {
-        let mut used = Used::default();
+    fn cpu_time_counts_from_the_first_measurement_across_restarts() {
+        let mut usage = Usage::default();
         for (cpu_s, memory) in [(100.0, 5), (101.5, 9), (0.5, 3), (1.0, 4)] {
-            used.see(cpu_s, memory);
+            usage.add(cpu_s, memory);
         }
-        assert_eq!((used.cpu_s, used.peak_bytes), (2.5, 9));
+        assert_eq!((usage.cpu_s, usage.peak_bytes), (2.5, 9));
     }
 }

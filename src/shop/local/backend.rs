@@ -1,58 +1,67 @@
-//! Child processes as a run sees them.
+//! The backend of child processes: implements the interfaces of runs and fault injectors.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use chaos::{AdminClient, BoxFuture, Breaker, CallerHits, Counts, Paths, Watch};
+use chaos::proxy::{Hits, NewToxic, ProxyError};
+use chaos::{
+    AdminClient, BoxFuture, Breaker, CallerHits, Counts, InjectError, Paths, Processes, Struck,
+    Target, Watch,
+};
 use results::record::ResourceRow;
+use tokio::sync::oneshot;
 
-use super::{Member, Supervisor};
-use crate::house::{House, Placed};
-use crate::http::Http;
-use crate::pages::{Pages, Process, breakers, witness};
+use super::monitor::{Command, State};
+use super::paths::Path;
+use super::{ServiceProcess, Supervisor};
+use crate::http::HttpClient;
+use crate::shop::backend::{ShopBackend, TopologyEntry};
+use crate::shop::metrics_pages::{MetricsPages, breakers, caller_hits};
+use crate::shop::replica::ReplicaId;
 
-impl House for Supervisor {
-    fn topology(&self) -> Vec<Placed> {
-        let placed = |m: &Member| Placed {
-            role: m.role.name().to_owned(),
-            replica: m.replica,
-            pid: m.keeper.pid(),
-            address: m.shop.address(),
-            admin: m.admin.address(),
+impl ShopBackend for Supervisor {
+    fn topology(&self) -> Vec<TopologyEntry> {
+        let entry = |p: &ServiceProcess| TopologyEntry {
+            role: p.role.name().to_owned(),
+            replica: p.replica,
+            pid: p.monitor.pid(),
+            address: p.shop.address(),
+            admin: p.admin.address(),
         };
-        self.members.iter().map(placed).collect()
+        self.processes.iter().map(entry).collect()
     }
 
     fn states(&self) -> BTreeMap<String, String> {
-        let state = |m: &Member| (m.target(), m.keeper.state().name().to_owned());
-        self.members.iter().map(state).collect()
+        let state = |p: &ServiceProcess| (p.target(), p.monitor.state().name().to_owned());
+        self.processes.iter().map(state).collect()
     }
 
     fn crashes(&self) -> Vec<String> {
-        let of = |m: &Member| {
-            let target = m.target();
-            let crashes = m.keeper.crashes().into_iter();
+        let of = |p: &ServiceProcess| {
+            let target = p.target();
+            let crashes = p.monitor.crashes().into_iter();
             crashes.map(move |how| format!("{target}: {how}"))
         };
-        self.members.iter().flat_map(of).collect()
+        self.processes.iter().flat_map(of).collect()
     }
 
     fn resources(&self) -> Vec<ResourceRow> {
-        let row = |m: &Member| {
-            let used = m.keeper.used();
+        let row = |p: &ServiceProcess| {
+            let used = p.monitor.used();
             ResourceRow {
-                role: m.role.name().to_owned(),
-                replica: m.replica,
+                role: p.role.name().to_owned(),
+                replica: p.replica,
                 peak_rss_bytes: used.peak_rss_bytes,
                 cpu_s: used.cpu_s,
             }
         };
-        self.members.iter().map(row).collect()
+        self.processes.iter().map(row).collect()
     }
 
     fn admin_client(&self) -> AdminClient {
-        // Its children listen on loopback and ask for no token.
+        // The children's admin listeners are on loopback and need no token.
         AdminClient::new(None)
     }
 
@@ -61,40 +70,145 @@ impl House for Supervisor {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.stop())
+        Box::pin(self.stop_all())
     }
 }
 
-impl Pages for Supervisor {
-    fn http(&self) -> &Http {
+impl Supervisor {
+    async fn disrupt(
+        &self,
+        role: &str,
+        replica: u32,
+        command: impl FnOnce(oneshot::Sender<Result<u32, String>>) -> Command,
+    ) -> Result<Struck, InjectError> {
+        let pid = self.command(role, replica, command).await?;
+        Ok(Struck { pid })
+    }
+}
+
+impl Processes for Supervisor {
+    fn replicas(&self, role: &str) -> u32 {
+        self.processes
+            .iter()
+            .filter(|p| p.role.name() == role)
+            .count() as u32
+    }
+
+    fn admin_address(&self, role: &str, replica: u32) -> Option<SocketAddr> {
+        let process = self.process(role, replica)?;
+        matches!(process.monitor.state(), State::Ready | State::Starting)
+            .then(|| process.admin.address())
+    }
+
+    fn kill<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(self.disrupt(role, replica, Command::Kill))
+    }
+
+    fn stop<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(self.disrupt(role, replica, Command::Stop))
+    }
+
+    fn restart<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+        late: Duration,
+    ) -> BoxFuture<'a, Result<(), InjectError>> {
+        Box::pin(self.command(role, replica, move |tx| Command::Restart(late, tx)))
+    }
+
+    fn pause<'a>(
+        &'a self,
+        role: &'a str,
+        replica: u32,
+        most: Duration,
+    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
+        Box::pin(self.disrupt(role, replica, move |tx| Command::Pause(most, tx)))
+    }
+
+    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
+        Box::pin(self.command(role, replica, Command::Resume))
+    }
+}
+
+impl MetricsPages for Supervisor {
+    fn http(&self) -> &HttpClient {
         &self.http
     }
 
-    fn admins(&self) -> Vec<(Process, SocketAddr)> {
-        let admin = |m: &Member| ((m.role, m.replica), m.admin.address());
-        self.members.iter().map(admin).collect()
+    fn admins(&self) -> Vec<(ReplicaId, SocketAddr)> {
+        let admin = |p: &ServiceProcess| ((p.role, p.replica), p.admin.address());
+        self.processes.iter().map(admin).collect()
     }
 
-    /// That of the proxy, where one is between them.
-    fn port_for(&self, caller: Process, callee: Process) -> Option<u16> {
+    /// The port of the proxy between the two, or of the callee itself.
+    fn port_for(&self, caller: ReplicaId, callee: ReplicaId) -> Option<u16> {
         let (role, replica) = callee;
-        let direct = self.member(role.name(), replica)?.shop.address();
-        Some(self.proxied.address(caller, callee, direct).port())
+        let direct = self.process(role.name(), replica)?.shop.address();
+        Some(self.proxies.address(caller, callee, direct).port())
     }
 }
 
 impl CallerHits for Supervisor {
     fn failed_attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<Counts>> {
-        Box::pin(witness::failed_attempts(self, role, replica))
+        Box::pin(caller_hits::failed_attempts(self, role, replica))
     }
 
     fn attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<Counts>> {
-        Box::pin(witness::attempts(self, role, replica))
+        Box::pin(caller_hits::attempts(self, role, replica))
     }
 }
 
 impl Watch for Supervisor {
     fn is_open<'a>(&'a self, breaker: &'a Breaker) -> BoxFuture<'a, Option<bool>> {
         Box::pin(breakers::is_open(self, breaker))
+    }
+}
+
+impl Paths for Supervisor {
+    fn on_way(&self, edge: &Target) -> Vec<String> {
+        let on_edge = self.proxies.paths().filter(|path| path.is_on(edge));
+        on_edge.map(Path::name).collect()
+    }
+
+    fn add<'a>(&'a self, path: &'a str, toxic: NewToxic) -> BoxFuture<'a, Result<(), InjectError>> {
+        let added = self.proxies.proxies.add_toxic(path, toxic);
+        Box::pin(async move { added.map(drop).map_err(|e| failure(path, &e)) })
+    }
+
+    fn remove<'a>(
+        &'a self,
+        path: &'a str,
+        toxic: &'a str,
+    ) -> BoxFuture<'a, Result<(), InjectError>> {
+        let removed = match self.proxies.proxies.remove_toxic(path, toxic) {
+            Err(ProxyError::ToxicNotFound) => Ok(()),
+            removed => removed.map(drop),
+        };
+        Box::pin(async move { removed.map_err(|e| failure(path, &e)) })
+    }
+
+    fn hits<'a>(
+        &'a self,
+        path: &'a str,
+        toxic: &'a str,
+    ) -> BoxFuture<'a, Result<Hits, InjectError>> {
+        let hits = self.proxies.proxies.toxic_hits(path, toxic);
+        Box::pin(async move { hits.map_err(|e| failure(path, &e)) })
+    }
+}
+
+fn failure(path: &str, error: &ProxyError) -> InjectError {
+    InjectError::Path {
+        way: path.to_owned(),
+        reason: error.to_string(),
     }
 }

@@ -1,4 +1,4 @@
-//! The keeper of one child: a task that holds it, watches it, and does what it is ordered.
+//! The process monitor of one child: a task that owns the child, restarts it when it crashes, and executes commands.
 
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -15,48 +15,48 @@ use tokio_util::task::TaskTracker;
 
 use super::signals;
 use super::usage::{self, Usage};
-use crate::http::Http;
-use crate::serve::START_LATE_MS;
+use crate::environment::START_LATE_MS;
+use crate::http::HttpClient;
 
-/// Between two looks at `/readyz` of a child that is starting.
+/// The interval of polls of `/readyz` while a child starts.
 const READY_POLL: Duration = Duration::from_millis(10);
-/// Between two looks at what a child uses.
+/// The interval of polls of a child's memory and CPU time.
 const USAGE_POLL: Duration = Duration::from_millis(500);
-/// How long a child may take to end when asked to.
+/// The time limit for a child to end after SIGTERM.
 const GRACE: Duration = Duration::from_millis(2_000);
-/// How long a child that was killed, stopped or paused on purpose may take to be ready again.
-const RESTART: Duration = Duration::from_secs(30);
-/// The wait before a crashed child is started again: this, doubled with each crash, up to the other.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The time limit for a child to be ready again after a kill, stop or pause.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(30);
+/// The wait before a crashed child is restarted. Doubles with each crash, up to [`MAX_BACKOFF`].
+const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-/// What a service may take from the environment of whoever runs the shop: settings of telemetry, the same for all of them.
-const MEANT_FOR_SERVICES: [&str; 2] = ["DOORBUSTER_LOG", "DOORBUSTER_TRACES_PER_SECOND"];
+/// Variables of the harness's environment that services inherit: settings of telemetry.
+const INHERITED: [&str; 2] = ["DOORBUSTER_LOG", "DOORBUSTER_TRACES_PER_SECOND"];
 
-/// What a child is started with.
-pub(super) struct Start {
+/// How a child is started.
+pub(super) struct StartOptions {
     pub exe: PathBuf,
     pub role: &'static str,
     pub log: PathBuf,
     pub environment: Vec<(String, String)>,
     pub admin: SocketAddr,
-    pub http: Http,
+    pub http: HttpClient,
 }
 
-/// Where a child stands.
+/// The state of a child.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
     Starting,
     Ready,
-    /// Stopped in its tracks, on purpose.
+    /// Stopped by SIGSTOP.
     Paused,
     Down,
-    /// It ended before it was ever ready; trying again would end alike.
+    /// Ended before it was ever ready. It is not restarted, because it would fail again.
     Failed(String),
 }
 
 impl State {
-    /// As the record calls it.
+    /// The name in the record.
     pub(super) fn name(&self) -> &'static str {
         match self {
             State::Starting => "starting",
@@ -67,110 +67,115 @@ impl State {
     }
 }
 
-type Reply<T> = oneshot::Sender<Result<T, String>>;
+type ReplyTx<T> = oneshot::Sender<Result<T, String>>;
 
-/// What a keeper can be ordered.
-pub(super) enum Order {
-    /// Kill it, and leave it dead. Answered with its pid when it is.
-    Kill(Reply<u32>),
-    /// Ask it to end, and leave it so. Answered with its pid when it has ended.
-    Stop(Reply<u32>),
-    /// Start it again, to be ready that much later than it would be. Answered when it is ready.
-    Restart(Duration, Reply<()>),
-    /// Stop it in its tracks, for so long at most. Answered with its pid when it stands.
-    Pause(Duration, Reply<u32>),
-    /// Let it go on. Answered when it serves again.
-    Resume(Reply<()>),
+/// A command to a process monitor. The result goes to the sender in it.
+pub(super) enum Command {
+    /// Kills the child and leaves it down. Result: its pid, once it has ended.
+    Kill(ReplyTx<u32>),
+    /// Stops the child with SIGTERM and leaves it down. Result: its pid, once it has ended.
+    Stop(ReplyTx<u32>),
+    /// Starts the child, with its readiness delayed by this much. Result: once it is ready.
+    Restart(Duration, ReplyTx<()>),
+    /// Pauses the child, for this long at most. Result: its pid, once it has stopped.
+    Pause(Duration, ReplyTx<u32>),
+    /// Resumes the child. Result: once it is ready.
+    Resume(ReplyTx<()>),
 }
 
 #[derive(Default)]
-struct Known {
+struct Status {
     state: Option<State>,
     pid: Option<u32>,
-    former: Usage,
+    /// Usage of the child's earlier processes.
+    earlier: Usage,
     current: Usage,
-    /// How it died, each time that nobody had ordered it.
+    /// How the child ended, for each exit that no command caused.
     crashes: Vec<String>,
 }
 
-/// A hold on the keeper's task.
-pub(super) struct Keeper {
-    known: Arc<Mutex<Known>>,
-    orders: mpsc::Sender<Order>,
+/// A handle of the monitor's task.
+pub(super) struct ProcessMonitor {
+    status: Arc<Mutex<Status>>,
+    commands: mpsc::Sender<Command>,
 }
 
-impl Keeper {
-    /// Starts a child and its keeper.
-    pub(super) fn start(start: Start, stop: CancellationToken, tasks: &TaskTracker) -> Self {
-        let (orders, inbox) = mpsc::channel(4);
-        let known = Arc::new(Mutex::new(Known::default()));
+impl ProcessMonitor {
+    /// Starts a child and its monitor.
+    pub(super) fn start(
+        options: StartOptions,
+        stop: CancellationToken,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let (commands, rx) = mpsc::channel(4);
+        let status = Arc::new(Mutex::new(Status::default()));
         let task = Task {
-            start,
-            known: Arc::clone(&known),
+            options,
+            status: Arc::clone(&status),
             stop,
-            inbox,
+            rx,
             waiting: None,
             late: None,
         };
         tasks.spawn(task.run());
-        Self { known, orders }
+        Self { status, commands }
     }
 
-    /// Where the child stands.
+    /// The state of the child.
     pub(super) fn state(&self) -> State {
-        lock(&self.known).state.clone().unwrap_or(State::Starting)
+        lock(&self.status).state.clone().unwrap_or(State::Starting)
     }
 
-    /// Its process id, while it runs.
+    /// The process id, while the child runs.
     pub(super) fn pid(&self) -> Option<u32> {
-        lock(&self.known).pid
+        lock(&self.status).pid
     }
 
-    /// How it died, each time that nobody had ordered it.
-    pub(crate) fn crashes(&self) -> Vec<String> {
-        lock(&self.known).crashes.clone()
+    /// How the child ended, for each exit that no command caused.
+    pub(super) fn crashes(&self) -> Vec<String> {
+        lock(&self.status).crashes.clone()
     }
 
-    /// What it has used so far, in all its lives.
+    /// The usage of the child so far, over all its processes.
     pub(super) fn used(&self) -> Usage {
-        let known = lock(&self.known);
-        known.current.after(known.former)
+        let status = lock(&self.status);
+        status.current.after(status.earlier)
     }
 
-    /// Gives an order and waits for its answer.
-    pub(super) async fn order<T>(
+    /// Sends a command and waits for its result.
+    pub(super) async fn send<T>(
         &self,
-        order: impl FnOnce(Reply<T>) -> Order,
+        command: impl FnOnce(ReplyTx<T>) -> Command,
     ) -> Result<T, String> {
-        let gone = || "the shop is closing".to_owned();
-        let (reply, answer) = oneshot::channel();
-        let sent = self.orders.send(order(reply)).await;
-        sent.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        let closing = || "the shop is closing".to_owned();
+        let (tx, rx) = oneshot::channel();
+        let sent = self.commands.send(command(tx)).await;
+        sent.map_err(|_| closing())?;
+        rx.await.map_err(|_| closing())?
     }
 }
 
-fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
-    known.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(status: &Mutex<Status>) -> MutexGuard<'_, Status> {
+    status.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Task {
-    start: Start,
-    known: Arc<Mutex<Known>>,
+    options: StartOptions,
+    status: Arc<Mutex<Status>>,
     stop: CancellationToken,
-    inbox: mpsc::Receiver<Order>,
-    /// Who waits for the child to be ready again.
-    waiting: Option<Reply<()>>,
-    /// How much later than usual its next life is to be ready. Of that one alone.
+    rx: mpsc::Receiver<Command>,
+    /// The caller that waits until the child is ready again.
+    waiting: Option<ReplyTx<()>>,
+    /// The delay of the readiness of the next start only.
     late: Option<Duration>,
 }
 
-/// How a child's life ended.
-enum End {
+/// How a child's process ended.
+enum Exit {
     /// The shop closes.
     Stopped,
-    /// By an order; it stays dead until the next one.
-    Ordered,
+    /// By a command. The child stays down until the next command.
+    Commanded,
     Crashed {
         was_ready: bool,
         how: String,
@@ -179,86 +184,86 @@ enum End {
 
 impl Task {
     async fn run(mut self) {
-        let mut wait = FIRST_WAIT;
-        let mut lived = false;
+        let mut backoff = FIRST_BACKOFF;
+        let mut was_ever_ready = false;
         loop {
-            let end = self.one_life().await;
-            let ready_once = lived;
-            lived |= !matches!(
-                end,
-                End::Crashed {
+            let exit = self.run_once().await;
+            let ready_before = was_ever_ready;
+            was_ever_ready |= !matches!(
+                exit,
+                Exit::Crashed {
                     was_ready: false,
                     ..
                 }
             );
-            match end {
-                End::Stopped => return,
-                End::Ordered => {
+            match exit {
+                Exit::Stopped => return,
+                Exit::Commanded => {
                     if !self.await_restart().await {
                         return;
                     }
-                    wait = FIRST_WAIT;
+                    backoff = FIRST_BACKOFF;
                 }
-                End::Crashed {
+                Exit::Crashed {
                     was_ready: false,
                     how,
-                } if !ready_once => {
-                    let why = format!("{how}{}", last_words(&self.start.log));
+                } if !ready_before => {
+                    let why = format!("{how}{}", log_tail(&self.options.log));
                     self.set(State::Failed(why));
                     return;
                 }
-                // Having served before, it may well serve again.
-                End::Crashed { how, .. } => {
-                    let how = format!("{how}{}", last_words(&self.start.log));
+                // It was ready before, so a restart may help.
+                Exit::Crashed { how, .. } => {
+                    let how = format!("{how}{}", log_tail(&self.options.log));
                     tracing::warn!(
-                        role = self.start.role,
+                        role = self.options.role,
                         how,
-                        "a service died; starting it again"
+                        "a service crashed; restarting it"
                     );
-                    lock(&self.known).crashes.push(how);
+                    lock(&self.status).crashes.push(how);
                     tokio::select! {
                         () = self.stop.cancelled() => return,
-                        () = tokio::time::sleep(wait) => {}
+                        () = tokio::time::sleep(backoff) => {}
                     }
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                    backoff = (backoff * 2).min(MAX_BACKOFF);
                 }
             }
         }
     }
 
     fn set(&self, state: State) {
-        lock(&self.known).state = Some(state);
+        lock(&self.status).state = Some(state);
     }
 
-    /// From the child's start to its end.
-    async fn one_life(&mut self) -> End {
+    /// Starts the child once and monitors it until it ends.
+    async fn run_once(&mut self) -> Exit {
         self.set(State::Starting);
-        let mut child = match spawn(&self.start, self.late.take()) {
+        let mut child = match spawn(&self.options, self.late.take()) {
             Ok(child) => child,
             Err(how) => {
-                return End::Crashed {
+                return Exit::Crashed {
                     was_ready: false,
                     how,
                 };
             }
         };
-        // Taken out, for waiting for a child closes what is left in it.
+        // Taken out of the child, because waiting for a child closes its standard input.
         let _lifeline = child.stdin.take();
         let pid = child.id().unwrap_or_default();
-        lock(&self.known).pid = Some(pid);
-        let end = self.watch(&mut child, pid).await;
-        let mut known = lock(&self.known);
-        known.former = known.current.after(known.former);
-        known.current = Usage::default();
-        known.pid = None;
-        known.state = Some(State::Down);
-        drop(known);
-        end
+        lock(&self.status).pid = Some(pid);
+        let exit = self.watch(&mut child, pid).await;
+        let mut status = lock(&self.status);
+        status.earlier = status.current.after(status.earlier);
+        status.current = Usage::default();
+        status.pid = None;
+        status.state = Some(State::Down);
+        drop(status);
+        exit
     }
 
-    async fn watch(&mut self, child: &mut Child, pid: u32) -> End {
+    async fn watch(&mut self, child: &mut Child, pid: u32) -> Exit {
         let mut ready = false;
-        // Until when it stands still, at most.
+        // The latest end of the current pause.
         let mut paused: Option<Instant> = None;
         let mut poll_ready = tokio::time::interval(READY_POLL);
         let mut poll_usage = tokio::time::interval(USAGE_POLL);
@@ -270,100 +275,100 @@ impl Task {
                         Ok(status) => status.to_string(),
                         Err(e) => e.to_string(),
                     };
-                    return End::Crashed { was_ready: ready, how };
+                    return Exit::Crashed { was_ready: ready, how };
                 }
                 () = self.stop.cancelled() => {
-                    self.look(pid);
-                    end(child, pid).await;
-                    return End::Stopped;
+                    self.measure(pid);
+                    terminate(child, pid).await;
+                    return Exit::Stopped;
                 }
                 () = at(paused), if paused.is_some() => {
-                    // Nobody said so in time; whoever paused it may be gone.
+                    // No resume came in time; the caller may have ended.
                     paused = None;
-                    self.go_on(pid, ready);
+                    self.resume(pid, ready);
                 }
                 _ = poll_ready.tick(), if awaited && paused.is_none() => {
                     let limit = Duration::from_millis(250);
-                    if self.start.http.get(self.start.admin, "/readyz", limit).await.is_ok() {
+                    if self.options.http.get(self.options.admin, "/readyz", limit).await.is_ok() {
                         ready = true;
                         self.set(State::Ready);
-                        if let Some(reply) = self.waiting.take() {
-                            let _ = reply.send(Ok(()));
+                        if let Some(tx) = self.waiting.take() {
+                            let _ = tx.send(Ok(()));
                         }
                     }
                 }
-                _ = poll_usage.tick() => self.look(pid),
-                Some(order) = self.inbox.recv() => match order {
-                    Order::Kill(reply) => {
-                        self.look(pid);
+                _ = poll_usage.tick() => self.measure(pid),
+                Some(command) = self.rx.recv() => match command {
+                    Command::Kill(tx) => {
+                        self.measure(pid);
                         match child.kill().await {
                             Ok(()) => {
-                                let _ = reply.send(Ok(pid));
-                                return End::Ordered;
+                                let _ = tx.send(Ok(pid));
+                                return Exit::Commanded;
                             }
-                            Err(e) => drop(reply.send(Err(e.to_string()))),
+                            Err(e) => drop(tx.send(Err(e.to_string()))),
                         }
                     }
-                    Order::Stop(reply) => {
-                        self.look(pid);
+                    Command::Stop(tx) => {
+                        self.measure(pid);
                         self.set(State::Down);
-                        end(child, pid).await;
-                        let _ = reply.send(Ok(pid));
-                        return End::Ordered;
+                        terminate(child, pid).await;
+                        let _ = tx.send(Ok(pid));
+                        return Exit::Commanded;
                     }
-                    Order::Restart(_, reply) if ready => drop(reply.send(Ok(()))),
-                    Order::Restart(_, reply) => self.waiting = Some(reply),
-                    // The end of the first would end the second as well.
-                    Order::Pause(_, reply) if paused.is_some() => {
-                        drop(reply.send(Err("it stands still already".to_owned())));
+                    Command::Restart(_, tx) if ready => drop(tx.send(Ok(()))),
+                    Command::Restart(_, tx) => self.waiting = Some(tx),
+                    // The end of the first pause would also end the second.
+                    Command::Pause(_, tx) if paused.is_some() => {
+                        drop(tx.send(Err("it is paused already".to_owned())));
                     }
-                    Order::Pause(most, reply) => {
+                    Command::Pause(most, tx) => {
                         let done = signals::pause(pid).await;
                         if done.is_ok() {
                             paused = Some(Instant::now() + most);
                             self.set(State::Paused);
                         }
-                        let _ = reply.send(done.map(|()| pid));
+                        let _ = tx.send(done.map(|()| pid));
                     }
-                    Order::Resume(reply) => {
+                    Command::Resume(tx) => {
                         if paused.take().is_some() {
-                            self.go_on(pid, ready);
+                            self.resume(pid, ready);
                         }
-                        self.waiting = Some(within(RESTART, reply));
+                        self.waiting = Some(with_timeout(RESTART_TIMEOUT, tx));
                     }
                 },
             }
         }
     }
 
-    fn go_on(&self, pid: u32, ready: bool) {
+    fn resume(&self, pid: u32, ready: bool) {
         if let Err(e) = signals::resume(pid) {
             tracing::error!(pid, error = e, "a paused service cannot be resumed");
         }
         self.set(if ready { State::Ready } else { State::Starting });
     }
 
-    fn look(&self, pid: u32) {
+    fn measure(&self, pid: u32) {
         if let Some(used) = usage::of(pid) {
-            lock(&self.known).current = used;
+            lock(&self.status).current = used;
         }
     }
 
-    /// Waits, dead, for the order to start again. False when the shop closes instead.
+    /// Waits for the command to start the child again. False if the shop closes instead.
     async fn await_restart(&mut self) -> bool {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return false,
-                order = self.inbox.recv() => match order {
-                    Some(Order::Restart(late, reply)) => {
-                        self.waiting = Some(within(RESTART + late, reply));
+                command = self.rx.recv() => match command {
+                    Some(Command::Restart(late, tx)) => {
+                        self.waiting = Some(with_timeout(RESTART_TIMEOUT + late, tx));
                         self.late = (!late.is_zero()).then_some(late);
                         return true;
                     }
-                    Some(Order::Kill(reply) | Order::Stop(reply) | Order::Pause(_, reply)) => {
-                        drop(reply.send(Err("it is dead already".to_owned())));
+                    Some(Command::Kill(tx) | Command::Stop(tx) | Command::Pause(_, tx)) => {
+                        drop(tx.send(Err("it is down already".to_owned())));
                     }
-                    Some(Order::Resume(reply)) => drop(reply.send(Err("it is dead".to_owned()))),
+                    Some(Command::Resume(tx)) => drop(tx.send(Err("it is down".to_owned()))),
                     None => return false,
                 }
             }
@@ -371,21 +376,21 @@ impl Task {
     }
 }
 
-/// A reply that is given with an error when it does not come in time.
-fn within(limit: Duration, reply: Reply<()>) -> Reply<()> {
-    let (sender, receiver) = oneshot::channel();
+/// A sender that passes a result on to `reply`, or an error after the time limit.
+fn with_timeout(limit: Duration, reply: ReplyTx<()>) -> ReplyTx<()> {
+    let (tx, rx) = oneshot::channel();
     tokio::spawn(async move {
-        let answer = match tokio::time::timeout(limit, receiver).await {
-            Ok(Ok(answer)) => answer,
+        let result = match tokio::time::timeout(limit, rx).await {
+            Ok(Ok(result)) => result,
             Ok(Err(_)) => Err("the shop is closing".to_owned()),
             Err(_) => Err(format!("not ready {} s later", limit.as_secs())),
         };
-        let _ = reply.send(answer);
+        let _ = reply.send(result);
     });
-    sender
+    tx
 }
 
-/// At an instant; never without one.
+/// Resolves at an instant. Without one, never.
 async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant).await,
@@ -393,44 +398,44 @@ async fn at(instant: Option<Instant>) {
     }
 }
 
-fn spawn(start: &Start, late: Option<Duration>) -> Result<Child, String> {
+fn spawn(options: &StartOptions, late: Option<Duration>) -> Result<Child, String> {
     let log = OpenOptions::new()
         .create(true)
         .append(true)
-        .open(&start.log)
-        .map_err(|e| format!("its log {} cannot be written: {e}", start.log.display()))?;
+        .open(&options.log)
+        .map_err(|e| format!("its log {} cannot be written: {e}", options.log.display()))?;
     let output = log.try_clone().map_err(|e| e.to_string())?;
-    let mut command = Command::new(&start.exe);
-    // What is set for the harness is not meant for its services: one database URL for all of them would be chaos.
+    let mut command = tokio::process::Command::new(&options.exe);
+    // Variables of the harness are not passed on: one database URL for all services would be wrong.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("DOORBUSTER_")
-            && !MEANT_FOR_SERVICES.iter().any(|meant| name == *meant)
+            && !INHERITED.iter().any(|inherited| name == *inherited)
         {
             command.env_remove(name);
         }
     }
     command
-        .args(["serve", start.role])
-        .envs(start.environment.iter().map(|(k, v)| (k, v)))
+        .args(["serve", options.role])
+        .envs(options.environment.iter().map(|(k, v)| (k, v)))
         .envs(late.map(|late| (START_LATE_MS, late.as_millis().to_string())))
-        // Held open and never written to: its end tells the child that we are gone.
+        // Kept open and never written to. Its end tells the child that the harness has ended.
         .stdin(Stdio::piped())
         .stdout(output)
         .stderr(log)
         .kill_on_drop(true);
-    // A group of its own: Ctrl-C in the terminal is for us alone, and we end the children in order.
+    // A process group of its own: Ctrl-C goes to the harness only, which then stops its children.
     #[cfg(unix)]
     command.process_group(0);
     command
         .spawn()
-        .map_err(|e| format!("{} cannot be started: {e}", start.exe.display()))
+        .map_err(|e| format!("{} cannot be started: {e}", options.exe.display()))
 }
 
-/// Asks a child to end, and kills it when it does not. One that stands still cannot hear, so it is told to go on.
-async fn end(child: &mut Child, pid: u32) {
-    let asked = signals::terminate(pid).and_then(|()| signals::resume(pid));
+/// Ends a child with SIGTERM, and with SIGKILL after the grace period. A paused child is resumed, so that it can react.
+async fn terminate(child: &mut Child, pid: u32) {
+    let signalled = signals::terminate(pid).and_then(|()| signals::resume(pid));
     let ended = tokio::time::timeout(GRACE, child.wait()).await;
-    if asked.is_ok() && ended.is_ok() {
+    if signalled.is_ok() && ended.is_ok() {
         return;
     }
     if let Err(e) = child.kill().await {
@@ -439,7 +444,7 @@ async fn end(child: &mut Child, pid: u32) {
 }
 
 /// The last line of a log, for an error message.
-fn last_words(log: &Path) -> String {
+fn log_tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     match text.lines().rev().find(|l| !l.trim().is_empty()) {
         Some(line) => format!("; its log {} ends with: {line}", log.display()),

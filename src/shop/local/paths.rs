@@ -1,78 +1,76 @@
-//! Proxies on the ways that a scenario's faults are aimed at. Where no fault is aimed at, nothing is proxied.
+//! TCP proxies between child processes, on the edges that a scenario's faults target. Other edges have no proxy.
 //!
-//! Each replica that calls has a proxy of its own to each replica that it calls on such a way, so that a fault of one
-//! caller touches nobody else. They live in this process and end with it.
+//! Each calling replica has its own proxy to each called replica, so that a fault of one caller affects no other. The
+//! proxies run in this process and end with it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
-use chaos::proxy::{Hits, NewToxic, Proxies, ProxyError};
-use chaos::{BoxFuture, Fault, FaultKind, InjectError, Paths, Target};
+use chaos::proxy::Proxies;
+use chaos::{Fault, FaultKind, Target};
 use shop_contract::Role;
 use tokio_util::sync::CancellationToken;
 
-use super::Supervisor;
+use crate::shop::replica::ReplicaId;
 
-/// The most proxies of a shop. More than this many listening sockets are a scenario that nobody meant.
-const MOST: usize = 512;
+/// The most proxies of a shop. A scenario with more is taken for a mistake.
+const MAX_PROXIES: usize = 512;
 
-/// A replica.
-type Who = (Role, u32);
-
-/// One replica's path to another.
+/// The path from one replica to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Path {
-    from: Who,
-    to: Who,
+pub(super) struct Path {
+    from: ReplicaId,
+    to: ReplicaId,
 }
 
 impl Path {
     /// `payment/0->bank/0`.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let ((from, m), (to, n)) = (self.from, self.to);
         format!("{from}/{m}->{to}/{n}")
     }
 
-    fn is_on(&self, way: &Target) -> bool {
+    /// Whether the path belongs to an edge such as `payment->bank`.
+    pub(super) fn is_on(&self, edge: &Target) -> bool {
         let (from, replica) = self.from;
-        way.role == from.name()
-            && way.replica.is_none_or(|n| n == replica)
-            && way.to.as_deref() == Some(self.to.0.name())
+        edge.role == from.name()
+            && edge.replica.is_none_or(|n| n == replica)
+            && edge.to.as_deref() == Some(self.to.0.name())
     }
 }
 
-/// The ways that faults of paths are aimed at.
-pub(crate) fn ways(faults: &[Fault]) -> Vec<Target> {
+/// The edges that path faults target.
+pub(crate) fn edges(faults: &[Fault]) -> Vec<Target> {
     let of_paths = faults
         .iter()
         .filter(|f| matches!(f.kind, FaultKind::Path(_)));
     of_paths.map(|f| f.target.clone()).collect()
 }
 
-/// The proxies of a shop, by the path that each is on.
-pub(super) struct Proxied {
-    proxies: Proxies,
+/// The proxies of a shop, by path.
+pub(super) struct PathProxies {
+    pub(super) proxies: Proxies,
     addresses: BTreeMap<Path, SocketAddr>,
 }
 
-impl Proxied {
-    /// Opens a proxy on every path of these ways, between replicas that are at these addresses. `seed` decides which
-    /// connections a fault touches.
+impl PathProxies {
+    /// Opens a proxy on every path of these edges, between replicas at these addresses. `seed` decides which connections a
+    /// fault affects.
     ///
     /// # Errors
-    /// A port that cannot be had; more proxies than are reasonable.
+    /// No free port, or more than [`MAX_PROXIES`] paths.
     pub(super) async fn open(
-        ways: &[Target],
-        replicas: &[(Who, SocketAddr)],
+        edges: &[Target],
+        replicas: &[(ReplicaId, SocketAddr)],
         seed: u64,
     ) -> Result<Self> {
-        let mut proxied = Self {
+        let mut opened = Self {
             proxies: Proxies::new(seed, CancellationToken::new()),
             addresses: BTreeMap::new(),
         };
         let paths = replicas.iter().flat_map(|(from, _)| {
-            let path = |(to, at): &(Who, SocketAddr)| {
+            let path = |(to, at): &(ReplicaId, SocketAddr)| {
                 (
                     Path {
                         from: *from,
@@ -83,37 +81,42 @@ impl Proxied {
             };
             replicas.iter().map(path)
         });
-        let wanted = |(path, _): &(Path, SocketAddr)| ways.iter().any(|way| path.is_on(way));
+        let wanted = |(path, _): &(Path, SocketAddr)| edges.iter().any(|edge| path.is_on(edge));
         let paths: Vec<_> = paths.filter(wanted).collect();
-        if paths.len() > MOST {
+        if paths.len() > MAX_PROXIES {
             bail!(
-                "the ways of this scenario's tcp- faults are {} paths from replica to replica, and {MOST} is the most; \
-                 aim at fewer ways, or give their ends fewer replicas",
+                "the tcp- faults of this scenario need {} proxies, one for each pair of replicas, and {MAX_PROXIES} is the limit; \
+                 target fewer edges, or use fewer replicas",
                 paths.len()
             );
         }
         for (path, upstream) in paths {
             let (name, upstream) = (path.name(), upstream.to_string());
-            let opened = proxied.proxies.open(&name, "127.0.0.1:0", &upstream).await;
+            let address = opened.proxies.open(&name, "127.0.0.1:0", &upstream).await;
             let address =
-                opened.with_context(|| format!("no proxy can be opened on the way {name}"))?;
-            proxied.addresses.insert(path, address);
+                address.with_context(|| format!("no proxy can be opened on the path {name}"))?;
+            opened.addresses.insert(path, address);
         }
-        Ok(proxied)
+        Ok(opened)
     }
 
-    /// Where a replica finds another: at a proxy's address or, where there is none, directly.
-    pub(super) fn address(&self, from: Who, to: Who, direct: SocketAddr) -> SocketAddr {
+    /// All paths with a proxy.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.addresses.keys()
+    }
+
+    /// The address at which a replica reaches another: the proxy's, or `direct` without one.
+    pub(super) fn address(&self, from: ReplicaId, to: ReplicaId, direct: SocketAddr) -> SocketAddr {
         let proxy = self.addresses.get(&Path { from, to });
         proxy.copied().unwrap_or(direct)
     }
 
-    /// Where a replica finds all others, as `DOORBUSTER_PEERS` has it.
-    pub(super) fn peers(&self, who: Who, replicas: &[(Who, SocketAddr)]) -> String {
+    /// The value of `DOORBUSTER_PEERS` for a replica: the addresses of all others.
+    pub(super) fn peers(&self, caller: ReplicaId, replicas: &[(ReplicaId, SocketAddr)]) -> String {
         let mut peers: BTreeMap<Role, Vec<String>> = BTreeMap::new();
         for (other, direct) in replicas {
             let addresses = peers.entry(other.0).or_default();
-            let address = self.address(who, *other, *direct).to_string();
+            let address = self.address(caller, *other, *direct).to_string();
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
@@ -125,49 +128,9 @@ impl Proxied {
         peers.join(";")
     }
 
-    /// Ends every proxy; their ports are free when this resolves.
+    /// Closes every proxy. Their ports are free when this resolves.
     pub(super) async fn close(&self) {
         self.proxies.close().await;
-    }
-}
-
-impl Paths for Supervisor {
-    fn on_way(&self, way: &Target) -> Vec<String> {
-        let paths = self.proxied.addresses.keys();
-        paths.filter(|p| p.is_on(way)).map(Path::name).collect()
-    }
-
-    fn add<'a>(&'a self, path: &'a str, toxic: NewToxic) -> BoxFuture<'a, Result<(), InjectError>> {
-        let added = self.proxied.proxies.add_toxic(path, toxic);
-        Box::pin(async move { added.map(drop).map_err(|e| failure(path, &e)) })
-    }
-
-    fn remove<'a>(
-        &'a self,
-        path: &'a str,
-        toxic: &'a str,
-    ) -> BoxFuture<'a, Result<(), InjectError>> {
-        let removed = match self.proxied.proxies.remove_toxic(path, toxic) {
-            Err(ProxyError::ToxicNotFound) => Ok(()),
-            removed => removed.map(drop),
-        };
-        Box::pin(async move { removed.map_err(|e| failure(path, &e)) })
-    }
-
-    fn hits<'a>(
-        &'a self,
-        path: &'a str,
-        toxic: &'a str,
-    ) -> BoxFuture<'a, Result<Hits, InjectError>> {
-        let hits = self.proxied.proxies.toxic_hits(path, toxic);
-        Box::pin(async move { hits.map_err(|e| failure(path, &e)) })
-    }
-}
-
-fn failure(path: &str, error: &ProxyError) -> InjectError {
-    InjectError::Path {
-        way: path.to_owned(),
-        reason: error.to_string(),
     }
 }
 
@@ -179,7 +142,7 @@ mod tests {
         ([127, 0, 0, 1], port).into()
     }
 
-    fn shop() -> Vec<(Who, SocketAddr)> {
+    fn shop() -> Vec<(ReplicaId, SocketAddr)> {
         [
             ((Role::Gateway, 0), at(1)),
             ((Role::Order, 0), at(2)),
@@ -190,7 +153,7 @@ mod tests {
         .into()
     }
 
-    fn way(role: &str, replica: Option<u32>, to: &str) -> Target {
+    fn edge(role: &str, replica: Option<u32>, to: &str) -> Target {
         Target {
             replica,
             to: Some(to.to_owned()),
@@ -199,13 +162,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_paths_of_a_way_are_proxied_and_each_by_itself() {
-        let ways = [way("order", Some(1), "inventory")];
-        let proxied = Proxied::open(&ways, &shop(), 7).await.unwrap();
-        assert_eq!(proxied.addresses.len(), 2);
+    async fn only_the_paths_of_a_targeted_edge_get_proxies() {
+        let edges = [edge("order", Some(1), "inventory")];
+        let opened = PathProxies::open(&edges, &shop(), 7).await.unwrap();
+        assert_eq!(opened.addresses.len(), 2);
         let seen = |from, to: u32| {
             let direct = at(4 + to as u16);
-            let address = proxied.address(from, (Role::Inventory, to), direct);
+            let address = opened.address(from, (Role::Inventory, to), direct);
             (address, address == direct)
         };
         for to in [0, 1] {
@@ -214,23 +177,23 @@ mod tests {
             assert!(seen((Role::Gateway, 0), to).1);
         }
         assert_ne!(seen((Role::Order, 1), 0), seen((Role::Order, 1), 1));
-        proxied.close().await;
+        opened.close().await;
 
-        let whole = [way("order", None, "inventory"), ways[0].clone()];
-        let proxied = Proxied::open(&whole, &shop(), 7).await.unwrap();
-        assert_eq!(proxied.addresses.len(), 4, "none twice");
-        let none = Proxied::open(&[], &shop(), 7).await.unwrap();
+        let whole = [edge("order", None, "inventory"), edges[0].clone()];
+        let opened = PathProxies::open(&whole, &shop(), 7).await.unwrap();
+        assert_eq!(opened.addresses.len(), 4, "none twice");
+        let none = PathProxies::open(&[], &shop(), 7).await.unwrap();
         assert!(none.addresses.is_empty());
     }
 
     #[tokio::test]
-    async fn a_crowd_of_proxies_is_refused() {
+    async fn too_many_proxies_are_refused() {
         let replicas = [Role::Order, Role::Inventory, Role::Cart]
             .into_iter()
             .flat_map(|role| (0..16).map(move |n| ((role, n), at(1))));
         let replicas: Vec<_> = replicas.collect();
-        let ways = ["inventory", "cart", "order"].map(|to| way("order", None, to));
-        let refused = Proxied::open(&ways, &replicas, 7).await.err().unwrap();
-        assert!(refused.to_string().contains("768 paths"), "{refused}");
+        let edges = ["inventory", "cart", "order"].map(|to| edge("order", None, to));
+        let refused = PathProxies::open(&edges, &replicas, 7).await.err().unwrap();
+        assert!(refused.to_string().contains("768 proxies"), "{refused}");
     }
 }

@@ -1,28 +1,28 @@
-//! What a child can be told through the operating system. Whoever calls holds the child, so that its id is no other's.
+//! Signals to a child process. The caller holds the child, so its process id cannot have been reused.
 
 use std::time::Duration;
 
-/// How long a stopped process may take until it stands; the signal reaches each of its threads by itself.
-const STANDS: Duration = Duration::from_secs(1);
+/// The longest wait until a stopped process stands still. The signal stops each thread separately.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Asks it to end.
+/// Sends SIGTERM.
 #[cfg(unix)]
 pub(super) fn terminate(pid: u32) -> Result<(), String> {
     send(pid, rustix::process::Signal::TERM)
 }
 
-/// Lets it go on.
+/// Sends SIGCONT.
 #[cfg(unix)]
 pub(super) fn resume(pid: u32) -> Result<(), String> {
     send(pid, rustix::process::Signal::CONT)
 }
 
-/// Stops it in its tracks; resolves when it stands.
+/// Sends SIGSTOP and waits until the process has stopped.
 #[cfg(unix)]
 pub(super) async fn pause(pid: u32) -> Result<(), String> {
     send(pid, rustix::process::Signal::STOP)?;
-    let until = tokio::time::Instant::now() + STANDS;
-    // Where the system does not show it, the signal alone has to do.
+    let until = tokio::time::Instant::now() + STOP_TIMEOUT;
+    // On systems without `/proc` the state cannot be checked.
     while super::usage::state(pid).is_some_and(|s| s != 'T') && tokio::time::Instant::now() < until
     {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -38,22 +38,22 @@ fn send(pid: u32, signal: rustix::process::Signal) -> Result<(), String> {
 }
 
 #[cfg(not(unix))]
-const NONE: &str = "this system has no signals";
+const UNSUPPORTED: &str = "this system has no signals";
 
-/// There is no way here.
+/// Not supported on this system.
 #[cfg(not(unix))]
 pub(super) fn terminate(_: u32) -> Result<(), String> {
-    Err(NONE.to_owned())
+    Err(UNSUPPORTED.to_owned())
 }
 
-/// There is no way here.
+/// Not supported on this system.
 #[cfg(not(unix))]
 pub(super) fn resume(_: u32) -> Result<(), String> {
-    Err(NONE.to_owned())
+    Err(UNSUPPORTED.to_owned())
 }
 
-/// There is no way here.
+/// Not supported on this system.
 #[cfg(not(unix))]
 pub(super) async fn pause(_: u32) -> Result<(), String> {
-    Err(NONE.to_owned())
+    Err(UNSUPPORTED.to_owned())
 }

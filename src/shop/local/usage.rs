@@ -1,4 +1,4 @@
-//! What a process uses, as the operating system counts it.
+//! Memory and CPU time of a process, from `/proc`.
 
 /// Memory and CPU time of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -10,7 +10,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// This process's life after `before`, which is those before it.
+    /// Adds the usage of earlier processes of the same service.
     pub(super) fn after(self, before: Usage) -> Usage {
         Usage {
             peak_rss_bytes: self.peak_rss_bytes.max(before.peak_rss_bytes),
@@ -19,7 +19,7 @@ impl Usage {
     }
 }
 
-/// What a living process has used so far; nothing where the system does not tell.
+/// The usage of a running process so far. `None` on systems without `/proc`.
 pub(super) fn of(pid: u32) -> Option<Usage> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -29,7 +29,7 @@ pub(super) fn of(pid: u32) -> Option<Usage> {
     })
 }
 
-/// What a process is doing: `R` running, `S` sleeping, `T` stopped, `Z` ended; nothing where the system does not tell.
+/// The state of a process: `R` running, `S` sleeping, `T` stopped, `Z` ended. `None` on systems without `/proc`.
 pub(super) fn state(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     state_letter(&stat)
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_found_in_what_the_kernel_writes() {
+    fn proc_files_are_parsed() {
         let status = "Name:\tx\nVmPeak:\t  200 kB\nVmHWM:\t   100 kB\nVmRSS:\t 90 kB\n";
         assert_eq!(peak_rss_bytes(status), Some(102_400));
         let stat = "42 (a b) c) S 1 42 42 0 -1 4194560 100 0 0 0 7 5 0 0 20 0 3 0";
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restarted_process_keeps_its_former_lives_figures() {
+    fn a_restarted_process_keeps_its_earlier_usage() {
         let before = Usage {
             peak_rss_bytes: 10,
             cpu_s: 1.0,

@@ -1,18 +1,22 @@
-//! Breakers as their callers show them, for faults that wait for one to open.
+//! The state of circuit breakers, read from the callers' metrics. Faults can wait for a breaker to open.
 
 use chaos::Breaker;
 
-use super::{Pages, pages, samples};
+use super::parse::samples;
+use super::scrape::{MetricsPages, pages};
 
-/// Whether a breaker is open, or half-open, at any of its callers; nothing when none of them answers.
-pub(crate) async fn is_open(shop: &(impl Pages + ?Sized), breaker: &Breaker) -> Option<bool> {
+/// Whether a breaker is open or half-open at any of its callers. `None` if no caller answers.
+pub(crate) async fn is_open(
+    shop: &(impl MetricsPages + ?Sized),
+    breaker: &Breaker,
+) -> Option<bool> {
     let pages = pages(shop, |(role, _)| role.name() == breaker.caller).await;
-    let open = |page: &String| shows_open(page, &breaker.callee);
+    let open = |page: &String| has_open_breaker(page, &breaker.callee);
     (!pages.is_empty()).then(|| pages.values().any(open))
 }
 
-/// Whether an OpenMetrics page shows a breaker towards a role that is open, or half-open, as one is that was open.
-fn shows_open(page: &str, callee: &str) -> bool {
+/// Whether a page has an open or half-open breaker towards a role. A half-open breaker was open before.
+fn has_open_breaker(page: &str, callee: &str) -> bool {
     samples(page)
         .filter(|s| s.name == "shop_circuit_breaker_state" && s.has("server_address", callee))
         .any(|s| s.value > 0.0)
@@ -20,7 +24,7 @@ fn shows_open(page: &str, callee: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::shows_open;
+    use super::has_open_breaker;
 
     #[test]
     fn a_breaker_is_open_when_any_of_its_endpoints_is() {
@@ -29,8 +33,8 @@ shop_circuit_breaker_state{service_name="payment",server_address="bank",server_p
 shop_circuit_breaker_state{service_name="payment",server_address="bank",server_port="2"} 2
 shop_circuit_breaker_state{service_name="payment",server_address="order",server_port="3"} 0
 "#;
-        assert!(shows_open(page, "bank"));
-        assert!(!shows_open(page, "order"));
-        assert!(!shows_open(page, "cart"));
+        assert!(has_open_breaker(page, "bank"));
+        assert!(!has_open_breaker(page, "order"));
+        assert!(!has_open_breaker(page, "cart"));
     }
 }

@@ -1,54 +1,54 @@
-//! The callers of a dead or paused replica bear witness: what they could not send it, and what it did not answer, is
-//! in their metrics.
+//! Counts the hits of a fault on a dead or paused replica from its callers' metrics: failed and unanswered calls.
 
 use chaos::Counts;
 use shop_contract::Role;
 
-use super::{Pages, Sample, pages, samples};
+use super::parse::{Sample, samples};
+use super::scrape::{MetricsPages, pages};
 
-/// What [`chaos::CallerHits::failed_attempts`] asks for.
+/// The implementation of [`chaos::CallerHits::failed_attempts`].
 pub(crate) async fn failed_attempts(
-    shop: &(impl Pages + ?Sized),
+    shop: &(impl MetricsPages + ?Sized),
     role: &str,
     replica: u32,
 ) -> Option<Counts> {
-    told_by_callers(shop, role, replica, failed).await
+    count_at_callers(shop, role, replica, failed).await
 }
 
-/// What [`chaos::CallerHits::attempts`] asks for.
+/// The implementation of [`chaos::CallerHits::attempts`].
 pub(crate) async fn attempts(
-    shop: &(impl Pages + ?Sized),
+    shop: &(impl MetricsPages + ?Sized),
     role: &str,
     replica: u32,
 ) -> Option<Counts> {
-    told_by_callers(shop, role, replica, begun).await
+    count_at_callers(shop, role, replica, started).await
 }
 
-/// Reads a count off an OpenMetrics page: of a role, at the replica of this port.
+/// Reads a count from an OpenMetrics page: of calls to a role, at the replica with this port.
 type Count = fn(page: &str, role: &str, port: u16) -> u64;
 
-async fn told_by_callers(
-    shop: &(impl Pages + ?Sized),
+async fn count_at_callers(
+    shop: &(impl MetricsPages + ?Sized),
     role: &str,
     replica: u32,
     count: Count,
 ) -> Option<Counts> {
     if role == Role::Gateway.name() {
-        // Its callers are the shoppers, who are not processes of the shop: the run counts what they met.
+        // The gateway's callers are the shoppers. The run counts their failures in its own record.
         return None;
     }
     let callee = (role.parse().ok()?, replica);
-    // The one that it is about may stand still, and its own calls go to others.
-    let pages = pages(shop, |process| process != callee).await;
-    let told = pages.into_iter().filter_map(|(caller, page)| {
+    // The callee may be paused, and it does not call itself.
+    let pages = pages(shop, |replica| replica != callee).await;
+    let counts = pages.into_iter().filter_map(|(caller, page)| {
         let port = shop.port_for(caller, callee)?;
         let (caller, n) = caller;
         Some((format!("{caller}/{n}"), count(&page, role, port)))
     });
-    Some(told.collect())
+    Some(counts.collect())
 }
 
-/// The attempts that met nobody at a replica, lost whom they met, or waited in vain.
+/// Attempts at a replica that failed to connect, lost the connection, or timed out.
 fn failed(page: &str, role: &str, port: u16) -> u64 {
     let name = "http_client_request_duration_seconds_count";
     let without_answer = |s: &Sample<'_>| {
@@ -58,24 +58,30 @@ fn failed(page: &str, role: &str, port: u16) -> u64 {
     sum(page, name, role, port, without_answer)
 }
 
-/// The attempts that were begun.
-fn begun(page: &str, role: &str, port: u16) -> u64 {
+/// Attempts at a replica that were started.
+fn started(page: &str, role: &str, port: u16) -> u64 {
     sum(page, "shop_client_attempts_total", role, port, |_| true)
 }
 
-/// The sum of the series of this name about a replica.
-fn sum(page: &str, name: &str, role: &str, port: u16, which: impl Fn(&Sample<'_>) -> bool) -> u64 {
+/// The sum of the selected series of one name and one replica.
+fn sum(
+    page: &str,
+    name: &str,
+    role: &str,
+    port: u16,
+    selected: impl Fn(&Sample<'_>) -> bool,
+) -> u64 {
     let port = port.to_string();
     samples(page)
         .filter(|s| s.name == name && s.has("server_address", role) && s.has("server_port", &port))
-        .filter(which)
+        .filter(selected)
         .map(|s| s.value as u64)
         .sum()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{begun, failed};
+    use super::{failed, started};
 
     #[test]
     fn only_attempts_at_that_replica_count() {
@@ -90,6 +96,6 @@ shop_client_attempts_total{service_name="gateway",server_address="order",server_
 shop_client_attempts_total{service_name="gateway",server_address="order",server_port="2"} 13
 "#;
         assert_eq!(failed(page, "order", 1), 9);
-        assert_eq!(begun(page, "order", 1), 12);
+        assert_eq!(started(page, "order", 1), 12);
     }
 }

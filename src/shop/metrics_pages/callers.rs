@@ -1,45 +1,47 @@
-//! What every process counts of those that it calls, read off its metrics, and what of it is new since the last look.
+//! Counts the calls between services per second, from the callers' metrics.
 
 use std::collections::BTreeMap;
 
 use results::record::Edge;
 
-use super::{Pages, Process, pages, samples};
+use super::parse::samples;
+use super::scrape::{MetricsPages, pages};
+use crate::shop::replica::ReplicaId;
 
-/// What one process counts of each role that it calls, since it started. A breaker is as it is now.
+/// One process's totals for each role that it calls, since its start. The breaker state is the current one.
 type Counts = BTreeMap<String, Edge>;
 
-/// One process's page, read.
+/// The totals of one process.
 #[derive(Debug, Clone)]
-pub(crate) struct Told {
-    process: Process,
+pub(crate) struct CallCounts {
+    caller: ReplicaId,
     counts: Counts,
 }
 
-/// Asks every process at once. Who does not answer is left out; what it counted meanwhile is in the next look.
-pub(crate) async fn callers(shop: &(impl Pages + ?Sized)) -> Vec<Told> {
+/// Scrapes every process. One that does not answer is left out; the next scrape includes what it counted meanwhile.
+pub(crate) async fn call_counts(shop: &(impl MetricsPages + ?Sized)) -> Vec<CallCounts> {
     let pages = pages(shop, |_| true).await.into_iter();
     pages
-        .map(|(process, page)| Told {
-            process,
+        .map(|(caller, page)| CallCounts {
+            caller,
             counts: read(&page),
         })
         .collect()
 }
 
-/// What was told before, so that only what is new is counted.
+/// Turns totals into increments. Keeps the last totals of every process.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(BTreeMap<Process, Counts>);
+pub(crate) struct CallDeltas(BTreeMap<ReplicaId, Counts>);
 
-impl Ledger {
-    /// What is new: `cart→product`, all replicas together. Edges on which nothing happens are left out.
-    pub(crate) fn take(&mut self, told: Vec<Told>) -> BTreeMap<String, Edge> {
+impl CallDeltas {
+    /// The increments since the last call, by edge (`cart→product`), summed over replicas. Idle edges are left out.
+    pub(crate) fn advance(&mut self, totals: Vec<CallCounts>) -> BTreeMap<String, Edge> {
         let mut edges: BTreeMap<String, Edge> = BTreeMap::new();
-        for Told { process, counts } in told {
-            let before = self.0.insert(process, counts.clone()).unwrap_or_default();
+        for CallCounts { caller, counts } in totals {
+            let before = self.0.insert(caller, counts.clone()).unwrap_or_default();
             for (callee, now) in counts {
                 let before = before.get(&callee).copied().unwrap_or_default();
-                // A process that was started again counts from zero.
+                // A process that was restarted counts from zero.
                 let before = if now.attempts < before.attempts {
                     Edge::default()
                 } else {
@@ -52,7 +54,7 @@ impl Ledger {
                     breaker_open: now.breaker_open,
                 };
                 if new != Edge::default() {
-                    let edge = edges.entry(format!("{}→{callee}", process.0)).or_default();
+                    let edge = edges.entry(format!("{}→{callee}", caller.0)).or_default();
                     add(edge, new);
                 }
             }
@@ -61,7 +63,7 @@ impl Ledger {
     }
 }
 
-/// Adds what was counted of the same edge elsewhere, or at another time.
+/// Adds counts of the same edge.
 pub(crate) fn add(edge: &mut Edge, more: Edge) {
     edge.attempts += more.attempts;
     edge.failures += more.failures;
@@ -94,7 +96,7 @@ fn read(page: &str) -> Counts {
     counts
 }
 
-/// An answer that says no is an answer; none, or one of 500 and more, is a failure.
+/// A call fails without a response, or with a status of 500 or more.
 fn is_failure(error_type: &str) -> bool {
     match error_type.parse::<u16>() {
         Ok(status) => status >= 500,
@@ -121,21 +123,21 @@ shop_circuit_breaker_state{service_name="cart",server_address="product",server_p
 shop_circuit_breaker_state{service_name="cart",server_address="user",server_port="3"} 0
 "#;
 
-    fn told(replica: u32, attempts: u64, breaker_open: bool) -> Told {
+    fn totals(replica: u32, attempts: u64, breaker_open: bool) -> CallCounts {
         let edge = Edge {
             attempts,
             retries: attempts / 10,
             breaker_open,
             ..Edge::default()
         };
-        Told {
-            process: (Role::Cart, replica),
+        CallCounts {
+            caller: (Role::Cart, replica),
             counts: Counts::from([("product".to_owned(), edge)]),
         }
     }
 
     #[test]
-    fn a_page_says_whom_a_process_calls_and_how_that_goes() {
+    fn a_page_has_the_calls_and_failures_of_each_callee() {
         let counts = read(PAGE);
         let expected = Edge {
             attempts: 110,
@@ -148,24 +150,24 @@ shop_circuit_breaker_state{service_name="cart",server_address="user",server_port
     }
 
     #[test]
-    fn only_what_is_new_is_counted_and_replicas_are_one() {
-        let mut ledger = Ledger::default();
-        ledger.take(vec![told(0, 100, false), told(1, 50, false)]);
-        let new = ledger.take(vec![told(0, 130, false), told(1, 70, true)]);
+    fn only_increments_are_counted_and_replicas_are_summed() {
+        let mut deltas = CallDeltas::default();
+        deltas.advance(vec![totals(0, 100, false), totals(1, 50, false)]);
+        let new = deltas.advance(vec![totals(0, 130, false), totals(1, 70, true)]);
         let edge = new["cart→product"];
         assert_eq!(
             (edge.attempts, edge.retries, edge.breaker_open),
             (50, 5, true)
         );
-        assert!(ledger.take(vec![told(0, 130, false)]).is_empty());
+        assert!(deltas.advance(vec![totals(0, 130, false)]).is_empty());
     }
 
     #[test]
-    fn a_process_that_was_started_again_counts_from_zero() {
-        let mut ledger = Ledger::default();
-        ledger.take(vec![told(0, 100, true)]);
-        assert!(ledger.take(Vec::new()).is_empty(), "it is dead");
-        let new = ledger.take(vec![told(0, 20, false)]);
+    fn a_restarted_process_counts_from_zero() {
+        let mut deltas = CallDeltas::default();
+        deltas.advance(vec![totals(0, 100, true)]);
+        assert!(deltas.advance(Vec::new()).is_empty(), "it is down");
+        let new = deltas.advance(vec![totals(0, 20, false)]);
         assert_eq!(new["cart→product"].attempts, 20);
     }
 }

@@ -1,19 +1,21 @@
-//! What will have to be undone, and how a run tells its guard of it: a line each. No I/O, no clock.
+//! The undos that are pending, and the line protocol between a run and its guard process. No I/O, no clock.
+//!
+//! `start ID` · `resume ID MILLISECONDS` · `done ID`
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// What is owed to a container.
+/// How a container's disruption is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::docker) enum Debt {
-    /// It was killed or stopped, and has to be started.
+pub(in crate::shop::docker) enum PendingUndo {
+    /// Start the container, which was killed or stopped.
     Start,
-    /// It was paused, and has to go on after so long at most.
+    /// Resume the container, which was paused, after this long at the latest.
     Resume(Duration),
 }
 
-impl Debt {
-    /// The line that tells of it.
+impl PendingUndo {
+    /// The line that registers the undo.
     pub(super) fn line(self, id: &str) -> String {
         match self {
             Self::Start => format!("start {id}\n"),
@@ -22,52 +24,52 @@ impl Debt {
     }
 }
 
-/// All that is owed now, by the container's id.
+/// All pending undos, by container id. Pauses have a deadline.
 #[derive(Debug, Default)]
-pub(super) struct Debts(BTreeMap<String, (Debt, Option<Instant>)>);
+pub(super) struct UndoList(BTreeMap<String, (PendingUndo, Option<Instant>)>);
 
-impl Debts {
-    /// The line that tells that nothing is owed to a container any more.
-    pub(super) fn paid_line(id: &str) -> String {
-        format!("paid {id}\n")
+impl UndoList {
+    /// The line that removes a container's undo.
+    pub(super) fn done_line(id: &str) -> String {
+        format!("done {id}\n")
     }
 
-    /// Takes in a line. One that is not understood is none of ours.
+    /// Applies a line. Unknown lines are ignored.
     pub(super) fn read(&mut self, line: &str, now: Instant) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             ["start", id] => {
-                self.0.insert(id.to_owned(), (Debt::Start, None));
+                self.0.insert(id.to_owned(), (PendingUndo::Start, None));
             }
             ["resume", id, most] => {
                 let most = Duration::from_millis(most.parse().unwrap_or(0));
-                let debt = (Debt::Resume(most), now.checked_add(most));
-                self.0.insert(id.to_owned(), debt);
+                let undo = (PendingUndo::Resume(most), now.checked_add(most));
+                self.0.insert(id.to_owned(), undo);
             }
-            ["paid", id] => {
+            ["done", id] => {
                 self.0.remove(id);
             }
             _ => {}
         }
     }
 
-    /// When the next pause has lasted too long.
+    /// The next deadline.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.0.values().filter_map(|(_, due)| *due).min()
     }
 
-    /// The pauses that have lasted too long. They are owed no more.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<(String, Debt)> {
-        let due = |(_, at): &(Debt, Option<Instant>)| at.is_some_and(|at| at <= now);
-        let over: Vec<_> = self.0.extract_if(.., |_, debt| due(debt)).collect();
-        over.into_iter().map(|(id, (debt, _))| (id, debt)).collect()
+    /// Removes and gives the undos whose deadline has passed.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<(String, PendingUndo)> {
+        let due = |(_, at): &(PendingUndo, Option<Instant>)| at.is_some_and(|at| at <= now);
+        let over: Vec<_> = self.0.extract_if(.., |_, undo| due(undo)).collect();
+        over.into_iter().map(|(id, (undo, _))| (id, undo)).collect()
     }
 
-    /// All of them.
-    pub(super) fn all(self) -> Vec<(String, Debt)> {
+    /// All pending undos.
+    pub(super) fn all(self) -> Vec<(String, PendingUndo)> {
         self.0
             .into_iter()
-            .map(|(id, (debt, _))| (id, debt))
+            .map(|(id, (undo, _))| (id, undo))
             .collect()
     }
 }
@@ -77,23 +79,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_told_and_not_paid_is_owed() {
-        let (mut debts, now) = (Debts::default(), Instant::now());
+    fn a_registered_undo_is_pending_until_it_is_done() {
+        let (mut pending, now) = (UndoList::default(), Instant::now());
         let most = Duration::from_secs(5);
         for line in [
-            Debt::Start.line("ab"),
-            Debt::Start.line("cd"),
-            Debt::Resume(most).line("ef"),
-            Debts::paid_line("ab"),
+            PendingUndo::Start.line("ab"),
+            PendingUndo::Start.line("cd"),
+            PendingUndo::Resume(most).line("ef"),
+            UndoList::done_line("ab"),
             "anything else\n".to_owned(),
         ] {
-            debts.read(&line, now);
+            pending.read(&line, now);
         }
-        assert_eq!(debts.next_due(), Some(now + most));
-        assert!(debts.due(now + most / 2).is_empty());
-        let over = debts.due(now + most);
-        assert_eq!(over, [("ef".to_owned(), Debt::Resume(most))]);
-        assert_eq!(debts.next_due(), None);
-        assert_eq!(debts.all(), [("cd".to_owned(), Debt::Start)]);
+        assert_eq!(pending.next_due(), Some(now + most));
+        assert!(pending.due(now + most / 2).is_empty());
+        let over = pending.due(now + most);
+        assert_eq!(over, [("ef".to_owned(), PendingUndo::Resume(most))]);
+        assert_eq!(pending.next_due(), None);
+        assert_eq!(pending.all(), [("cd".to_owned(), PendingUndo::Start)]);
     }
 }
