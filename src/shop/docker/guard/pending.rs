@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// How a container's disruption is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::shop::docker) enum PendingUndo {
+pub(crate) enum PendingUndo {
     /// Start the container, which was killed or stopped.
     Start,
     /// Resume the container, which was paused, after this long at the latest.
