@@ -96,7 +96,11 @@ impl Scenario {
         let seed_used = seed.or(parts.seed).unwrap_or(1);
         let mut faults = parts.faults;
         if let Some(storm) = parts.storm {
-            let drawn = storm.faults(&fault_context(&parts.shop, Some(&parts.load)), &faults, seed_used);
+            let drawn = storm.faults(
+                &fault_context(&parts.shop, Some(&parts.load)),
+                &faults,
+                seed_used,
+            );
             faults.extend(drawn);
         }
         Ok(Self {

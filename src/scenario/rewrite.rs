@@ -37,7 +37,7 @@ fn with_section(text: &str, of: &[&str], section: &str, position: Position) -> O
     let append = |lines: &[&str], out: &mut String| {
         for line in lines {
             *out += line;
-            made.push('\n');
+            out.push('\n');
         }
     };
     let first = keys.first().map_or(lines.len(), |(_, line)| *line);
