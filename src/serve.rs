@@ -12,7 +12,7 @@ use shop_contract::Role;
 use shop_gateway::{Allowance, Limits};
 use shop_kit::config::{BankConfig, Events, ServiceConfig, ShopConfig, Switches};
 use shop_kit::store::sqlite_url;
-use shop_kit::telemetry::sampler::{Sampling, Started};
+use shop_kit::telemetry::sampler::{Sampling, SamplerCounts};
 use shop_kit::telemetry::tracing::{OtlpLogs, Telemetry, TelemetryConfig};
 use tokio_util::sync::CancellationToken;
 
@@ -224,9 +224,9 @@ pub(crate) fn serve(args: ServeArgs) -> Result<()> {
             sampling: Sampling {
                 ratio: args.sample,
                 per_second: args.traces_per_second,
-                at_the_door: config.role == Role::Gateway,
+                at_edge: config.role == Role::Gateway,
             },
-            started: config.traces.clone(),
+            sampler_counts: config.traces.clone(),
             log_filter: args.log.clone(),
             otlp_logs,
         })?;
@@ -313,7 +313,7 @@ fn config(args: &ServeArgs) -> Result<ServiceConfig> {
             decline_ratio: args.bank_declines,
             silent_ratio: args.bank_silent,
         },
-        traces: Started::default(),
+        traces: SamplerCounts::default(),
     })
 }
 

@@ -158,7 +158,7 @@ impl Shop {
         }
         ours.databases.remove().await;
         if let Some(place) = ours.events.as_ref().filter(|place| place.ours)
-            && let Err(e) = shop_kit::events::forget(&place.url).await
+            && let Err(e) = shop_kit::events::delete_stream(&place.url).await
         {
             tracing::warn!(error = %e, "the shop's events are still on the NATS server");
         }

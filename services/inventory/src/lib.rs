@@ -37,13 +37,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 /// A database that does not work.
 pub async fn open(kit: &Kit) -> Result<Inventory, ServeError> {
     let config = kit.config();
-    let store = Store::open(
-        &config.database_url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     let inventory = Inventory::new(store);
     inventory
         .seed(config.shop.products, config.shop.stock)

@@ -1,12 +1,14 @@
 //! The client stack: how a service calls another one.
 //!
-//! [`Kit::call`] asks the policies of `shop-resilience` and does what they say: which replica, how long, whether
+//! [`Kit::call`](crate::Kit::call) asks the policies of `shop-resilience` and does what they say: which replica, how long, whether
 //! again. Each attempt has a client span of its own, carries the trace, the remaining time and the services' key,
 //! and tells breaker and balancer how it went, also when it is cancelled in the middle.
 
 mod attempt;
+mod call;
+pub(crate) mod connector;
 mod hedged;
-mod peer;
+pub(crate) mod peer;
 mod room;
 
 use std::time::Duration;
@@ -14,19 +16,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use metrics::counter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shop_contract::headers::IDEMPOTENCY_KEY;
 use shop_contract::{Problem, Role};
-use shop_resilience::{Deadline, Outcome, RetryPolicy, RetryReason, Tried};
 
-use crate::Kit;
 use crate::context::Context;
-use crate::telemetry::names;
-use attempt::{Failed, Try};
-pub(crate) use attempt::{Http, http};
-pub(crate) use peer::Peers;
 
 /// How long one attempt may take, unless the call says otherwise.
 const PER_TRY: Duration = Duration::from_secs(2);
@@ -203,85 +198,4 @@ pub enum CallError {
     /// A body that is not what was agreed.
     #[error("a body cannot be read: {0}")]
     Body(String),
-}
-
-impl Kit {
-    /// Calls a peer. Any HTTP answer is `Ok`, also 4xx and, once tries are used up, 5xx.
-    ///
-    /// # Errors
-    /// No answer: see [`CallError`].
-    pub async fn call(
-        &self,
-        peer: Role,
-        call: Call,
-        context: &Context,
-    ) -> Result<Answer, CallError> {
-        let endpoints = self.peers().of(peer).ok_or(CallError::NoAddress(peer))?;
-        let switches = self.config().resilience;
-        let retries = RetryPolicy::default();
-        // One place for the whole call: its tries and the waits between them all hold what its own caller waits for.
-        let _inside = if switches.bulkheads {
-            let limit = self.limiter().limit();
-            let inside = endpoints.room().enter(context.priority, limit);
-            Some(inside.ok_or(CallError::Bulkhead(peer))?)
-        } else {
-            None
-        };
-        endpoints.record_request(self.now());
-        let mut tried: Vec<usize> = Vec::new();
-        loop {
-            let now = self.now();
-            if context
-                .deadline
-                .is_some_and(|d| !d.admits(now, Deadline::FLOOR))
-            {
-                return Err(CallError::Deadline);
-            }
-            let turn = endpoints
-                .pick(now, &tried, switches.breakers)
-                .ok_or(CallError::Open(peer))?;
-            let is_first = tried.is_empty();
-            tried.push(turn.index());
-            let result = if is_first && call.hedged && switches.hedging {
-                let hedged = hedged::send(self, peer, endpoints, turn, &call, context).await;
-                tried.extend(hedged.second);
-                hedged.result
-            } else {
-                let which = Try::number(tried.len() as u32);
-                attempt::send(self, peer, turn, &call, context, which).await
-            };
-            let outcome = match &result {
-                Ok((_, outcome)) | Err(Failed { outcome, .. }) => *outcome,
-            };
-            let never_sent = matches!(
-                outcome,
-                Outcome::Retryable {
-                    reason: RetryReason::Connect,
-                    ..
-                }
-            );
-            let again = switches.retries.then(|| {
-                endpoints.may_retry(&retries, |draw| Tried {
-                    attempt: tried.len() as u32,
-                    outcome,
-                    repeatable: call.repeatable || never_sent,
-                    deadline: context.deadline,
-                    now: self.now(),
-                    draw,
-                })
-            });
-            if let Some(Ok(wait)) = again {
-                self.metrics().record(|| {
-                    counter!(names::RETRIES, "server_address" => peer.name()).increment(1);
-                });
-                tokio::time::sleep(wait).await;
-                continue;
-            }
-            return match result {
-                Ok((_, Outcome::Shed)) => Err(CallError::Shed(peer)),
-                Ok((answer, _)) => Ok(answer),
-                Err(failed) => Err(failed.error),
-            };
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shop_contract::Role;
 
-use crate::telemetry::sampler::Started;
+use crate::telemetry::sampler::SamplerCounts;
 
 /// Settings of one service process.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ pub struct ServiceConfig {
     /// How the bank behaves, where this is the bank.
     pub bank: BankConfig,
     /// What the process's sampler decides, for the service to show among its figures.
-    pub traces: Started,
+    pub traces: SamplerCounts,
 }
 
 impl ServiceConfig {

@@ -16,10 +16,10 @@ use shop_contract::headers::{NOT_AT_FAULT, SHED};
 use shop_contract::{Problem, problem};
 
 use crate::client::CallError;
-use crate::limiter::Overloaded;
-use crate::server::{TimeIsOver, Told};
-use crate::store::StoreError;
-use crate::telemetry::tracing::current_trace_id;
+use crate::response_marks::{DeadlineMissed, Overloaded};
+use crate::server::told::Told;
+use crate::store::error::StoreError;
+use crate::telemetry::trace_context::current_trace_id;
 
 /// An error on its way to the caller.
 #[derive(Debug)]
@@ -346,7 +346,7 @@ impl IntoResponse for ApiError {
             response.extensions_mut().insert(Overloaded);
         }
         if self.too_late {
-            response.extensions_mut().insert(TimeIsOver);
+            response.extensions_mut().insert(DeadlineMissed);
         }
         if let Some(order_id) = self.problem.order_id.take() {
             Told::of(&mut response).order_id = Some(order_id);

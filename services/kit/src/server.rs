@@ -2,7 +2,8 @@
 //!
 //! Read [`stack`] from top to bottom, as a request does.
 
-mod told;
+mod labels;
+pub(crate) mod told;
 mod underway;
 
 use std::net::SocketAddr;
@@ -10,22 +11,23 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, USER_AGENT};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use metrics::{counter, gauge};
 use shop_contract::Role;
-use shop_contract::headers::REQUEST_ID;
-use shop_resilience::{Deadline, Priority, RetryReason, Served, ShedReason};
+use shop_resilience::{Deadline, Priority, Served, ShedReason};
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::Kit;
 use crate::context::Context;
 use crate::faults;
-use crate::limiter::Overloaded;
 use crate::problem::ApiError;
+use crate::response_marks::{DeadlineMissed, Overloaded};
 use crate::telemetry::{names, propagation, urls};
+pub use labels::request_id;
+use labels::{OTHER, RESET, count_failed};
 pub use told::Told;
 
 use underway::Underway;
@@ -34,10 +36,6 @@ use underway::Underway;
 const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Why a request was refused that found no database connection, beside the reasons of the limit.
 const DATABASE: &str = "database";
-/// The error of a request whose connection was reset, as its caller's client names it.
-const RESET: &str = RetryReason::Reset.as_str();
-/// What a method is called that is not in HTTP's own list.
-const OTHER: &str = "_OTHER";
 /// What requests fail with. Known beforehand, so that a rate over the first failure is not lost; any other status that a
 /// fault may set comes with its first one.
 const FAILURES: [&str; 4] = ["500", "503", "504", RESET];
@@ -72,22 +70,16 @@ pub fn stack(kit: &Kit, routes: Router) -> Router {
         // Innermost first: axum runs the layer that was added last before the others.
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         // A fault holds the request where a slow handler would: inside of limit and deadline.
-        .layer(middleware::from_fn_with_state(with(), faults::suffer))
+        .layer(middleware::from_fn_with_state(
+            with(),
+            faults::inject_faults,
+        ))
         // Refused work must cost nothing, so the limit stands before the work but within the figures.
         .layer(middleware::from_fn_with_state(with(), limit))
         // Nobody waits any longer for what is past its deadline.
         .layer(middleware::from_fn_with_state(with(), keep_deadline))
         // Outermost: whatever happened inside is seen by span, metrics and log.
         .layer(middleware::from_fn_with_state(with(), observe))
-}
-
-/// The request's id, where it has one that is safe to log: 1 to 64 of `A-Z a-z 0-9 . _ -`.
-pub fn request_id(headers: &HeaderMap) -> Option<&str> {
-    let safe = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    headers
-        .get(REQUEST_ID)
-        .and_then(|v| v.to_str().ok())
-        .filter(|id| (1..=64).contains(&id.len()) && id.bytes().all(safe))
 }
 
 async fn observe(State(kit): State<Kit>, request: Request, next: Next) -> Response {
@@ -145,7 +137,7 @@ fn request_span(
         http.route = (!route.is_empty()).then_some(route),
         url.scheme = "http",
         url.path = urls::cut(request.uri().path()),
-        url.query = request.uri().query().map(urls::shown_query),
+        url.query = request.uri().query().map(urls::redacted_query),
         server.address = host,
         server.port = port.map(i64::from),
         client.address = peer.map(|p| tracing::field::display(p.0.ip())),
@@ -172,21 +164,11 @@ fn version(version: Version) -> &'static str {
     }
 }
 
-/// The method, as spans and figures name it: `_OTHER` for whatever is not in HTTP's own list, as the convention has it.
-/// Anything may be sent as a method, and each name would be a series of its own for ever.
-fn method_label(method: &Method) -> &str {
-    match method.as_str() {
-        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "PATCH" | "OPTIONS" | "CONNECT"
-        | "TRACE") => known,
-        _ => OTHER,
-    }
-}
-
 async fn keep_deadline(State(kit): State<Kit>, mut request: Request, next: Next) -> Response {
     let now = kit.now();
     let deadline = kit.config().resilience.deadlines.then(|| {
         let sent = request.headers().get(Deadline::HEADER);
-        let usual = Deadline::after(now, kit.default_time());
+        let usual = Deadline::after(now, kit.default_timeout());
         let asked = sent
             .and_then(|v| v.to_str().ok())
             .and_then(|v| Deadline::from_header(v, now))
@@ -212,7 +194,7 @@ async fn keep_deadline(State(kit): State<Kit>, mut request: Request, next: Next)
     }
     match tokio::time::timeout(deadline.remaining(now), next.run(request)).await {
         // It was found out within, most likely before a call.
-        Ok(response) if response.extensions().get::<TimeIsOver>().is_some() => {
+        Ok(response) if response.extensions().get::<DeadlineMissed>().is_some() => {
             missed(&kit, response, "work")
         }
         Ok(response) => response,
@@ -247,11 +229,11 @@ async fn limit(State(kit): State<Kit>, request: Request, next: Next) -> Response
         .extensions()
         .get::<Context>()
         .map_or(Priority::Browsing, |c| c.priority);
-    match kit.limiter().enter(priority) {
-        Ok(seat) => {
+    match kit.limiter().admit(priority) {
+        Ok(permit) => {
             let mut response = next.run(request).await;
             // Only a served request tells how long work takes.
-            seat.leave(if response.extensions().get::<Overloaded>().is_some() {
+            permit.release(if response.extensions().get::<Overloaded>().is_some() {
                 count_shed(&kit, DATABASE, 1);
                 Told::of(&mut response).shed = Some(DATABASE);
                 Served::Overloaded
@@ -271,10 +253,6 @@ async fn limit(State(kit): State<Kit>, request: Request, next: Next) -> Response
     }
 }
 
-/// On a response: the time for its request was over before there was one.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TimeIsOver;
-
 fn missed(kit: &Kit, mut response: Response, at: &'static str) -> Response {
     count_missed(kit, at, 1);
     Told::of(&mut response).deadline = Some(at);
@@ -284,11 +262,6 @@ fn missed(kit: &Kit, mut response: Response, at: &'static str) -> Response {
 fn count_missed(kit: &Kit, at: &'static str, requests: u64) {
     kit.metrics()
         .record(|| counter!(names::DEADLINES_MISSED, "at" => at).increment(requests));
-}
-
-fn count_failed(kit: &Kit, error: impl Into<metrics::SharedString>, requests: u64) {
-    kit.metrics()
-        .record(|| counter!(names::FAILED, "error_type" => error.into()).increment(requests));
 }
 
 fn count_shed(kit: &Kit, reason: &'static str, requests: u64) {

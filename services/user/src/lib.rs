@@ -50,13 +50,7 @@ pub struct Users {
 /// A database that does not work, or a stored key that cannot be used.
 pub async fn open(kit: &Kit) -> Result<Users, ServeError> {
     let config = kit.config();
-    let store = Store::open(
-        &config.database_url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     let accounts = Accounts::new(store);
     let setup = |e: &dyn std::fmt::Display| ServeError::Setup(e.to_string());
     let passwords = Passwords::new(SEEDED_PASSWORD)
@@ -83,7 +77,7 @@ pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result
         store: Some(users.accounts.store().clone()),
         routes: router(&kit, users),
         // Accounts contradict nothing that others hold.
-        audit: Audit::nothing(),
+        audit: Audit::empty(),
         workers: Vec::new(),
     };
     service::run(kit, service, shutdown).await

@@ -9,11 +9,11 @@ use axum::response::Response;
 use metrics::{gauge, histogram};
 use shop_contract::Role;
 
+use super::labels::{RESET, count_failed, method_label, request_id};
 use super::told::{self, Line, Told};
-use super::{RESET, count_failed, method_label, request_id};
 use crate::Kit;
-use crate::auth::calling_service;
-use crate::connections::Reset;
+use crate::auth::credentials::calling_service;
+use crate::response_marks::ResetConnection;
 use crate::telemetry::names;
 
 /// The status of a request whose caller hung up, in figures alone, as nginx writes it into its log. Without any it would
@@ -68,7 +68,7 @@ impl Underway {
     pub(super) fn end(mut self, response: &Response) {
         self.is_over = true;
         // Whose connection is reset gets no status.
-        let reset = response.extensions().get::<Reset>().is_some();
+        let reset = response.extensions().get::<ResetConnection>().is_some();
         let status = (!reset).then(|| response.status());
         self.tell(&End {
             status,

@@ -28,20 +28,20 @@ fn corrupted_bytes_are_few_and_never_a_text() {
 
 #[tokio::test]
 async fn a_body_that_breaks_off_was_announced_in_full_and_half_of_it_comes() {
-    let mut delivery = Delivery::of(body(101));
-    delivery.breaks_off = true;
+    let mut delivery = Delivery::new(body(101));
+    delivery.truncated = true;
     let mut sending = delivery.send();
     assert_eq!(sending.size_hint().exact(), Some(101));
     let half = sending.frame().await.unwrap().unwrap();
     assert_eq!(half.into_data().unwrap(), body(50));
     assert!(!sending.is_end_stream());
-    assert_eq!(sending.frame().await.unwrap().unwrap_err(), BrokeOff);
+    assert_eq!(sending.frame().await.unwrap().unwrap_err(), Truncated);
 }
 
 #[tokio::test]
 async fn a_single_byte_breaks_off_before_it() {
-    let mut delivery = Delivery::of(body(1));
-    delivery.breaks_off = true;
+    let mut delivery = Delivery::new(body(1));
+    delivery.truncated = true;
     assert!(delivery.send().frame().await.unwrap().is_err());
 }
 
@@ -50,7 +50,7 @@ async fn a_slow_body_takes_its_time_and_arrives_whole() {
     for (len, bytes_per_s) in [(1_000, 500), (10, 5), (3, 1_000_000)] {
         let takes = Duration::from_secs_f64(len as f64 / bytes_per_s as f64);
         let slow = || {
-            let mut delivery = Delivery::of(body(len));
+            let mut delivery = Delivery::new(body(len));
             delivery.slow_down(bytes_per_s, CancellationToken::new());
             delivery
         };
@@ -72,7 +72,7 @@ async fn a_slow_body_takes_its_time_and_arrives_whole() {
 async fn what_is_left_of_a_slow_body_comes_at_once_when_the_fault_is_over() {
     let over = CancellationToken::new();
     let slow = || {
-        let mut delivery = Delivery::of(body(1_000));
+        let mut delivery = Delivery::new(body(1_000));
         // The slower one counts, whichever was first.
         delivery.slow_down(1, over.clone());
         delivery.slow_down(1_000_000, CancellationToken::new());

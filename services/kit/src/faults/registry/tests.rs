@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use shop_contract::faults::{Distribution, FaultEffect, Only};
+use shop_contract::faults::{Distribution, FaultEffect, MAX_TTL_MS, Only};
 
-use shop_contract::faults::MAX_TTL_MS;
-
-use super::touch::Does;
+use super::super::request_fault::FaultAction;
 use super::*;
 use crate::config::{BankConfig, Events, ShopConfig, Switches};
 
@@ -62,8 +60,8 @@ fn latency(delay_us: u64, jitter_us: u64) -> FaultOrder {
     })
 }
 
-fn some_request(faults: &Faults) -> Vec<Touch> {
-    faults.at_request(|| Asked::served(&http::Method::GET, "/", None, None))
+fn some_request(faults: &Faults) -> Vec<Injection> {
+    faults.for_request(|| RequestInfo::served(&http::Method::GET, "/", None, None))
 }
 
 /// Waits until a fault is told to be over, without asking for it in a way that would end it.
@@ -73,29 +71,29 @@ async fn until_over(faults: &Faults) {
     }
 }
 
-/// A doer that keeps a list of what it was told.
+/// An injector that logs its calls.
 #[derive(Default, Clone)]
-struct Told(Arc<Mutex<Vec<String>>>);
+struct FakeInjector(Arc<Mutex<Vec<String>>>);
 
-impl Told {
-    fn note(&self, what: &str) {
-        self.0.lock().unwrap().push(what.to_owned());
+impl FakeInjector {
+    fn log(&self, what: &str) {
+        self.0.lock().push(what.to_owned());
     }
 
     fn all(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        self.0.lock().clone()
     }
 }
 
-struct Begun(Told);
+struct FakeGuard(FakeInjector);
 
-impl Drop for Begun {
+impl Drop for FakeGuard {
     fn drop(&mut self) {
-        self.0.note("end");
+        self.0.log("end");
     }
 }
 
-impl Doer for Told {
+impl FaultInjector for FakeInjector {
     fn check(&self, order: &FaultOrder) -> Result<(), FaultRefused> {
         match order.effect {
             FaultEffect::Cpu { threads: 0 } => Err(FaultRefused::Invalid("none".to_owned())),
@@ -103,17 +101,17 @@ impl Doer for Told {
         }
     }
 
-    fn begin(&self, order: &FaultOrder, hits: Hits) -> Effect {
-        self.note(order.effect.kind());
+    fn start(&self, order: &FaultOrder, hits: FaultHits) -> FaultGuard {
+        self.log(order.effect.kind());
         hits.add();
-        Box::new(Begun(self.clone()))
+        Box::new(FakeGuard(self.clone()))
     }
 }
 
 #[tokio::test]
 async fn what_is_not_a_request_is_done_by_its_doer_and_ends_with_nobody_asking() {
-    let (faults, told) = (faults(), Told::default());
-    faults.register(Touches::Process, Arc::new(told.clone()));
+    let (faults, injector) = (faults(), FakeInjector::default());
+    faults.register(Touches::Process, Arc::new(injector.clone()));
     let refused = faults.inject(order(FaultEffect::Cpu { threads: 0 }));
     assert_eq!(refused, Err(FaultRefused::Invalid("none".to_owned())));
     faults
@@ -123,31 +121,31 @@ async fn what_is_not_a_request_is_done_by_its_doer_and_ends_with_nobody_asking()
         })
         .unwrap();
     until_over(&faults).await;
-    assert_eq!(told.all(), ["cpu", "end"]);
+    assert_eq!(injector.all(), ["cpu", "end"]);
     let ended = faults.states().ended;
     assert_eq!((ended[0].name.as_str(), ended[0].hits), ("cpu", 1));
 }
 
 #[tokio::test]
 async fn cleared_or_dropped_with_the_service_an_effect_ends() {
-    let (faults, told) = (faults(), Told::default());
-    faults.register(Touches::Process, Arc::new(told.clone()));
+    let (faults, injector) = (faults(), FakeInjector::default());
+    faults.register(Touches::Process, Arc::new(injector.clone()));
     faults
         .inject(order(FaultEffect::Cpu { threads: 1 }))
         .unwrap();
     faults.clear("cpu");
-    assert_eq!(told.all(), ["cpu", "end"]);
+    assert_eq!(injector.all(), ["cpu", "end"]);
     faults
         .inject(order(FaultEffect::Cpu { threads: 1 }))
         .unwrap();
     drop(faults);
-    assert_eq!(told.all(), ["cpu", "end", "cpu", "end"]);
+    assert_eq!(injector.all(), ["cpu", "end", "cpu", "end"]);
 }
 
 #[tokio::test]
 async fn requests_that_are_served_meanwhile_are_hits_of_a_fault_of_the_process() {
-    let (faults, told) = (faults(), Told::default());
-    faults.register(Touches::Process, Arc::new(told));
+    let (faults, injector) = (faults(), FakeInjector::default());
+    faults.register(Touches::Process, Arc::new(injector));
     faults
         .inject(order(FaultEffect::Cpu { threads: 1 }))
         .unwrap();
@@ -274,7 +272,7 @@ async fn a_cleared_fault_tells_its_hits_also_those_that_come_late_and_is_gone() 
     let page = faults.0.metrics.render();
     assert!(page.contains("chaos_fault_active{service_name=\"payment\",service_instance_id=\"payment-0\",fault=\"latency\",kind=\"latency\",target=\"payment/0\"} 1"), "{page}");
     assert_eq!(faults.clear("latency").map(|s| s.hits), Some(1));
-    assert!(touched[0].over().is_cancelled());
+    assert!(touched[0].ended().is_cancelled());
     touched[0].hit();
     assert_eq!(faults.states().ended[0].hits, 2);
     assert!(some_request(&faults).is_empty());
@@ -295,13 +293,13 @@ async fn a_fault_of_calls_touches_no_request_and_the_other_way_round() {
         })
         .unwrap();
     let a_call = |faults: &Faults, to| {
-        faults.at_call(|| Asked::calling(to, &http::Method::GET, "/", Role::Payment, None))
+        faults.for_call(|| RequestInfo::calling(to, &http::Method::GET, "/", Role::Payment, None))
     };
     assert!(some_request(&faults).is_empty());
     assert!(a_call(&faults, Role::User).is_empty());
-    assert_eq!(a_call(&faults, Role::Bank)[0].does, Does::Refuse);
+    assert_eq!(a_call(&faults, Role::Bank)[0].action, FaultAction::Refuse);
     faults.clear_all();
     faults.inject(order(FaultEffect::Abort)).unwrap();
     assert!(a_call(&faults, Role::Bank).is_empty());
-    assert_eq!(some_request(&faults)[0].does, Does::Abort);
+    assert_eq!(some_request(&faults)[0].action, FaultAction::Abort);
 }

@@ -81,37 +81,37 @@ fn is_meant(only: &Only, request: &Request, seed: u64) -> bool {
     let among = match (only.shoppers, request.shopper) {
         (None, _) => true,
         (Some(_), None) => false,
-        (Some(share), Some(shopper)) => lot(seed, shopper) < share,
+        (Some(share), Some(shopper)) => position(seed, shopper) < share,
     };
     only.calling == request.calling && route && caller && named && among
 }
 
-fn admits(only: &Only, request: &Request, seed: u64) -> bool {
+fn matches(only: &Only, request: &Request, seed: u64) -> bool {
     let token = request.shopper.map(token);
-    let asked = Asked {
+    let asked = RequestInfo {
         calling: request.calling,
-        ..Asked::served(
+        ..RequestInfo::served(
             &request.method,
             request.template,
             request.caller,
             token.as_ref(),
         )
     };
-    Filter::new(only, seed).admits(&asked)
+    Filter::new(only, seed).matches(&asked)
 }
 
 proptest! {
     #[test]
     fn no_combination_touches_what_it_does_not_mean(only in only(), request in request(), seed: u64) {
-        prop_assert_eq!(admits(&only, &request, seed), is_meant(&only, &request, seed));
+        prop_assert_eq!(matches(&only, &request, seed), is_meant(&only, &request, seed));
     }
 
     #[test]
     fn whoever_is_among_a_share_of_the_shoppers_is_among_every_larger_one(id in ".{1,40}", seed: u64, share in 0.0..1.0) {
-        let lot = lot(seed, &id);
-        prop_assert!((0.0..1.0).contains(&lot));
-        if lot < share / 2.0 {
-            prop_assert!(lot < share);
+        let position = position(seed, &id);
+        prop_assert!((0.0..1.0).contains(&position));
+        if position < share / 2.0 {
+            prop_assert!(position < share);
         }
     }
 }
@@ -121,7 +121,8 @@ fn a_share_of_the_shoppers_is_that_share_and_another_seed_means_others() {
     let n = 10_000;
     let chosen = |seed| -> Vec<u32> {
         let ids = 0..n;
-        ids.filter(|i| lot(seed, &format!("u-{i}")) < 0.2).collect()
+        ids.filter(|i| position(seed, &format!("u-{i}")) < 0.2)
+            .collect()
     };
     let (one, other) = (chosen(7), chosen(8));
     let bounds = 4.0 * f64::sqrt(f64::from(n) * 0.2 * 0.8);
@@ -141,7 +142,7 @@ fn the_lots_are_the_same_in_every_release() {
         (8, "u-1", 0.469_169_339_373_972_65),
         (7, "u-2", 0.350_939_389_687_304_76),
     ] {
-        assert_eq!(lot(seed, shopper), expected);
+        assert_eq!(position(seed, shopper), expected);
     }
 }
 
@@ -153,8 +154,8 @@ fn a_token_that_cannot_be_read_is_no_shoppers() {
     };
     for value in ["Bearer nonsense", "Basic dTpw", "Bearer "] {
         let value = HeaderValue::from_static(value);
-        let asked = Asked::served(&Method::GET, "/", None, Some(&value));
-        assert!(!Filter::new(&only, 7).admits(&asked));
+        let asked = RequestInfo::served(&Method::GET, "/", None, Some(&value));
+        assert!(!Filter::new(&only, 7).matches(&asked));
     }
 }
 
@@ -164,7 +165,7 @@ fn a_route_may_be_written_in_any_case_and_with_spaces() {
         route: Some(route.to_owned()),
         ..Only::default()
     };
-    let asked = Asked::served(&Method::PUT, "/cart/items/{product_id}", None, None);
+    let asked = RequestInfo::served(&Method::PUT, "/cart/items/{product_id}", None, None);
     for (route, is) in [
         ("PUT /cart/items/{product_id}", true),
         ("put  /cart/items/{product_id} ", true),
@@ -173,6 +174,6 @@ fn a_route_may_be_written_in_any_case_and_with_spaces() {
         ("/cart/items/p-1", false),
         ("/cart", false),
     ] {
-        assert_eq!(Filter::new(&only(route), 7).admits(&asked), is, "{route}");
+        assert_eq!(Filter::new(&only(route), 7).matches(&asked), is, "{route}");
     }
 }

@@ -19,7 +19,7 @@ fn fault(share: f64, only: Only, effect: FaultEffect) -> (RequestFault, Instant)
         effect,
     };
     let now = Instant::now();
-    let hits = Hits::of("fault", &Metrics::new("bank", "bank-0"));
+    let hits = FaultHits::new("fault", &Metrics::new("bank", "bank-0"));
     let ends = now + Duration::from_millis(order.ttl_ms);
     (RequestFault::new(&order, ends, hits), now)
 }
@@ -32,17 +32,17 @@ fn latency(delay_us: u64, jitter_us: u64, distribution: Distribution) -> FaultEf
     }
 }
 
-fn get(template: &str) -> Asked<'_> {
-    Asked::served(&Method::GET, template, None, None)
+fn get(template: &str) -> RequestInfo<'_> {
+    RequestInfo::served(&Method::GET, template, None, None)
 }
 
 /// The delays of 10,000 requests, sorted.
 fn delays(share: f64, effect: FaultEffect) -> Vec<Duration> {
     let (fault, now) = fault(share, Only::default(), effect);
-    let asked = (0..10_000).filter_map(|_| fault.touch(now, &get("/")));
+    let asked = (0..10_000).filter_map(|_| fault.inject(now, &get("/")));
     let mut delays: Vec<Duration> = asked
-        .map(|touch| match touch.does {
-            Does::Wait(delay) => delay,
+        .map(|injection| match injection.action {
+            FaultAction::Delay(delay) => delay,
             other => panic!("{other:?}"),
         })
         .collect();
@@ -59,7 +59,7 @@ fn a_share_lies_within_four_standard_deviations_of_its_binomial() {
     for share in [0.01, 0.3, 0.5, 0.97] {
         let (fault, now) = fault(share, Only::default(), FaultEffect::Abort);
         let n = 10_000.0;
-        let touched = (0..10_000).filter(|_| fault.touch(now, &get("/")).is_some());
+        let touched = (0..10_000).filter(|_| fault.inject(now, &get("/")).is_some());
         let off = (touched.count() as f64 - n * share).abs();
         assert!(off <= 4.0 * (n * share * (1.0 - share)).sqrt(), "{share}");
     }
@@ -113,7 +113,7 @@ fn delays_have_the_shape_that_their_distribution_promises() {
 #[test]
 fn after_its_time_to_live_a_fault_touches_nothing() {
     let (fault, now) = fault(1.0, Only::default(), FaultEffect::Hang);
-    let at = |ms| fault.touch(now + Duration::from_millis(ms), &get("/"));
+    let at = |ms| fault.inject(now + Duration::from_millis(ms), &get("/"));
     assert!(at(999).is_some());
     assert!(at(1_000).is_none());
 }
@@ -130,9 +130,9 @@ fn the_same_seed_draws_the_same_whatever_else_is_asked_meanwhile() {
         let mut fates = Vec::new();
         for _ in 0..200 {
             for _ in 0..others {
-                assert!(fault.touch(now, &get("/products")).is_none());
+                assert!(fault.inject(now, &get("/products")).is_none());
             }
-            fates.push(fault.touch(now, &get("/orders")).map(|t| t.does));
+            fates.push(fault.inject(now, &get("/orders")).map(|t| t.action));
         }
         fates
     };
@@ -142,13 +142,16 @@ fn the_same_seed_draws_the_same_whatever_else_is_asked_meanwhile() {
 #[test]
 fn every_kind_of_request_fault_has_something_to_do() {
     let kinds = [
-        (FaultEffect::Error { status: 503 }, Does::Error(503)),
-        (FaultEffect::Abort, Does::Abort),
-        (FaultEffect::Hang, Does::Hang),
-        (FaultEffect::Refuse, Does::Refuse),
-        (FaultEffect::SlowBody { bytes_per_s: 9 }, Does::SlowBody(9)),
-        (FaultEffect::Truncate, Does::Truncate),
-        (FaultEffect::Corrupt, Does::Corrupt),
+        (FaultEffect::Error { status: 503 }, FaultAction::Error(503)),
+        (FaultEffect::Abort, FaultAction::Abort),
+        (FaultEffect::Hang, FaultAction::Hang),
+        (FaultEffect::Refuse, FaultAction::Refuse),
+        (
+            FaultEffect::SlowBody { bytes_per_s: 9 },
+            FaultAction::SlowBody(9),
+        ),
+        (FaultEffect::Truncate, FaultAction::Truncate),
+        (FaultEffect::Corrupt, FaultAction::Corrupt),
     ];
     for (effect, does) in kinds {
         let calling = Only {
@@ -156,7 +159,7 @@ fn every_kind_of_request_fault_has_something_to_do() {
             ..Only::default()
         };
         let (fault, now) = fault(1.0, calling, effect);
-        let call = Asked::calling(Role::Bank, &Method::GET, "/", Role::Payment, None);
-        assert_eq!(fault.touch(now, &call).map(|t| t.does), Some(does));
+        let call = RequestInfo::calling(Role::Bank, &Method::GET, "/", Role::Payment, None);
+        assert_eq!(fault.inject(now, &call).map(|t| t.action), Some(does));
     }
 }
