@@ -9,6 +9,7 @@
 mod database;
 mod document;
 mod nats;
+mod scrape;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,6 +31,7 @@ use tower::ServiceExt;
 
 pub use document::check_document;
 pub use nats::nats;
+pub use scrape::{Metric, Page, Sample, metric};
 
 /// The services' key in tests.
 pub const KEY: &str = "key-of-the-tests";
