@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, bail};
 use chaos::{Fault, FaultKind, ProcessFault};
 use shop_contract::Role;
-use shop_kit::config::BankConfig;
+use shop_bank::BankConfig;
 
 use super::found::Found;
 use crate::cli::RunOptions;

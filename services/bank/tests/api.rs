@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
-use shop_bank::BankManners;
+use shop_bank::{BankBehavior, BankConfig};
 use shop_bank::store::Charges;
 use shop_contract::Role;
 use shop_contract::audit::AuditLine;
@@ -28,7 +28,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-const AT_ONCE: BankManners = BankManners {
+const AT_ONCE: BankBehavior = BankBehavior {
     silent_ratio: 0.0,
     median: Duration::ZERO,
     sigma: 0.0,
@@ -227,7 +227,7 @@ async fn what_was_never_taken_is_not_given_back() {
 #[tokio::test]
 async fn a_caller_that_hangs_up_has_been_charged() {
     let bank = Bank::open().await;
-    let slow = BankManners {
+    let slow = BankBehavior {
         median: Duration::from_secs(3600),
         ..AT_ONCE
     };
@@ -248,7 +248,7 @@ async fn a_caller_that_hangs_up_has_been_charged() {
 #[tokio::test]
 async fn who_got_no_word_of_a_charge_gets_it_when_asking_again() {
     let bank = Bank::open().await;
-    let silent = BankManners {
+    let silent = BankBehavior {
         silent_ratio: 1.0,
         ..AT_ONCE
     };
@@ -277,7 +277,11 @@ async fn the_books_are_open_to_operators_and_to_nobody_else() {
         ..config(Role::Bank, folder.path(), BTreeMap::new())
     };
     let shutdown = CancellationToken::new();
-    let serving = tokio::spawn(shop_bank::serve(config, shutdown.clone()));
+    let serving = tokio::spawn(shop_bank::serve(
+        config,
+        BankConfig::default(),
+        shutdown.clone(),
+    ));
     let body = r#"{"amount":{"minor":1999,"currency":"EUR"},"card":"tok_good","reference":"p-1"}"#;
     let charge = format!(
         "POST /charges HTTP/1.1\r\nHost: bank\r\nConnection: close\r\nIdempotency-Key: k\r\n\

@@ -1,7 +1,7 @@
 //! What the carts do about events, whichever way these come.
 
 use shop_contract::events::{Envelope, Event, ORDERS};
-use shop_kit::events::{Subscriber, EventOutcome};
+use shop_kit::events::{EventOutcome, Subscriber};
 use shop_kit::store::StoreError;
 
 use crate::store::Carts;

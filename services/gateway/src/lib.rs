@@ -7,7 +7,6 @@
 
 pub mod api;
 pub mod funnel;
-mod openapi;
 pub mod rate_limit;
 mod request_id;
 pub mod routes;

@@ -11,6 +11,7 @@
 //! the paths.
 
 pub mod api;
+pub mod config;
 pub mod reservation;
 pub mod stock;
 pub mod store;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use store::Inventory;
 
 pub use api::router;
+pub use config::InventoryConfig;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -35,13 +37,10 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 ///
 /// # Errors
 /// A database that does not work.
-pub async fn open(kit: &Kit) -> Result<Inventory, ServeError> {
-    let config = kit.config();
+pub async fn open(kit: &Kit, own: &InventoryConfig) -> Result<Inventory, ServeError> {
     let store = Store::open(kit, &MIGRATIONS).await?;
     let inventory = Inventory::new(store);
-    inventory
-        .seed(config.shop.products, config.shop.stock)
-        .await?;
+    inventory.seed(own.products, own.stock).await?;
     Ok(inventory)
 }
 
@@ -49,9 +48,13 @@ pub async fn open(kit: &Kit) -> Result<Inventory, ServeError> {
 ///
 /// # Errors
 /// An address or a database that does not work.
-pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(
+    config: ServiceConfig,
+    own: InventoryConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let kit = Kit::new(config);
-    let inventory = open(&kit).await?;
+    let inventory = open(&kit, &own).await?;
     let relay =
         Relay::new(kit.clone(), inventory.store().clone()).to(events::STOCK, &[Role::Product]);
     let service = Service {

@@ -11,6 +11,7 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use shop_contract::Role;
 use shop_contract::headers::IDEMPOTENCY_KEY;
+use shop_contract::operation;
 use shop_contract::user::{ADMIN, Claims};
 
 use crate::Kit;
@@ -28,9 +29,8 @@ impl Kit {
     /// 401 for an invalid token, 503 when the keys cannot be fetched.
     pub async fn verify(&self, token: &str) -> Result<Claims, ApiError> {
         let fetch_keys = || async {
-            let path = "/.well-known/jwks.json";
-            let call = Call::get(path, path);
-            let answer = self.call(Role::User, call, &Context::background()).await?;
+            let call = Call::to(&operation::user::KEYS);
+            let answer = self.call(call, &Context::background()).await?;
             Ok(answer.ok(Role::User)?)
         };
         self.verifier().verify(token, fetch_keys).await

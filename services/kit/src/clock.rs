@@ -8,8 +8,9 @@ use shop_resilience::Moment;
 
 /// The time of day of one service: the system's, plus the skew of active faults. Clones share the skew.
 ///
-/// It is used for timestamps, for the leases of orders, deliveries and mails, and for the expiry of tokens. Durations, deadlines,
-/// breakers and the end of faults use a monotonic clock instead ([`Clock`]), so a skewed time of day does not affect them.
+/// It is used for timestamps, for the leases of orders, deliveries and mails, and for the expiry of tokens. Durations,
+/// deadlines, breakers and the end of faults use a monotonic clock instead ([`Clock`]), so a skewed time of day does not affect
+/// them.
 #[derive(Debug, Clone, Default)]
 pub struct WallClock {
     /// How far it is ahead of the system's, in milliseconds; negative if it is behind.

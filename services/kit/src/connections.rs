@@ -1,8 +1,8 @@
 //! Connections of a listener: accepted, served, and drained when the service ends.
 //!
 //! The loop is our own because it enforces a limit on the time for a request's header. Without it, a thousand clients that send
-//! one byte a minute would hold every file descriptor of the process, and no deadline would end them, as there is no request yet
-//! that could have one.
+//! one byte a minute would hold every file descriptor of the process, and no deadline would end them, as there is no request
+//! yet that could have one.
 
 use std::future::pending;
 use std::io;
@@ -25,9 +25,9 @@ use tower::ServiceExt;
 
 use crate::response_marks::ResetConnection;
 
-/// The limit from a connection's start, or from the end of the previous request, to the end of a request's header. It also closes
-/// idle connections, so clients must close theirs sooner: see `client::connector`. A header has one or two packets; 20 s is the
-/// initial limit of Apache's `mod_reqtimeout`.
+/// The limit from a connection's start, or from the end of the previous request, to the end of a request's header. It also
+/// closes idle connections, so clients must close theirs sooner: see `client::connector`. A header has one or two packets; 20 s
+/// is the initial limit of Apache's `mod_reqtimeout`.
 pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The pause after a failed accept, most likely for lack of file descriptors.
@@ -128,8 +128,8 @@ async fn serve_connection(
     }
 }
 
-/// Closes a connection with a TCP reset instead of an orderly end. Lingering is switched off only here, so no other connection is
-/// reset by accident.
+/// Closes a connection with a TCP reset instead of an orderly end. Lingering is switched off only here, so no other connection
+/// is reset by accident.
 fn reset(stream: TcpStream) {
     if let Err(e) = stream.set_zero_linger() {
         tracing::warn!(error = %e, "a connection could not be reset and is closed normally");

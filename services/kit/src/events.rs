@@ -5,12 +5,12 @@
 //! transaction as its own change, so it processes no event twice.
 //!
 //! There are two transports, chosen by [`crate::config::Events`]; neither the writer of an event nor the [`Subscriber`] depends
-//! on which it is. *HTTP*: the relay pushes each row to `POST /events` of its subscriber until the subscriber accepts it; a dead
-//! subscriber does not delay others, since each has rows of its own. *NATS JetStream*: the relay publishes each event once and
-//! deletes it when the server has stored it; each subscriber pulls it from there.
+//! on which it is. *HTTP*: the relay pushes each row to `POST /events` of its subscriber until the subscriber accepts it; a
+//! dead subscriber does not delay others, since each has rows of its own. *NATS JetStream*: the relay publishes each event once
+//! and deletes it when the server has stored it; each subscriber pulls it from there.
 //!
-//! The outbox has a row per subscriber with both transports, though NATS needs only one per event. So a shop can be stopped with
-//! one transport and started with the other, and what is still in the outbox arrives.
+//! The outbox has a row per subscriber with both transports, though NATS needs only one per event. So a shop can be stopped
+//! with one transport and started with the other, and what is still in the outbox arrives.
 //!
 //! A service with an outbox has this table, and a subscriber the second one:
 //!

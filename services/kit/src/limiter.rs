@@ -75,7 +75,7 @@ impl LimiterPermit {
 impl Drop for LimiterPermit {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            self.shared.release(permit, self.since, Served::Untold);
+            self.shared.release(permit, self.since, Served::Discarded);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Listening sockets.
 //!
-//! The supervisor reserves each port of a service with a bound socket that never listens: no other program can take the port while
-//! the service is down, and a client is refused instead of left waiting. Two sockets can bind to one port only if both set
-//! `SO_REUSEPORT`, hence the options here.
+//! The supervisor reserves each port of a service with a bound socket that never listens: no other program can take the port
+//! while the service is down, and a client is refused instead of left waiting. Two sockets can bind to one port only if both
+//! set `SO_REUSEPORT`, hence the options here.
 
 use std::io;
 use std::net::SocketAddr;
@@ -53,8 +53,8 @@ impl Lease {
             )
         };
         if address.port() != 0 {
-            // Without SO_REUSEPORT, binding fails if any other socket is on the port, also a reservation by the same user, which
-            // the socket below would not notice. SO_REUSEADDR only ignores connections that are closing.
+            // Without SO_REUSEPORT, binding fails if any other socket is on the port, also a reservation by the same user,
+            // which the socket below would not notice. SO_REUSEADDR only ignores connections that are closing.
             let probe = new()?;
             probe.set_reuse_address(true)?;
             probe.bind(&address.into())?;

@@ -17,6 +17,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use shop_contract::Role;
 use shop_contract::faults::{Distribution, FaultEffect, FaultOrder, MAX_TTL_MS, Only};
+use shop_contract::operation::product;
 use shop_kit::client::Call;
 use shop_kit::context::Context;
 use shop_kit::{Kit, server};
@@ -89,8 +90,8 @@ async fn the_spans_of_a_request_name_its_faults_and_each_injection_has_a_span() 
     let garbled = order("garbled", Some(Role::Product), FaultEffect::Corrupt);
     cart.faults().inject(garbled).unwrap();
 
-    let call = Call::get("/products/{id}", "/products/p-1");
-    let answer = cart.call(Role::Product, call, &Context::background()).await;
+    let call = Call::to(&product::ONE).path("p-1");
+    let answer = cart.call(call, &Context::background()).await;
     assert_eq!(answer.unwrap().status, 200);
 
     let spans = collected.0.lock().unwrap().clone();

@@ -1,5 +1,5 @@
-//! The spans of a request: at its caller, at the service and at its database. In an unsampled trace there are none, but the trace
-//! id is passed on.
+//! The spans of a request: at its caller, at the service and at its database. In an unsampled trace there are none, but the
+//! trace id is passed on.
 //!
 //! A binary of its own with one test, for the reason in `event_traces`.
 #![allow(
@@ -20,6 +20,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use shop_contract::Role;
 use shop_contract::faults::{FaultEffect, FaultOrder, MAX_TTL_MS, Only};
+use shop_contract::operation::{Method, Operation, product};
 use shop_kit::client::Call;
 use shop_kit::context::Context;
 use shop_kit::store::{Store, StoreError, sqlite_url};
@@ -73,6 +74,16 @@ fn of_kind(spans: &[SpanData], kind: SpanKind) -> Vec<&SpanData> {
 fn errors_of(kit: &Kit, histogram: &str) -> Vec<String> {
     let count = metric(format!("{histogram}_count"));
     count.values_of("error_type", &kit.metrics().render())
+}
+
+const NOWHERE: Operation = read("/nowhere");
+const BUSY: Operation = read("/busy");
+const HEADERS: Operation = read("/headers");
+const HANGS: Operation = read("/hangs");
+
+/// A read at the callee.
+const fn read(path: &'static str) -> Operation {
+    Operation::new(Role::Product, Method::Get, path, "read", "Reads", &[])
 }
 
 struct World {
@@ -135,7 +146,7 @@ impl World {
         span.set_parent(shop_kit::telemetry::propagation::extract(&headers))
             .unwrap();
         let context = Context::background();
-        let called = self.caller.call(Role::Product, call, &context);
+        let called = self.caller.call(call, &context);
         called.instrument(span).await.unwrap().status
     }
 }
@@ -179,7 +190,10 @@ async fn spans_follow_the_conventions_and_are_absent_in_an_unsampled_trace() {
 }
 
 async fn a_request_and_its_call(world: &World) {
-    let call = Call::get("/products/{id}", "/products/p-1?stock=view&q=my%20secret");
+    let call = Call::to(&product::ONE)
+        .path("p-1")
+        .query("stock", "view")
+        .query("q", "my secret");
     let status = world.call(None, "synthetic_request=true", call).await;
     assert_eq!(status, 200);
     let spans = world.collected.take();
@@ -234,7 +248,7 @@ async fn a_request_and_its_call(world: &World) {
 }
 
 async fn failures_and_repetitions(world: &World) {
-    let missing = Call::get("/nowhere", "/nowhere");
+    let missing = Call::to(&NOWHERE);
     assert_eq!(world.call(None, "", missing).await, 404);
     let spans = world.collected.take();
     let (server, client) = (
@@ -253,7 +267,7 @@ async fn failures_and_repetitions(world: &World) {
     assert_eq!(attribute(client[0], "error.type").as_deref(), Some("404"));
     assert_eq!(attribute(server[0], "user_agent.synthetic.type"), None);
 
-    assert_eq!(world.call(None, "", Call::get("/busy", "/busy")).await, 503);
+    assert_eq!(world.call(None, "", Call::to(&BUSY)).await, 503);
     let spans = world.collected.take();
     let (server, client) = (
         of_kind(&spans, SpanKind::Server),
@@ -291,9 +305,9 @@ async fn an_unsampled_trace(world: &World) {
     headers.insert("traceparent", unsampled.parse().unwrap());
     span.set_parent(shop_kit::telemetry::propagation::extract(&headers))
         .unwrap();
-    let call = Call::get("/headers", "/headers");
+    let call = Call::to(&HEADERS);
     let context = Context::background();
-    let called = world.caller.call(Role::Product, call, &context);
+    let called = world.caller.call(call, &context);
     let answer = called.instrument(span).await.unwrap();
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
     let (received, at_callee) = text.split_once(' ').unwrap();
@@ -442,10 +456,8 @@ async fn a_caller_that_disconnects(world: &World) {
     let caller = world.caller.clone();
     let cause = tracing::info_span!(target: "shop_test", "cause");
     let call = async move {
-        let call = Call::get("/hangs", "/hangs");
-        let _ = caller
-            .call(Role::Product, call, &Context::background())
-            .await;
+        let call = Call::to(&HANGS);
+        let _ = caller.call(call, &Context::background()).await;
     };
     let asking = tokio::spawn(call.instrument(cause));
     until("the request", || {

@@ -69,10 +69,10 @@ impl Sender {
         let parent = propagation::from_traceparent(mail.traceparent.as_deref());
         let _ = span.set_parent(parent);
         let work = async {
-            let said = self.mailer.send(&mail).await;
+            let result = self.mailer.send(&mail).await;
             let age =
                 Duration::from_millis((self.kit.unix_ms() - mail.created_at_ms).max(0) as u64);
-            let next = retry::next(said, mail.attempts, age);
+            let next = retry::next(result, mail.attempts, age);
             self.tell(&mail, &next);
             self.notifications.settle(&mail.id, &next).await
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shop_contract::events::{Envelope, ORDERS};
-use shop_kit::events::{Subscriber, EventOutcome};
+use shop_kit::events::{EventOutcome, Subscriber};
 use shop_kit::store::StoreError;
 
 use crate::message::Message;

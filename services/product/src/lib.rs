@@ -16,6 +16,7 @@ pub mod api;
 pub mod availability;
 pub mod cache;
 pub mod catalogue;
+pub mod config;
 pub mod listing;
 pub mod live;
 pub mod seed;
@@ -37,6 +38,7 @@ use showcase::Showcase;
 use store::Catalogue;
 
 pub use api::router;
+pub use config::ProductConfig;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -44,13 +46,13 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 ///
 /// # Errors
 /// A database that does not work.
-pub async fn open(kit: &Kit) -> Result<Showcase, ServeError> {
+pub async fn open(kit: &Kit, own: &ProductConfig) -> Result<Showcase, ServeError> {
     let config = kit.config();
     let store = Store::open(kit, &MIGRATIONS).await?;
     let catalogue = Catalogue::new(store);
-    let seed = config.shop.seed;
+    let seed = config.seed;
     catalogue
-        .seed(config.shop.products, |n| seed::product(seed, n))
+        .seed(own.products, |n| seed::product(seed, n))
         .await?;
     Ok(Showcase::new(
         catalogue,
@@ -63,9 +65,13 @@ pub async fn open(kit: &Kit) -> Result<Showcase, ServeError> {
 ///
 /// # Errors
 /// An address or a database that does not work.
-pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(
+    config: ServiceConfig,
+    own: ProductConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let kit = Kit::new(config);
-    let showcase = open(&kit).await?;
+    let showcase = open(&kit, &own).await?;
     let service = Service {
         store: Some(showcase.store().clone()),
         routes: router(&kit, showcase.clone()),

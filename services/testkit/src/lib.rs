@@ -26,7 +26,7 @@ use serde_json::Value;
 use shop_contract::Role;
 use shop_contract::headers::{IDEMPOTENCY_KEY, SERVICE_KEY};
 use shop_contract::user::{Claims, ISSUER};
-use shop_kit::config::{BankConfig, Events, ServiceConfig, ShopConfig, Switches};
+use shop_kit::config::{Events, ServiceConfig, Switches};
 use tower::ServiceExt;
 
 pub use document::check_document;
@@ -48,16 +48,9 @@ pub fn config(role: Role, folder: &Path, peers: BTreeMap<Role, Vec<String>>) -> 
         peers,
         service_key: KEY.to_owned(),
         events: Events::Http,
-        smtp_url: None,
         resilience: Switches::default(),
-        bank: BankConfig::default(),
         traces: Default::default(),
-        shop: ShopConfig {
-            seed: 7,
-            products: 20,
-            customers: 5,
-            stock: 10,
-        },
+        seed: 7,
     }
 }
 

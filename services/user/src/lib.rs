@@ -9,6 +9,7 @@
 
 pub mod account;
 pub mod api;
+pub mod config;
 pub mod password;
 pub mod seed;
 pub mod store;
@@ -30,6 +31,7 @@ use store::Accounts;
 use token::{Key, Signer};
 
 pub use api::router;
+pub use config::UserConfig;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -48,7 +50,7 @@ pub struct Users {
 ///
 /// # Errors
 /// A database that does not work, or a stored key that cannot be used.
-pub async fn open(kit: &Kit) -> Result<Users, ServeError> {
+pub async fn open(kit: &Kit, own: &UserConfig) -> Result<Users, ServeError> {
     let config = kit.config();
     let store = Store::open(kit, &MIGRATIONS).await?;
     let accounts = Accounts::new(store);
@@ -56,7 +58,7 @@ pub async fn open(kit: &Kit) -> Result<Users, ServeError> {
     let passwords = Passwords::new(SEEDED_PASSWORD)
         .await
         .map_err(|e| setup(&e))?;
-    seed::customers(&accounts, &config.shop, passwords.decoy()).await?;
+    seed::customers(&accounts, config.seed, own.customers, passwords.decoy()).await?;
     let made = Key::generate().map_err(|e| setup(&e))?;
     let key = accounts.signing_key(&made).await?;
     Ok(Users {
@@ -70,9 +72,13 @@ pub async fn open(kit: &Kit) -> Result<Users, ServeError> {
 ///
 /// # Errors
 /// An address, a database or a key that does not work.
-pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(
+    config: ServiceConfig,
+    own: UserConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let kit = Kit::new(config);
-    let users = open(&kit).await?;
+    let users = open(&kit, &own).await?;
     let service = Service {
         store: Some(users.accounts.store().clone()),
         routes: router(&kit, users),

@@ -4,6 +4,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use shop_contract::Role;
 use shop_contract::headers::{CALLER, SERVICE_KEY};
+use subtle::ConstantTimeEq;
 
 use crate::Kit;
 
@@ -29,7 +30,7 @@ pub(crate) fn calling_service(kit: &Kit, headers: &HeaderMap) -> Option<Role> {
     has_service_key(kit, headers).then_some(role)
 }
 
-/// Compares secrets in a time that does not depend on where they differ. Unequal lengths return early.
+/// Compares secrets in a time that does not depend on where they differ. Only their lengths can be learned from it.
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |acc, (x, y)| acc | (x ^ y)) == 0
+    a.ct_eq(b).into()
 }

@@ -13,8 +13,9 @@ use shop_contract::headers::{CALLER, NOT_AT_FAULT, SERVICE_KEY, SHED};
 use shop_resilience::{Deadline, Outcome, RetryReason};
 use tracing::Instrument;
 
-use super::peer::{Turn, port};
-use super::{Answer, Call, CallError};
+use super::answer::{Answer, CallError};
+use super::call::Call;
+use super::peer::{AttemptGuard, port};
 use crate::Kit;
 use crate::context::Context;
 use crate::faults::{Injections, Interruption, RequestInfo};
@@ -76,21 +77,21 @@ impl Failed {
 
 pub(super) async fn send(
     kit: &Kit,
-    peer: Role,
-    turn: Turn,
+    guard: AttemptGuard,
     call: &Call,
     context: &Context,
     which: Try,
 ) -> Answered {
+    let peer = call.peer();
     let span = tracing::info_span!(
         "call",
-        otel.name = format!("{} {}", call.method, call.template),
+        otel.name = format!("{} {}", call.method, call.template()),
         otel.kind = "client",
         http.request.method = call.method.as_str(),
-        url.template = call.template,
-        url.full = urls::full(turn.address(), &call.path),
+        url.template = call.template(),
+        url.full = urls::full(guard.address(), &call.path),
         server.address = peer.name(),
-        server.port = port(turn.address()).parse::<i64>().ok(),
+        server.port = port(guard.address()).parse::<i64>().ok(),
         network.protocol.version = "1.1",
         http.request.resend_count = (which.number > 1).then(|| i64::from(which.number) - 1),
         shop.hedge = which.hedge.then_some(true),
@@ -99,7 +100,7 @@ pub(super) async fn send(
         otel.status_code = tracing::field::Empty,
         shop.fault = tracing::field::Empty,
     );
-    let server_port = port(turn.address());
+    let server_port = port(guard.address());
     kit.metrics().record(|| {
         counter!(
             names::ATTEMPTS,
@@ -121,11 +122,11 @@ pub(super) async fn send(
     let in_a_hurry = context
         .deadline
         .is_some_and(|d| d.remaining(now) < call.per_try);
-    let request = request(kit, peer, &turn, call, context, limit, &span);
+    let request = request(kit, &guard, call, context, limit, &span);
     let injections = kit.faults().for_call(|| {
         let by = kit.config().role;
         let token = context.authorization.as_ref();
-        RequestInfo::calling(peer, &call.method, call.template, by, token)
+        RequestInfo::calling(peer, &call.method, call.template(), by, token)
     });
     let exchange = exchange(kit, request, peer, Injections::new(injections, &span));
     let result = match tokio::time::timeout(limit, exchange)
@@ -159,16 +160,16 @@ pub(super) async fn send(
         span.record("otel.status_code", "ERROR");
     }
     if speaks_of_the_callee(&result, in_a_hurry) {
-        turn.finish(kit.now(), started.elapsed(), outcome);
+        guard.finish(kit.now(), started.elapsed(), outcome);
     } else {
-        drop(turn);
+        drop(guard);
     }
     let _in_span = span.enter();
     kit.metrics().record(|| {
         histogram!(
             names::HTTP_CLIENT_DURATION,
             "http_request_method" => call.method.as_str().to_owned(),
-            "url_template" => call.template,
+            "url_template" => call.template(),
             "server_address" => peer.name(),
             "server_port" => server_port,
             "http_response_status_code" => status,
@@ -198,14 +199,13 @@ fn speaks_of_the_callee(result: &Answered, in_a_hurry: bool) -> bool {
 
 fn request(
     kit: &Kit,
-    peer: Role,
-    turn: &Turn,
+    guard: &AttemptGuard,
     call: &Call,
     context: &Context,
     limit: Duration,
     span: &tracing::Span,
 ) -> Result<Request<Full<Bytes>>, http::Error> {
-    let uri = format!("http://{}{}", turn.address(), call.path);
+    let uri = format!("http://{}{}", guard.address(), call.path);
     let mut request = Request::builder()
         .method(call.method.clone())
         .uri(uri)
@@ -213,7 +213,7 @@ fn request(
     let headers = request.headers_mut();
     headers.extend(call.headers.clone());
     // The bank is an outside party; what services know each other by is none of its business.
-    if peer != Role::Bank
+    if call.peer() != Role::Bank
         && let Ok(key) = HeaderValue::from_str(&kit.config().service_key)
     {
         headers.insert(SERVICE_KEY, key);

@@ -1,4 +1,4 @@
-//! The HTTP client of a process: its connections, and how long they are kept.
+//! The HTTP client below all calls of a process, with its connection pool.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use hyper_util::rt::TokioExecutor;
 
 use crate::connections::HEADER_TIMEOUT;
 
-/// The limit for connecting. On one machine or in one cluster it takes a millisecond or never succeeds.
+/// How long connecting may take. On one machine or in one cluster it takes a millisecond, or it never succeeds.
 const CONNECT: Duration = Duration::from_millis(500);
-/// How long an idle connection is kept. Shorter than a service keeps it ([`HEADER_TIMEOUT`]), or a request would sometimes be
-/// sent on a connection that is just being closed; that is a failure, and without a key it is not repeated.
+/// How long an idle connection is kept: less than a service keeps it ([`HEADER_TIMEOUT`]). Otherwise a request would now and then
+/// be sent on a connection that is being closed. That is a failure, and without a key it is not repeated.
 const IDLE: Duration = HEADER_TIMEOUT.saturating_sub(Duration::from_secs(5));
 
 pub(crate) type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
-/// A new client with a connection pool of its own.
+/// A client without connections.
 pub(crate) fn http_client() -> HttpClient {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);

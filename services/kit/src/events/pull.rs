@@ -2,8 +2,8 @@
 //!
 //! Each role has one durable consumer per destination, shared by its replicas: the server records what was processed, whichever
 //! replica it was. An event is acknowledged after the transaction that processes it, so it is redelivered if its replica dies.
-//! Redelivery has no limit: a subscriber whose database is down for an hour gets its events after an hour, as over HTTP. Only an
-//! event that cannot be parsed is given up.
+//! Redelivery has no limit: a subscriber whose database is down for an hour gets its events after an hour, as over HTTP. Only
+//! an event that cannot be parsed is given up.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use async_nats::jetstream::{AckKind, Message};
 use futures_util::{FutureExt, StreamExt};
 use http::Method;
 use metrics::{counter, gauge};
-use shop_contract::events::Envelope;
+use shop_contract::events::{Envelope, PATH};
 use shop_contract::headers::TRACEPARENT;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -257,7 +257,7 @@ async fn is_interrupted(kit: &Kit, envelope: &Envelope, parent: &opentelemetry::
     let source = envelope.source.parse().ok();
     let found = kit
         .faults()
-        .for_request(|| RequestInfo::served(&Method::POST, "/events", source, None));
+        .for_request(|| RequestInfo::served(&Method::POST, PATH, source, None));
     if found.is_empty() {
         return false;
     }

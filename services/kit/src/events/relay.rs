@@ -1,8 +1,8 @@
 //! The relay: claims rows of the outbox, delivers them, and deletes those that were accepted.
 //!
-//! Over HTTP a delivery is a row, sent to its subscriber. Over NATS a delivery is an event with all its rows, sent to the server.
-//! Claims, waits and shutdown are the same. If a relay dies between delivery and deletion, the row is delivered again: the server
-//! knows the event's id and drops it, as does every inbox.
+//! Over HTTP a delivery is a row, sent to its subscriber. Over NATS a delivery is an event with all its rows, sent to the
+//! server. Claims, waits and shutdown are the same. If a relay dies between delivery and deletion, the row is delivered again:
+//! the server knows the event's id and drops it, as does every inbox.
 
 use std::collections::HashSet;
 use std::str::FromStr;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 use shop_contract::Role;
 use shop_contract::events::Envelope;
+use shop_contract::operation::events::push_to;
 use shop_resilience::{Deadline, Priority};
 use sqlx::Row;
 use tokio::sync::Notify;
@@ -197,10 +198,13 @@ impl Relay {
 
     async fn push(&self, subscriber: &str, envelope: &Envelope) -> Result<(), String> {
         let subscriber = Role::from_str(subscriber).map_err(|e| e.to_string())?;
-        let call = Call::post("/events", "/events", envelope)
+        let operation =
+            push_to(subscriber).ok_or_else(|| format!("{subscriber} takes no events"))?;
+        let call = Call::to(operation)
+            .json(envelope)
             .map_err(|e| e.to_string())?
             .key(&envelope.id);
-        let answer = self.kit.call(subscriber, call, &self.context()).await;
+        let answer = self.kit.call(call, &self.context()).await;
         match answer {
             Ok(a) if a.status.is_success() => Ok(()),
             Ok(a) => Err(format!("{subscriber} answered {}", a.status)),

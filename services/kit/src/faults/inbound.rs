@@ -13,7 +13,7 @@ use super::injections::{Injections, Interruption};
 use crate::Kit;
 use crate::auth::credentials::calling_service;
 use crate::response_marks::ResetConnection;
-use crate::server::told::Told;
+use crate::server::request_log::RequestLogFields;
 
 /// Applies the active faults to a request.
 pub(crate) async fn inject_faults(
@@ -40,7 +40,7 @@ pub(crate) async fn inject_faults(
         None => change_body(&mut injections, next.run(request).await).await,
     };
     if let Some(names) = injections.names() {
-        Told::of(&mut response).fault = Some(names);
+        RequestLogFields::of(&mut response).fault = Some(names);
     }
     response
 }

@@ -22,8 +22,8 @@ use crate::config::ServiceConfig;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
 
-/// How many ended faults are kept, so that a late `GET /faults` still shows their hits.
-const ENDED_KEPT: usize = 100;
+/// The ended faults that are remembered, so that a late `GET /faults` still shows their hits.
+const MAX_ENDED: usize = 100;
 
 /// The faults of one service. Clones share them.
 #[derive(Clone)]
@@ -268,7 +268,7 @@ impl Inner {
             tracing::info!(fault = state.name, hits = state.hits, "a fault ended");
             ended.push(EndedFault { state, hits });
         }
-        let surplus = ended.len().saturating_sub(ENDED_KEPT);
+        let surplus = ended.len().saturating_sub(MAX_ENDED);
         ended.drain(..surplus);
         self.count(lists);
     }

@@ -142,8 +142,8 @@ fn warn_on_error(what: &'static str, result: Result<OTelSdkResult, RecvError>) {
     }
 }
 
-/// The filter for events at the configured levels. The level hint keeps `trace!` in libraries cheap. Spans are left out, because
-/// no line shows one.
+/// The filter for events at the configured levels. The level hint keeps `trace!` in libraries cheap. Spans are left out,
+/// because no line shows one.
 fn events<S>(config: &TelemetryConfig) -> Result<impl Filter<S> + use<S>, TelemetryError> {
     let events = filter_fn(|m| m.is_event()).with_max_level_hint(LevelFilter::TRACE);
     EnvFilter::try_new(&config.log_filter)

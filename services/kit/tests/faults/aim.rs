@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode};
 use shop_contract::Role;
 use shop_contract::faults::{FaultEffect, FaultOrder, Only};
 use shop_contract::headers::{CALLER, SERVICE_KEY};
+use shop_contract::operation::{Method, Operation};
 use shop_kit::Kit;
 use shop_kit::client::Call;
 use shop_kit::context::Context;
@@ -48,12 +49,22 @@ async fn a_route_is_a_template_with_or_without_a_method() {
     }
 }
 
+/// A read of the target, at the cart service.
+const SHELF: Operation = Operation::new(
+    Role::Cart,
+    Method::Get,
+    "/shelves/{id}",
+    "getShelf",
+    "Shows a shelf",
+    &[],
+);
+
 /// Calls the target as a service of this role.
 async fn call_as(role: Role, target: &Target) -> StatusCode {
     let peers = BTreeMap::from([(Role::Cart, vec![target.address.clone()])]);
     let kit = Kit::new(config(role, &std::env::temp_dir(), peers));
-    let call = Call::get("/shelves/{id}", "/shelves/1");
-    let answer = kit.call(Role::Cart, call, &Context::background()).await;
+    let call = Call::to(&SHELF).path("1");
+    let answer = kit.call(call, &Context::background()).await;
     answer.unwrap().status
 }
 
@@ -152,8 +163,8 @@ async fn a_call_belongs_to_the_shopper_whose_request_is_served() {
             ..Context::background()
         };
         // The call itself carries no token, and needs none.
-        let call = Call::get("/shelves/{id}", "/shelves/1");
-        let answer = kit.call(Role::Cart, call, &context).await.unwrap();
+        let call = Call::to(&SHELF).path("1");
+        let answer = kit.call(call, &context).await.unwrap();
         assert_eq!(Some(answer.status.as_u16()), expected);
     }
 }

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use shop_contract::Role;
 use shop_contract::faults::{FaultEffect, FaultOrder, Only};
+use shop_contract::operation;
 use shop_kit::Kit;
 use shop_kit::client::{Answer, Call, CallError};
 use shop_kit::config::Switches;
@@ -69,13 +70,17 @@ impl Caller {
     }
 
     async fn call(&self, peer: Role, per_try: Duration) -> Result<Answer, CallError> {
-        let call = Call::get("/charges/{id}", "/charges/c-1").per_try(per_try);
+        let operation = match peer {
+            Role::Bank => &operation::bank::ONE,
+            _ => &operation::order::SHOW,
+        };
+        let call = Call::to(operation).path("c-1").per_try(per_try);
         let deadline = Deadline::after(self.kit.now(), Duration::from_secs(20));
         let context = Context {
             deadline: Some(deadline),
             ..Context::background()
         };
-        self.kit.call(peer, call, &context).await
+        self.kit.call(call, &context).await
     }
 
     async fn read(&self) -> Result<(u16, Vec<u8>), CallError> {
@@ -157,10 +162,10 @@ async fn an_error_fault_returns_an_injected_response() {
 async fn a_hanging_call_continues_when_the_fault_ends() {
     let caller = Arc::new(caller(NO_POLICIES).await);
     caller.inject(to_the_bank(FaultEffect::Hang));
-    let call = Call::get("/charges/{id}", "/charges/c-1").per_try(LONG);
+    let call = Call::to(&operation::bank::ONE).path("c-1").per_try(LONG);
     let calling = tokio::spawn({
         let kit = caller.kit.clone();
-        async move { kit.call(Role::Bank, call, &Context::background()).await }
+        async move { kit.call(call, &Context::background()).await }
     });
     until("the call to hang", || hits(&caller.kit) == 1).await;
     caller.kit.faults().clear_all();

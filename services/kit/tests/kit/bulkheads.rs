@@ -9,6 +9,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use shop_contract::Role;
+use shop_contract::operation::{cart, product};
 use shop_kit::Kit;
 use shop_kit::client::{Call, CallError};
 use shop_kit::config::Switches;
@@ -59,8 +60,12 @@ impl Shop {
     ) -> impl Future<Output = Result<StatusCode, CallError>> + Send + 'static {
         let kit = self.gateway.clone();
         async move {
-            let call = Call::get("/", "/");
-            let answer = kit.call(peer, call, &with_priority(priority)).await;
+            let operation = match peer {
+                Role::Product => &product::LIST,
+                _ => &cart::ONE,
+            };
+            let call = Call::to(operation).unhedged();
+            let answer = kit.call(call, &with_priority(priority)).await;
             answer.map(|a| a.status)
         }
     }

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use shop_contract::Role;
+use shop_contract::operation::{Operation, product};
 use shop_kit::Kit;
 use shop_kit::client::{Call, CallError};
 use shop_kit::config::Switches;
@@ -70,13 +71,19 @@ async fn caller(replicas: &[Replica], resilience: Switches) -> Kit {
 }
 
 async fn read(kit: &Kit, call: Call) -> Result<StatusCode, CallError> {
-    let answer = kit.call(Role::Product, call, &Context::background()).await;
+    let answer = kit.call(call, &Context::background()).await;
     answer.map(|a| a.status)
 }
 
 fn hedged_read() -> Call {
-    Call::get("/products/{id}", "/products/p-1").hedged()
+    Call::to(&product::ONE).path("p-1")
 }
+
+/// A change that is wrongly marked as hedged.
+const HEDGED_CHANGE: Operation = Operation {
+    hedged: true,
+    ..product::CHANGE
+};
 
 /// Makes enough reads for the hedging delay to be known.
 async fn warm_up(kit: &Kit) {
@@ -149,8 +156,8 @@ async fn only_reads_marked_as_hedged_are_hedged_and_only_with_hedging_on() {
         hedging: true,
         ..without
     };
-    let change = Call::new(Method::PUT, "/products/{id}", "/products/p-1").hedged();
-    let plain = Call::get("/products/{id}", "/products/p-1");
+    let change = Call::to(&HEDGED_CHANGE).path("p-1");
+    let plain = hedged_read().unhedged();
     for (switches, call) in [(without, hedged_read()), (with, change), (with, plain)] {
         let only = Replica::default();
         let kit = caller(std::slice::from_ref(&only), switches).await;
@@ -163,7 +170,7 @@ async fn only_reads_marked_as_hedged_are_hedged_and_only_with_hedging_on() {
             deadline: Some(deadline),
             ..Context::background()
         };
-        let answer = kit.call(Role::Product, call, &context).await;
+        let answer = kit.call(call, &context).await;
         assert_eq!(
             answer.map(|a| a.status).unwrap_err(),
             CallError::Transport(Role::Product, "timeout")

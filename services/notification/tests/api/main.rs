@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use shop_contract::Role;
 use shop_kit::Kit;
 use shop_kit::audit::AuditSource;
+use shop_notification::NotificationConfig;
 use shop_notification::subscriber::Writer;
 use shop_testkit::{Identity, ask_get, ask_post, check_document, config};
 use tempfile::TempDir;
@@ -41,10 +42,9 @@ async fn shop_with(smtp_url: Option<String>) -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let identity = Identity::start().await;
     let peers = BTreeMap::from([(Role::User, vec![identity.address.clone()])]);
-    let mut config = config(Role::Notification, folder.path(), peers);
-    config.smtp_url = smtp_url;
-    let kit = Kit::new(config);
-    let writer = shop_notification::open(&kit).await.unwrap();
+    let kit = Kit::new(config(Role::Notification, folder.path(), peers));
+    let own = NotificationConfig { smtp_url };
+    let writer = shop_notification::open(&kit, &own).await.unwrap();
     Shop {
         api: shop_notification::router(&kit, writer.clone()),
         writer,

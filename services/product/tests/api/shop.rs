@@ -10,6 +10,7 @@ use shop_contract::Role;
 use shop_contract::headers::SERVICE_KEY;
 use shop_contract::product::{Product, ProductPage};
 use shop_kit::Kit;
+use shop_product::ProductConfig;
 use shop_kit::config::ServiceConfig;
 use shop_testkit::{Ask, Identity, KEY, ask_get, ask_post, config};
 use tempfile::TempDir;
@@ -63,11 +64,10 @@ impl Shop {
         let mut peers = BTreeMap::from([(Role::User, vec![identity.address.clone()])]);
         peers.extend(inventory.map(|address| (Role::Inventory, vec![address])));
         let mut config = config(Role::Product, folder, peers);
-        config.shop.seed = seed;
-        config.shop.products = products;
+        config.seed = seed;
         other(&mut config);
         let kit = Kit::new(config);
-        let showcase = shop_product::open(&kit).await.unwrap();
+        let showcase = shop_product::open(&kit, &ProductConfig { products }).await.unwrap();
         Self {
             api: shop_product::router(&kit, showcase),
             kit,

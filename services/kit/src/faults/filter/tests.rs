@@ -1,4 +1,4 @@
-//! Which requests may be touched: only those, whatever is combined.
+//! Which requests a filter matches, for every combination of keys.
 
 use proptest::option;
 use proptest::prelude::*;
@@ -11,10 +11,10 @@ const TEMPLATES: [&str; 4] = ["/orders", "/orders/{id}", "/events", ""];
 const ROLES: [Role; 3] = [Role::Gateway, Role::Order, Role::Bank];
 const SHOPPERS: [&str; 3] = ["u-1", "u-2", "u-11"];
 
-/// A token that nobody has signed.
+/// A token without a valid signature.
 fn token(shopper: &str) -> HeaderValue {
     let claims = serde_json::json!({ "sub": shopper });
-    let key = jsonwebtoken::EncodingKey::from_secret(b"anybody's");
+    let key = jsonwebtoken::EncodingKey::from_secret(b"any key");
     let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap();
     HeaderValue::from_str(&format!("Bearer {token}")).unwrap()
 }
@@ -71,8 +71,8 @@ fn request() -> impl Strategy<Value = Request> {
         })
 }
 
-/// What the documentation of [`Only`] says, word by word.
-fn is_meant(only: &Only, request: &Request, seed: u64) -> bool {
+/// The documentation of [`Only`] as code.
+fn expected(only: &Only, request: &Request, seed: u64) -> bool {
     let route = format!("{} {}", request.method, request.template);
     let routes = [route.as_str(), request.template];
     let route = only.route.as_deref().is_none_or(|r| routes.contains(&r));
@@ -88,7 +88,7 @@ fn is_meant(only: &Only, request: &Request, seed: u64) -> bool {
 
 fn matches(only: &Only, request: &Request, seed: u64) -> bool {
     let token = request.shopper.map(token);
-    let asked = RequestInfo {
+    let info = RequestInfo {
         calling: request.calling,
         ..RequestInfo::served(
             &request.method,
@@ -97,17 +97,17 @@ fn matches(only: &Only, request: &Request, seed: u64) -> bool {
             token.as_ref(),
         )
     };
-    Filter::new(only, seed).matches(&asked)
+    Filter::new(only, seed).matches(&info)
 }
 
 proptest! {
     #[test]
-    fn no_combination_touches_what_it_does_not_mean(only in only(), request in request(), seed: u64) {
-        prop_assert_eq!(matches(&only, &request, seed), is_meant(&only, &request, seed));
+    fn a_filter_matches_exactly_the_documented_requests(only in only(), request in request(), seed: u64) {
+        prop_assert_eq!(matches(&only, &request, seed), expected(&only, &request, seed));
     }
 
     #[test]
-    fn whoever_is_among_a_share_of_the_shoppers_is_among_every_larger_one(id in ".{1,40}", seed: u64, share in 0.0..1.0) {
+    fn a_larger_share_contains_every_smaller_share(id in ".{1,40}", seed: u64, share in 0.0..1.0) {
         let position = position(seed, &id);
         prop_assert!((0.0..1.0).contains(&position));
         if position < share / 2.0 {
@@ -117,7 +117,7 @@ proptest! {
 }
 
 #[test]
-fn a_share_of_the_shoppers_is_that_share_and_another_seed_means_others() {
+fn a_share_has_its_size_and_another_seed_picks_others() {
     let n = 10_000;
     let chosen = |seed| -> Vec<u32> {
         let ids = 0..n;
@@ -129,14 +129,14 @@ fn a_share_of_the_shoppers_is_that_share_and_another_seed_means_others() {
     for some in [&one, &other] {
         assert!((some.len() as f64 - f64::from(n) * 0.2).abs() <= bounds);
     }
-    // Of two shares that have nothing to do with each other, a twenty-fifth is in both.
+    // Of two independent shares of a fifth, a twenty-fifth is in both.
     let both = one.iter().filter(|i| other.contains(i)).count() as f64;
     assert!((both - 400.0).abs() <= 4.0 * f64::sqrt(f64::from(n) * 0.04 * 0.96));
 }
 
 #[test]
-fn the_lots_are_the_same_in_every_release() {
-    // From a program of a few lines in another language.
+fn the_positions_are_the_same_in_every_release() {
+    // Computed with an independent implementation.
     for (seed, shopper, expected) in [
         (7, "u-1", 0.504_655_136_455_808_1),
         (8, "u-1", 0.469_169_339_373_972_65),
@@ -147,25 +147,25 @@ fn the_lots_are_the_same_in_every_release() {
 }
 
 #[test]
-fn a_token_that_cannot_be_read_is_no_shoppers() {
+fn an_unreadable_token_matches_no_shopper() {
     let only = Only {
         shoppers: Some(1.0),
         ..Only::default()
     };
     for value in ["Bearer nonsense", "Basic dTpw", "Bearer "] {
         let value = HeaderValue::from_static(value);
-        let asked = RequestInfo::served(&Method::GET, "/", None, Some(&value));
-        assert!(!Filter::new(&only, 7).matches(&asked));
+        let info = RequestInfo::served(&Method::GET, "/", None, Some(&value));
+        assert!(!Filter::new(&only, 7).matches(&info));
     }
 }
 
 #[test]
-fn a_route_may_be_written_in_any_case_and_with_spaces() {
+fn a_route_may_have_any_case_and_extra_spaces() {
     let only = |route: &str| Only {
         route: Some(route.to_owned()),
         ..Only::default()
     };
-    let asked = RequestInfo::served(&Method::PUT, "/cart/items/{product_id}", None, None);
+    let info = RequestInfo::served(&Method::PUT, "/cart/items/{product_id}", None, None);
     for (route, is) in [
         ("PUT /cart/items/{product_id}", true),
         ("put  /cart/items/{product_id} ", true),
@@ -174,6 +174,6 @@ fn a_route_may_be_written_in_any_case_and_with_spaces() {
         ("/cart/items/p-1", false),
         ("/cart", false),
     ] {
-        assert_eq!(Filter::new(&only(route), 7).matches(&asked), is, "{route}");
+        assert_eq!(Filter::new(&only(route), 7).matches(&info), is, "{route}");
     }
 }

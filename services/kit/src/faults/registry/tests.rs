@@ -1,4 +1,4 @@
-//! Faults as a service keeps them: taken or refused, counted, ended.
+//! The registry: faults are accepted or refused, counted and ended.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use shop_contract::faults::{Distribution, FaultEffect, MAX_TTL_MS, Only};
 
 use super::super::request_fault::FaultAction;
 use super::*;
-use crate::config::{BankConfig, Events, ShopConfig, Switches};
+use crate::config::{Events, Switches};
 
 fn config(role: Role, peers: &[Role]) -> ServiceConfig {
     let address = || vec!["127.0.0.1:1".to_owned()];
@@ -23,15 +23,8 @@ fn config(role: Role, peers: &[Role]) -> ServiceConfig {
             .collect::<BTreeMap<_, _>>(),
         service_key: String::new(),
         events: Events::Http,
-        smtp_url: None,
         resilience: Switches::default(),
-        shop: ShopConfig {
-            seed: 7,
-            products: 1,
-            customers: 1,
-            stock: 1,
-        },
-        bank: BankConfig::default(),
+        seed: 7,
         traces: Default::default(),
     }
 }
@@ -64,8 +57,8 @@ fn some_request(faults: &Faults) -> Vec<Injection> {
     faults.for_request(|| RequestInfo::served(&http::Method::GET, "/", None, None))
 }
 
-/// Waits until a fault is told to be over, without asking for it in a way that would end it.
-async fn until_over(faults: &Faults) {
+/// Waits until no fault is active. It does not sweep the registry, so only a timer can have ended the fault.
+async fn until_ended(faults: &Faults) {
     while !faults.0.read().active.is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -109,7 +102,7 @@ impl FaultInjector for FakeInjector {
 }
 
 #[tokio::test]
-async fn what_is_not_a_request_is_done_by_its_doer_and_ends_with_nobody_asking() {
+async fn a_process_fault_is_started_by_its_injector_and_ends_by_itself() {
     let (faults, injector) = (faults(), FakeInjector::default());
     faults.register(Touches::Process, Arc::new(injector.clone()));
     let refused = faults.inject(order(FaultEffect::Cpu { threads: 0 }));
@@ -120,14 +113,14 @@ async fn what_is_not_a_request_is_done_by_its_doer_and_ends_with_nobody_asking()
             ..order(FaultEffect::Cpu { threads: 1 })
         })
         .unwrap();
-    until_over(&faults).await;
+    until_ended(&faults).await;
     assert_eq!(injector.all(), ["cpu", "end"]);
     let ended = faults.states().ended;
     assert_eq!((ended[0].name.as_str(), ended[0].hits), ("cpu", 1));
 }
 
 #[tokio::test]
-async fn cleared_or_dropped_with_the_service_an_effect_ends() {
+async fn a_fault_is_undone_when_it_is_cleared_or_the_service_is_dropped() {
     let (faults, injector) = (faults(), FakeInjector::default());
     faults.register(Touches::Process, Arc::new(injector.clone()));
     faults
@@ -143,7 +136,7 @@ async fn cleared_or_dropped_with_the_service_an_effect_ends() {
 }
 
 #[tokio::test]
-async fn requests_that_are_served_meanwhile_are_hits_of_a_fault_of_the_process() {
+async fn served_requests_are_hits_of_a_process_fault() {
     let (faults, injector) = (faults(), FakeInjector::default());
     faults.register(Touches::Process, Arc::new(injector));
     faults
@@ -156,15 +149,15 @@ async fn requests_that_are_served_meanwhile_are_hits_of_a_fault_of_the_process()
 }
 
 #[tokio::test]
-async fn what_nobody_does_here_is_refused_with_the_reason() {
+async fn a_fault_without_an_injector_is_refused_with_the_reason() {
     let Err(FaultRefused::Invalid(why)) = faults().inject(order(FaultEffect::FullDisk)) else {
-        panic!("taken");
+        panic!("accepted");
     };
     assert!(why.contains("payment has no database"), "{why}");
 }
 
 #[tokio::test]
-async fn a_name_in_force_and_figures_that_cannot_be_are_refused() {
+async fn an_active_name_and_invalid_values_are_refused() {
     let faults = faults();
     faults.inject(latency(10, 5)).unwrap();
     assert!(matches!(
@@ -252,7 +245,7 @@ async fn a_name_in_force_and_figures_that_cannot_be_are_refused() {
 }
 
 #[tokio::test]
-async fn a_distribution_without_bounds_may_spread_farther_than_its_delay() {
+async fn an_unbounded_distribution_may_have_more_jitter_than_delay() {
     for distribution in [Distribution::Normal, Distribution::Exponential] {
         let wide = FaultEffect::Latency {
             delay_us: 1,
@@ -264,16 +257,17 @@ async fn a_distribution_without_bounds_may_spread_farther_than_its_delay() {
 }
 
 #[tokio::test]
-async fn a_cleared_fault_tells_its_hits_also_those_that_come_late_and_is_gone() {
+async fn a_cleared_fault_reports_its_hits_also_late_ones() {
     let faults = faults();
     faults.inject(latency(10, 0)).unwrap();
-    let touched = some_request(&faults);
-    touched[0].hit();
+    let injections = some_request(&faults);
+    injections[0].hit();
     let page = faults.0.metrics.render();
-    assert!(page.contains("chaos_fault_active{service_name=\"payment\",service_instance_id=\"payment-0\",fault=\"latency\",kind=\"latency\",target=\"payment/0\"} 1"), "{page}");
+    let line = r#"chaos_fault_active{service_name="payment",service_instance_id="payment-0",fault="latency",kind="latency",target="payment/0"} 1"#;
+    assert!(page.contains(line), "{page}");
     assert_eq!(faults.clear("latency").map(|s| s.hits), Some(1));
-    assert!(touched[0].ended().is_cancelled());
-    touched[0].hit();
+    assert!(injections[0].ended().is_cancelled());
+    injections[0].hit();
     assert_eq!(faults.states().ended[0].hits, 2);
     assert!(some_request(&faults).is_empty());
     assert!(faults.states().active.is_empty());
@@ -281,7 +275,7 @@ async fn a_cleared_fault_tells_its_hits_also_those_that_come_late_and_is_gone() 
 }
 
 #[tokio::test]
-async fn a_fault_of_calls_touches_no_request_and_the_other_way_round() {
+async fn call_faults_do_not_affect_requests_and_the_other_way_round() {
     let faults = faults();
     faults
         .inject(FaultOrder {

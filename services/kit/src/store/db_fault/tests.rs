@@ -56,7 +56,7 @@ fn a_full_disk_fails_writes_alone() {
 }
 
 #[test]
-fn a_lock_touches_writes_while_somebody_has_it() {
+fn a_lock_affects_writes_while_it_is_held() {
     let taken = Arc::new(AtomicBool::new(false));
     let mut locked = fault(DbFaultKind::Locked(taken.clone()), 1.0);
     assert_eq!(locked.inject(acquire("write", false)), None);
@@ -66,12 +66,12 @@ fn a_lock_touches_writes_while_somebody_has_it() {
         Some(DbInjection::Real)
     );
     assert_eq!(locked.inject(acquire("read", true)), None);
-    // It was counted when it came.
+    // It was counted when it asked for a connection.
     assert_eq!(locked.inject(Work::Write), None);
 }
 
 #[tokio::test]
-async fn what_is_over_holds_nobody_and_fails_nothing() {
+async fn an_ended_fault_delays_and_fails_nothing() {
     let faults = Arc::new(DbFaults::new(System::Sqlite));
     let hour = DbFaultKind::Slow {
         delay_us: 3_600_000_000,
@@ -89,7 +89,7 @@ async fn what_is_over_holds_nobody_and_fails_nothing() {
 }
 
 #[test]
-fn a_leak_touches_who_waits_for_that_pool() {
+fn a_leak_affects_work_that_waits_for_its_pool() {
     let taken = Arc::new(AtomicBool::new(true));
     let mut leaking = fault(DbFaultKind::Leaking("read", taken), 1.0);
     assert_eq!(
@@ -102,7 +102,7 @@ fn a_leak_touches_who_waits_for_that_pool() {
 }
 
 #[tokio::test]
-async fn an_operation_is_told_once_which_faults_injected_it() {
+async fn an_operation_records_each_fault_once() {
     let faults = Arc::new(DbFaults::new(System::Sqlite));
     let _failing = faults.add(fault(DbFaultKind::Failing, 1.0));
     let hit_by = HitBy::default();
@@ -119,7 +119,7 @@ async fn an_operation_is_told_once_which_faults_injected_it() {
 }
 
 #[test]
-fn faults_come_and_go_side_by_side() {
+fn several_faults_are_active_independently() {
     let faults = Arc::new(DbFaults::new(System::Sqlite));
     assert!(!faults.any());
     let slow = |delay_us| {

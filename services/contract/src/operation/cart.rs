@@ -2,15 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::operation::{Answer, Asks, Method, Operation, Parameter, Refusal, schema};
-use crate::Role::Cart as SERVICE;
+use super::{Answer, Auth, Method, Operation, Parameter, Priority, Refusal, schema};
 use crate::cart::{Cart, SetQuantity};
+use crate::role::Role::Cart as SERVICE;
 
 const PRODUCT: Parameter = Parameter::path("product_id", "The product.", product_id);
 
 /// A shopper looks at the cart.
 pub const ONE: Operation = Operation {
-    asks: Asks::Token,
+    priority: Priority::Buying,
+    hedged: true,
+    auth: Auth::Token,
     ..Operation::new(
         SERVICE,
         Method::Get,
@@ -27,8 +29,9 @@ pub const ONE: Operation = Operation {
 
 /// A shopper puts something in.
 pub const SET: Operation = Operation {
+    priority: Priority::Buying,
     description: "Replaces the line of that product. It keeps title and price as they are now: that is what will be charged.",
-    asks: Asks::Token,
+    auth: Auth::Token,
     calls: true,
     parameters: &[PRODUCT],
     body: Some(schema::<SetQuantity>),
@@ -49,8 +52,9 @@ pub const SET: Operation = Operation {
 
 /// A shopper takes something out.
 pub const REMOVE: Operation = Operation {
+    priority: Priority::Buying,
     description: "A line that is not there is no error.",
-    asks: Asks::Token,
+    auth: Auth::Token,
     parameters: &[PRODUCT],
     ..Operation::new(
         SERVICE,
@@ -63,7 +67,7 @@ pub const REMOVE: Operation = Operation {
 };
 
 /// What others did.
-pub const EVENT: Operation = super::event(SERVICE);
+pub const EVENT: Operation = Operation::event(SERVICE);
 
 fn product_id() -> Value {
     json!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "p-00001"})

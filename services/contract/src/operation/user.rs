@@ -1,12 +1,13 @@
 //! The user service's operations.
 
-use super::operation::{Answer, Asks, Method, Operation, Parameter, Refusal, schema};
-use super::text;
-use crate::Role::User as SERVICE;
+use super::schemas::text;
+use super::{Answer, Auth, Method, Operation, Parameter, Priority, Refusal, schema};
+use crate::role::Role::User as SERVICE;
 use crate::user::{KeySet, Login, NewUser, Session, User};
 
 /// A shopper registers.
 pub const REGISTER: Operation = Operation {
+    priority: Priority::Buying,
     description: "The account is a customer's. One that was registered twice at the same time is there once.",
     body: Some(schema::<NewUser>),
     refusals: &[
@@ -29,6 +30,9 @@ pub const REGISTER: Operation = Operation {
 
 /// A shopper logs in.
 pub const LOGIN: Operation = Operation {
+    priority: Priority::Buying,
+    // A log-in changes nothing.
+    repeatable: true,
     description: "Whether there is an account of that address, the answer does not tell, nor the time it takes.",
     body: Some(schema::<Login>),
     refusals: &[Refusal::new(
@@ -48,7 +52,8 @@ pub const LOGIN: Operation = Operation {
 
 /// A shopper looks at the account.
 pub const ACCOUNT: Operation = Operation {
-    asks: Asks::Token,
+    priority: Priority::Buying,
+    auth: Auth::Token,
     parameters: &[Parameter::path(
         "id",
         "The account, the caller's own.",
@@ -65,15 +70,19 @@ pub const ACCOUNT: Operation = Operation {
 };
 
 /// Whoever checks tokens fetches the keys.
-pub const KEYS: Operation = Operation::new(
-    SERVICE,
-    Method::Get,
-    "/.well-known/jwks.json",
-    "getKeys",
-    "Gives the keys to check tokens with",
-    &[Answer::json(
-        200,
-        "The public keys (RFC 7517)",
-        schema::<KeySet>,
-    )],
-);
+pub const KEYS: Operation = Operation {
+    // Without the keys no token can be checked.
+    priority: Priority::Critical,
+    ..Operation::new(
+        SERVICE,
+        Method::Get,
+        "/.well-known/jwks.json",
+        "getKeys",
+        "Gives the keys to check tokens with",
+        &[Answer::json(
+            200,
+            "The public keys (RFC 7517)",
+            schema::<KeySet>,
+        )],
+    )
+};

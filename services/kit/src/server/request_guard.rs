@@ -1,5 +1,5 @@
-//! A request from its beginning to its end, whichever that is: an answer, a reset, or a caller who hangs up. Each leaves
-//! one line, one figure, and what its span says.
+//! A request from its arrival to its end: an answer, a reset, or a caller who hangs up. Its end is reported once, to its
+//! span, the metrics and the log.
 
 use std::time::Instant;
 
@@ -7,21 +7,23 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::StatusCode;
 use axum::response::Response;
 use metrics::{gauge, histogram};
-use shop_contract::Role;
+use shop_contract::operation::Operation;
+use shop_contract::role::Role;
 
-use super::labels::{RESET, count_failed, method_label, request_id};
-use super::told::{self, Line, Told};
+use super::counters::{self, RESET};
+use super::request_log::{Line, RequestLogFields, loggable_order_id};
+use super::request_names::{method_label, request_id};
 use crate::Kit;
 use crate::auth::credentials::calling_service;
 use crate::response_marks::ResetConnection;
 use crate::telemetry::names;
 
-/// The status of a request whose caller hung up, in figures alone, as nginx writes it into its log. Without any it would
-/// count as a reset, which is a failure of the service; this is not.
+/// The status of a request whose caller hung up, in metrics only, as nginx writes it into its log. Without a status it
+/// would count as a reset, which is a failure of the service; this is none.
 const CALLER_HUNG_UP: &str = "499";
 
-/// A request under way. To be dropped within its span.
-pub(super) struct Underway {
+/// A request in progress. To be dropped within its span.
+pub(super) struct RequestGuard {
     kit: Kit,
     pub(super) method: String,
     pub(super) route: String,
@@ -29,21 +31,25 @@ pub(super) struct Underway {
     order_id: Option<String>,
     caller: Option<Role>,
     started: Instant,
-    is_over: bool,
+    has_ended: bool,
 }
 
 /// How a request ended.
 #[derive(Default)]
 struct End<'a> {
-    /// None where nobody got one.
+    /// `None`: no status was sent.
     status: Option<StatusCode>,
-    /// Empty where it did not fail.
+    /// Empty for a request that did not fail.
     error: String,
-    told: Option<&'a Told>,
+    fields: Option<&'a RequestLogFields>,
 }
 
-impl Underway {
-    pub(super) fn begin(kit: Kit, request: &Request) -> Self {
+impl RequestGuard {
+    pub(super) fn begin(
+        kit: Kit,
+        request: &Request,
+        operation: Option<&'static Operation>,
+    ) -> Self {
         let route = request
             .extensions()
             .get::<MatchedPath>()
@@ -51,37 +57,37 @@ impl Underway {
             .to_owned();
         kit.metrics()
             .record(|| gauge!(names::HTTP_SERVER_ACTIVE).increment(1.0));
-        let order_id = told::order_in_path(&route, request.uri().path());
+        let order_id = operation.and_then(|o| o.order_id_in(request.uri().path()));
         Self {
             method: method_label(request.method()).to_owned(),
             request_id: request_id(request.headers()).map(ToOwned::to_owned),
-            order_id: order_id.map(ToOwned::to_owned),
+            order_id: order_id.and_then(loggable_order_id).map(ToOwned::to_owned),
             caller: calling_service(&kit, request.headers()),
             started: Instant::now(),
-            is_over: false,
+            has_ended: false,
             kit,
             route,
         }
     }
 
-    /// It ends with this response.
+    /// The request ends with this response.
     pub(super) fn end(mut self, response: &Response) {
-        self.is_over = true;
-        // Whose connection is reset gets no status.
+        self.has_ended = true;
+        // A connection that is reset gets no status.
         let reset = response.extensions().get::<ResetConnection>().is_some();
         let status = (!reset).then(|| response.status());
-        self.tell(&End {
+        self.report(&End {
             status,
             error: match status {
                 None => RESET.to_owned(),
                 Some(status) if status.is_server_error() => status.as_str().to_owned(),
                 Some(_) => String::new(),
             },
-            told: response.extensions().get::<Told>(),
+            fields: response.extensions().get::<RequestLogFields>(),
         });
     }
 
-    fn tell(&self, end: &End<'_>) {
+    fn report(&self, end: &End<'_>) {
         let elapsed = self.started.elapsed();
         let error = &end.error;
         let is_cancelled = error == names::CANCELLED;
@@ -102,11 +108,11 @@ impl Underway {
             caller: self.caller,
             request_id: self.request_id.as_deref(),
             order_id: self.order_id.as_deref(),
-            told: end.told,
+            fields: end.fields,
         }
         .write();
         if !error.is_empty() && !is_cancelled {
-            count_failed(&self.kit, error.clone(), 1);
+            counters::failed(&self.kit, error.clone(), 1);
         }
         let status = match end.status {
             Some(status) => status.as_str().to_owned(),
@@ -126,15 +132,15 @@ impl Underway {
     }
 }
 
-impl Drop for Underway {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
-        if !self.is_over {
-            // A handler that panics takes its connection with it; else it is the caller who has gone.
+        if !self.has_ended {
+            // A handler that panics resets its connection. Otherwise the caller has hung up.
             let error = match std::thread::panicking() {
                 true => RESET,
                 false => names::CANCELLED,
             };
-            self.tell(&End {
+            self.report(&End {
                 error: error.to_owned(),
                 ..End::default()
             });

@@ -4,19 +4,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::{counter, gauge};
 use shop_contract::Role;
-use shop_resilience::{Bulkhead, BulkheadConfig, Place, Priority};
+use shop_resilience::{Bulkhead, BulkheadConfig, BulkheadSlot, Priority};
 
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
 
 /// The calls under way to one role.
-pub(super) struct Room {
+pub(super) struct BulkheadGate {
     role: Role,
     bulkhead: Mutex<Bulkhead>,
     metrics: Metrics,
 }
 
-impl Room {
+impl BulkheadGate {
     pub(super) fn new(role: Role, metrics: Metrics) -> Self {
         metrics.record(|| {
             counter!(names::BULKHEAD_REJECTED, "server_address" => role.name()).increment(0);
@@ -30,18 +30,22 @@ impl Room {
     }
 
     /// Takes a place for one call, where the service itself may work on `limit` requests at present.
-    pub(super) fn enter(self: &Arc<Self>, priority: Priority, limit: u32) -> Option<Inside> {
-        let place = self.bulkhead().enter(priority, limit);
-        self.metrics.record(|| match &place {
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        priority: Priority,
+        limit: u32,
+    ) -> Option<BulkheadPermit> {
+        let slot = self.bulkhead().enter(priority, limit);
+        self.metrics.record(|| match &slot {
             Some(_) => {
                 gauge!(names::BULKHEAD_IN_USE, "server_address" => self.role.name()).increment(1.0)
             }
             None => counter!(names::BULKHEAD_REJECTED, "server_address" => self.role.name())
                 .increment(1),
         });
-        Some(Inside {
-            room: Arc::clone(self),
-            place: Some(place?),
+        Some(BulkheadPermit {
+            gate: Arc::clone(self),
+            slot: Some(slot?),
         })
     }
 
@@ -51,17 +55,17 @@ impl Room {
 }
 
 /// A call under way; it leaves however it ends.
-pub(super) struct Inside {
-    room: Arc<Room>,
-    place: Option<Place>,
+pub(super) struct BulkheadPermit {
+    gate: Arc<BulkheadGate>,
+    slot: Option<BulkheadSlot>,
 }
 
-impl Drop for Inside {
+impl Drop for BulkheadPermit {
     fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            self.room.bulkhead().leave(place);
-            self.room.metrics.record(|| {
-                gauge!(names::BULKHEAD_IN_USE, "server_address" => self.room.role.name())
+        if let Some(slot) = self.slot.take() {
+            self.gate.bulkhead().leave(slot);
+            self.gate.metrics.record(|| {
+                gauge!(names::BULKHEAD_IN_USE, "server_address" => self.gate.role.name())
                     .decrement(1.0);
             });
         }

@@ -1,14 +1,15 @@
 //! The inventory's operations.
 
-use super::operation::{Answer, Asks, Method, Operation, Parameter, Refusal, schema};
-use super::text;
-use crate::Role::Inventory as SERVICE;
+use super::schemas::text;
+use super::{Answer, Auth, Method, Operation, Parameter, Priority, Refusal, schema};
 use crate::inventory::{NewReservation, Reservation, Restock, Stock};
+use crate::role::Role::Inventory as SERVICE;
 
-const ID: Parameter = Parameter::path("id", "The reservation: its order's id.", text);
+const ID: Parameter = Parameter::path("id", "The reservation: its order's id.", text).order_id();
 
 /// How many of a product can be had.
 pub const STOCK: Operation = Operation {
+    hedged: true,
     parameters: &[Parameter::path("product_id", "The product.", text)],
     ..Operation::new(
         SERVICE,
@@ -23,7 +24,7 @@ pub const STOCK: Operation = Operation {
 /// An administrator says how many there are.
 pub const RESTOCK: Operation = Operation {
     description: "What is held for orders under way is not part of the figure.",
-    asks: Asks::Admin,
+    auth: Auth::Admin,
     parameters: &[Parameter::path("product_id", "The product.", text)],
     body: Some(schema::<Restock>),
     refusals: &[Refusal::new(
@@ -43,8 +44,10 @@ pub const RESTOCK: Operation = Operation {
 
 /// Stock is held for an order.
 pub const RESERVE: Operation = Operation {
+    priority: Priority::Critical,
+    repeatable: true,
     description: "All of it or nothing. The same id is the same reservation, however often it is asked for.",
-    asks: Asks::ServiceKey,
+    auth: Auth::ServiceKey,
     body: Some(schema::<NewReservation>),
     refusals: &[
         Refusal::new(
@@ -74,8 +77,10 @@ pub const RESERVE: Operation = Operation {
 
 /// The goods leave.
 pub const COMMIT: Operation = Operation {
+    priority: Priority::Critical,
+    repeatable: true,
     description: "Asked again, it answers the same and does nothing more.",
-    asks: Asks::ServiceKey,
+    auth: Auth::ServiceKey,
     parameters: &[ID],
     refusals: &[Refusal::new(
         409,
@@ -94,8 +99,9 @@ pub const COMMIT: Operation = Operation {
 
 /// The goods go back.
 pub const RELEASE: Operation = Operation {
+    priority: Priority::Critical,
     description: "A reservation that was never asked for is released as well: it shuts the door on one that comes late.",
-    asks: Asks::ServiceKey,
+    auth: Auth::ServiceKey,
     parameters: &[ID],
     refusals: &[Refusal::new(
         409,

@@ -1,9 +1,11 @@
 //! The payment service's operations.
 
-use super::operation::{Answer, Asks, Method, Operation, Parameter, Refusal, schema};
-use super::text;
-use crate::Role::Payment as SERVICE;
+use std::time::Duration;
+
+use super::schemas::text;
+use super::{Answer, Auth, Method, Operation, Parameter, Priority, Refusal, schema};
 use crate::payment::{NewPayment, Payment};
+use crate::role::Role::Payment as SERVICE;
 
 const ID: Parameter = Parameter::path("id", "The payment.", text);
 const BANK_UNAVAILABLE: Refusal = Refusal::new(
@@ -14,8 +16,11 @@ const BANK_UNAVAILABLE: Refusal = Refusal::new(
 
 /// The order service has a card charged.
 pub const PAY: Operation = Operation {
+    priority: Priority::Critical,
+    // It waits for the bank.
+    per_try: Duration::from_secs(4),
     description: "Under the same key it is charged once, however often it is asked for.",
-    asks: Asks::ServiceKey,
+    auth: Auth::ServiceKey,
     keyed: true,
     body: Some(schema::<NewPayment>),
     refusals: &[
@@ -40,8 +45,11 @@ pub const PAY: Operation = Operation {
 
 /// The order service has the money given back.
 pub const REFUND: Operation = Operation {
+    priority: Priority::Critical,
+    per_try: Duration::from_secs(4),
+    repeatable: true,
     description: "Asked again, it answers the same and gives nothing more.",
-    asks: Asks::ServiceKey,
+    auth: Auth::ServiceKey,
     parameters: &[ID],
     refusals: &[
         Refusal::new(409, "not-captured", "Nothing was taken"),
@@ -59,7 +67,7 @@ pub const REFUND: Operation = Operation {
 
 /// One payment.
 pub const SHOW: Operation = Operation {
-    asks: Asks::Token,
+    auth: Auth::Token,
     parameters: &[ID],
     ..Operation::new(
         SERVICE,

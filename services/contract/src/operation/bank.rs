@@ -1,14 +1,19 @@
 //! The bank's operations. It asks nobody who they are.
 
-use super::operation::{Answer, Method, Operation, Parameter, Refusal, schema};
-use super::text;
-use crate::Role::Bank as SERVICE;
+use std::time::Duration;
+
+use super::schemas::text;
+use super::{Answer, Method, Operation, Parameter, Priority, Refusal, schema};
 use crate::bank::{Charge, NewCharge};
+use crate::role::Role::Bank as SERVICE;
 
 const ID: Parameter = Parameter::path("id", "The charge.", text);
 
 /// A merchant charges a card.
 pub const CHARGE: Operation = Operation {
+    priority: Priority::Critical,
+    // The bank is slow by nature. Giving up early would only turn slow answers into unknown ones.
+    per_try: Duration::from_secs(3),
     description: "The bank does its work before it says so: whoever hangs up has been charged all the same, and asks \
         again under the same key.",
     keyed: true,
@@ -37,6 +42,7 @@ pub const CHARGE: Operation = Operation {
 
 /// One charge.
 pub const ONE: Operation = Operation {
+    priority: Priority::Critical,
     parameters: &[ID],
     ..Operation::new(
         SERVICE,
@@ -50,6 +56,9 @@ pub const ONE: Operation = Operation {
 
 /// A merchant gives money back.
 pub const REFUND: Operation = Operation {
+    priority: Priority::Critical,
+    per_try: Duration::from_secs(3),
+    repeatable: true,
     description: "Asked again, it answers the same and gives nothing more.",
     parameters: &[ID],
     refusals: &[Refusal::new(409, "nothing-to-refund", "Nothing was taken")],

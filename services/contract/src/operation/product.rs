@@ -2,15 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::operation::{Answer, Asks, Method, Operation, Parameter, Refusal, schema};
-use super::{limit, text};
-use crate::Role::Product as SERVICE;
+use super::schemas::{limit, text};
+use super::{Answer, Auth, Method, Operation, Parameter, Refusal, schema};
 use crate::product::{CATEGORIES, Product, ProductChange, ProductPage};
+use crate::role::Role::Product as SERVICE;
 
 const ID: Parameter = Parameter::path("id", "The product.", text);
 
 /// A list, a page at a time.
 pub const LIST: Operation = Operation {
+    hedged: true,
     description: "What is left out means: all categories, the newest first, twenty, from the top.",
     parameters: &[
         Parameter::query("category", "Only what is of this category.", category),
@@ -41,7 +42,8 @@ pub const LIST: Operation = Operation {
     )
 };
 
-/// A search.
+/// A search. It is the most expensive read of the shop, and a slow product service has too many of them already: not
+/// hedged.
 pub const SEARCH: Operation = Operation {
     description: "Finds products whose words begin with every word asked for.",
     parameters: &[Parameter::query("q", "One to eight words.", words).required()],
@@ -62,6 +64,7 @@ pub const SEARCH: Operation = Operation {
 
 /// One product.
 pub const ONE: Operation = Operation {
+    hedged: true,
     description: "With the stock of this moment, or, where inventory does not say at once, with what was last heard of it.",
     parameters: &[
         ID,
@@ -84,7 +87,7 @@ pub const ONE: Operation = Operation {
 /// An administrator changes a product.
 pub const CHANGE: Operation = Operation {
     description: "What the change does not name stays.",
-    asks: Asks::Admin,
+    auth: Auth::Admin,
     parameters: &[ID],
     body: Some(schema::<ProductChange>),
     refusals: &[Refusal::new(
@@ -107,7 +110,7 @@ pub const CHANGE: Operation = Operation {
 };
 
 /// What others did.
-pub const EVENT: Operation = super::event(SERVICE);
+pub const EVENT: Operation = Operation::event(SERVICE);
 
 fn category() -> Value {
     json!({"type": "string", "enum": CATEGORIES, "example": "toys"})

@@ -1,15 +1,20 @@
 //! The order service's operations.
 
-use super::operation::{Answer, Asks, Method, Operation, Parameter, Refusal, schema};
-use super::{limit, text};
-use crate::Role::Order as SERVICE;
+use std::time::Duration;
+
+use super::schemas::{limit, text};
+use super::{Answer, Auth, Method, Operation, Parameter, Priority, Refusal, schema};
 use crate::order::{Checkout, Order, OrderList};
+use crate::role::Role::Order as SERVICE;
 
 /// A shopper buys what is in the cart.
 pub const CHECKOUT: Operation = Operation {
+    priority: Priority::Buying,
+    // The order waits for the bank, and a dead replica's order for another replica to take it up.
+    per_try: Duration::from_secs(4),
     description: "Buys what is in the caller's cart, at the prices in it. Under the same key it can be asked any number \
         of times and happens once; a later request learns how far the order is.",
-    asks: Asks::Token,
+    auth: Auth::Token,
     keyed: true,
     calls: true,
     body: Some(schema::<Checkout>),
@@ -56,7 +61,9 @@ pub const CHECKOUT: Operation = Operation {
 
 /// A shopper's orders.
 pub const LIST: Operation = Operation {
-    asks: Asks::Token,
+    priority: Priority::Buying,
+    hedged: true,
+    auth: Auth::Token,
     parameters: &[Parameter::query("limit", "How many at most.", limit)],
     ..Operation::new(
         SERVICE,
@@ -70,8 +77,10 @@ pub const LIST: Operation = Operation {
 
 /// One order.
 pub const SHOW: Operation = Operation {
-    asks: Asks::Token,
-    parameters: &[Parameter::path("id", "The order, the caller's own.", text)],
+    priority: Priority::Buying,
+    hedged: true,
+    auth: Auth::Token,
+    parameters: &[Parameter::path("id", "The order, the caller's own.", text).order_id()],
     ..Operation::new(
         SERVICE,
         Method::Get,

@@ -9,16 +9,16 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal};
 use sha2::{Digest, Sha256};
-use shop_kit::config::BankConfig;
 
 use crate::charge::Card;
+use crate::config::BankConfig;
 
 /// The longest that the bank takes by itself.
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// How the bank behaves.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BankManners {
+pub struct BankBehavior {
     /// Half of its answers take longer than this. Zero makes it a bank that takes no time at all.
     pub median: Duration,
     /// The spread: the standard deviation of the logarithm of the time it takes.
@@ -29,14 +29,14 @@ pub struct BankManners {
     pub silent_ratio: f64,
 }
 
-impl Default for BankManners {
+impl Default for BankBehavior {
     fn default() -> Self {
         Self::of(BankConfig::default())
     }
 }
 
-impl BankManners {
-    /// The manners that a shop was told to expect. The spread is not among its settings: with 0.4 one answer in a
+impl BankBehavior {
+    /// The behavior that a shop was told to expect. The spread is not among its settings: with 0.4 one answer in a
     /// hundred takes two and a half times the median.
     pub fn of(told: BankConfig) -> Self {
         Self {
@@ -96,15 +96,15 @@ mod tests {
 
     #[test]
     fn a_repetition_is_treated_like_the_first_time() {
-        let manners = BankManners::default();
+        let behavior = BankBehavior::default();
         for key in keys().take(200) {
             let once = (
-                manners.declines(7, &key, Card::Ordinary),
-                manners.takes(7, &key),
+                behavior.declines(7, &key, Card::Ordinary),
+                behavior.takes(7, &key),
             );
             let again = (
-                manners.declines(7, &key, Card::Ordinary),
-                manners.takes(7, &key),
+                behavior.declines(7, &key, Card::Ordinary),
+                behavior.takes(7, &key),
             );
             assert_eq!(once, again);
         }
@@ -112,8 +112,8 @@ mod tests {
 
     #[test]
     fn ordinary_cards_are_declined_in_their_share_good_ones_never_bad_ones_always() {
-        let manners = BankManners::default();
-        let declined = |card| keys().filter(|k| manners.declines(7, k, card)).count();
+        let behavior = BankBehavior::default();
+        let declined = |card| keys().filter(|k| behavior.declines(7, k, card)).count();
         // Four standard deviations of Binomial(10000, 0.02).
         assert!((144..=256).contains(&declined(Card::Ordinary)));
         assert_eq!(declined(Card::Good), 0);
@@ -122,26 +122,26 @@ mod tests {
 
     #[test]
     fn it_keeps_silent_about_a_share_of_what_it_does() {
-        let manners = BankManners {
+        let behavior = BankBehavior {
             silent_ratio: 0.02,
-            ..BankManners::default()
+            ..BankBehavior::default()
         };
-        let silent = keys().filter(|k| manners.is_silent(7, k)).count();
+        let silent = keys().filter(|k| behavior.is_silent(7, k)).count();
         // Four standard deviations of Binomial(10000, 0.02).
         assert!((144..=256).contains(&silent), "{silent}");
-        let never = BankManners {
+        let never = BankBehavior {
             silent_ratio: 0.0,
-            ..manners
+            ..behavior
         };
         assert!(!keys().any(|k| never.is_silent(7, &k)));
     }
 
     #[test]
     fn another_seed_declines_others() {
-        let manners = BankManners::default();
+        let behavior = BankBehavior::default();
         let of = |seed| -> Vec<String> {
             keys()
-                .filter(|k| manners.declines(seed, k, Card::Ordinary))
+                .filter(|k| behavior.declines(seed, k, Card::Ordinary))
                 .collect()
         };
         assert_ne!(of(7), of(8));
@@ -149,26 +149,26 @@ mod tests {
 
     #[test]
     fn times_spread_around_their_median_and_have_an_end() {
-        let manners = BankManners::default();
-        let mut times: Vec<Duration> = keys().map(|k| manners.takes(7, &k)).collect();
+        let behavior = BankBehavior::default();
+        let mut times: Vec<Duration> = keys().map(|k| behavior.takes(7, &k)).collect();
         times.sort_unstable();
         // The median of 10000 draws lies within 2 % of the distribution's.
-        assert!(times[5000].abs_diff(manners.median) < Duration::from_millis(1));
+        assert!(times[5000].abs_diff(behavior.median) < Duration::from_millis(1));
         // 40 ms · exp(0.4 · 2.326): the 99th percentile.
         assert!(times[9900].abs_diff(Duration::from_millis(101)) < Duration::from_millis(8));
-        let slow = BankManners {
+        let slow = BankBehavior {
             median: Duration::from_secs(60),
-            ..manners
+            ..behavior
         };
         assert_eq!(slow.takes(7, "key"), LONGEST);
     }
 
     #[test]
     fn a_bank_of_no_time_takes_none() {
-        let manners = BankManners {
+        let behavior = BankBehavior {
             median: Duration::ZERO,
-            ..BankManners::default()
+            ..BankBehavior::default()
         };
-        assert!(keys().take(100).all(|k| manners.takes(7, &k).is_zero()));
+        assert!(keys().take(100).all(|k| behavior.takes(7, &k).is_zero()));
     }
 }

@@ -1,12 +1,12 @@
 //! The notification service's operations.
 
-use super::operation::{Answer, Asks, Method, Operation, Refusal, schema};
-use crate::Role::Notification as SERVICE;
+use super::{Answer, Auth, Method, Operation, Priority, Refusal, schema};
 use crate::notification::{NewNotification, NotificationList};
+use crate::role::Role::Notification as SERVICE;
 
 /// A shopper's messages.
 pub const LIST: Operation = Operation {
-    asks: Asks::Token,
+    auth: Auth::Token,
     ..Operation::new(
         SERVICE,
         Method::Get,
@@ -23,8 +23,9 @@ pub const LIST: Operation = Operation {
 
 /// A service has a message sent.
 pub const SEND: Operation = Operation {
+    priority: Priority::Critical,
     description: "The same key is the same message, however often it is sent.",
-    asks: Asks::ServiceKey,
+    auth: Auth::ServiceKey,
     body: Some(schema::<NewNotification>),
     refusals: &[Refusal::new(
         422,
@@ -45,4 +46,4 @@ pub const SEND: Operation = Operation {
 };
 
 /// What others did.
-pub const EVENT: Operation = super::event(SERVICE);
+pub const EVENT: Operation = Operation::event(SERVICE);
