@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 use chaos::{Fault, FaultKind, ProcessFault};
-use shop_contract::Role;
 use shop_bank::BankConfig;
+use shop_contract::Role;
 
 use super::found::Found;
 use crate::cli::RunOptions;

@@ -1,7 +1,7 @@
 //! Who may reach what: every public route, asked by nobody, by its owner, by a stranger, and by an administrator.
 
-use axum::routing::MethodFilter;
 use serde_json::{Value, json};
+use shop_contract::operation::Method;
 use shop_contract::user::{SEEDED_ADMIN, SEEDED_PASSWORD, seeded_email};
 use shop_gateway::routes::TABLE;
 
@@ -70,15 +70,13 @@ fn login(shop: &Up, email: &str) -> (String, String) {
     (format!("Bearer {}", text("token")), text("user_id"))
 }
 
-fn name(method: MethodFilter) -> &'static str {
-    let known = [
-        (MethodFilter::GET, "GET"),
-        (MethodFilter::POST, "POST"),
-        (MethodFilter::PUT, "PUT"),
-        (MethodFilter::DELETE, "DELETE"),
-    ];
-    let found = known.into_iter().find(|(m, _)| *m == method);
-    found.unwrap().1
+fn name(method: Method) -> &'static str {
+    match method {
+        Method::Get => "GET",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+    }
 }
 
 /// A token whose last characters, which belong to its signature, are others.
@@ -119,13 +117,14 @@ fn a_caller_reaches_only_what_is_theirs() {
     assert_eq!(with(&owner, "PUT", "/cart/items/p-00001", &line).0, 200);
 
     for route in TABLE {
-        let method = name(route.method);
-        let what = format!("{method} {}", route.template);
-        let reach = reach(method, route.template, &owned)
+        let operation = route.operation;
+        let method = name(operation.method);
+        let what = format!("{method} {}", operation.path);
+        let reach = reach(method, operation.path, &owned)
             .unwrap_or_else(|| panic!("{what} is not in this test: who may reach it?"));
         let (path, body) = match &reach {
             Reach::All => {
-                assert!(!route.needs_token, "{what}");
+                assert!(!operation.needs_token(), "{what}");
                 continue;
             }
             Reach::Owner { path } => (path.as_str(), &Value::Null),

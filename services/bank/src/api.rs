@@ -14,7 +14,7 @@ use shop_kit::openapi::Routes;
 use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::server;
 
-use crate::BankBehavior;
+use crate::behavior::BankBehavior;
 use crate::charge::{self, Refusal};
 use crate::store::{ChargeError, Charges};
 

@@ -9,7 +9,7 @@ use lettre::transport::smtp::{self, PoolConfig};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message as Letter, Tokio1Executor};
 
 use crate::retry::SendResult;
-use crate::store::Mail;
+use crate::store::queue::Mail;
 
 /// Who writes.
 const FROM: &str = "Doorbuster <orders@shop.example>";

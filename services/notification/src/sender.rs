@@ -19,7 +19,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use crate::channel::Channel;
 use crate::mail::Mailer;
 use crate::retry::{self, Next};
-use crate::store::{Mail, Notifications};
+use crate::store::Notifications;
+use crate::store::queue::Mail;
 
 /// Mails that may be under way at once.
 const MOST_UNDER_WAY: usize = 8;

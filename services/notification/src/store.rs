@@ -1,6 +1,6 @@
 //! The notifications' SQL. Each method is one whole transaction.
 
-mod queue;
+pub mod queue;
 
 use std::sync::Arc;
 
@@ -17,7 +17,6 @@ use tokio::sync::Notify;
 
 use crate::channel::Channel;
 use crate::message::Message;
-pub use queue::Mail;
 
 /// How many messages a list has.
 const LIST: i64 = 100;

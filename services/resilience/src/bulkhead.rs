@@ -8,7 +8,7 @@
 //!
 //! What is refused here has cost nobody anything. It is not the dependency's fault that it was not asked.
 
-use crate::Priority;
+use crate::limit::Priority;
 
 /// How much of a service its calls to one dependency may take.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -23,7 +23,7 @@ mod baseline;
 
 use std::time::Duration;
 
-use crate::Moment;
+use crate::moment::Moment;
 use baseline::Baseline;
 
 /// How much a request matters. The order is that of importance, most important first.

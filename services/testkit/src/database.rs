@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
-use shop_contract::Role;
+use shop_contract::role::Role;
 use shop_kit::store::{DatabaseServer, sqlite_url};
 
 /// The environment variable with the server, without a database: `postgres://user@127.0.0.1:5432`.

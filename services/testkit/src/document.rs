@@ -6,7 +6,7 @@ use axum::Router;
 use axum::http::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::{Ask, ask_get};
+use crate::ask::{Ask, ask_get};
 
 /// Set it to rewrite the copies. Review the difference before you commit it.
 const RENEW: &str = "DOORBUSTER_RENEW_DOCUMENTS";

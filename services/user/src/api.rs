@@ -17,10 +17,10 @@ use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::server;
 use uuid::Uuid;
 
-use crate::Users;
 use crate::account::{self, Invalid};
 use crate::password::PasswordError;
 use crate::token::TokenError;
+use crate::users::Users;
 
 #[derive(Clone)]
 struct App {

@@ -14,6 +14,7 @@ pub mod password;
 pub mod seed;
 pub mod store;
 pub mod token;
+pub mod users;
 
 use std::sync::Arc;
 
@@ -32,19 +33,9 @@ use token::{Key, Signer};
 
 pub use api::router;
 pub use config::UserConfig;
+pub use users::Users;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
-
-/// What the API works with.
-#[derive(Clone)]
-pub struct Users {
-    /// The accounts.
-    pub accounts: Accounts,
-    /// Checks and hashes passwords.
-    pub passwords: Passwords,
-    /// Signs tokens.
-    pub signer: Arc<Signer>,
-}
 
 /// Opens the accounts of a shop: its database, its customers, its key. What is missing is made.
 ///

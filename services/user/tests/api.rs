@@ -16,8 +16,8 @@ use shop_contract::user::{SEEDED_ADMIN, SEEDED_PASSWORD, Session, User, seeded_e
 use shop_kit::Kit;
 use shop_kit::auth::Verifier;
 use shop_testkit::{ask_get, ask_post, check_document, config, slug};
-use shop_user::{UserConfig, Users};
 use shop_user::token::{Key, Signer};
+use shop_user::{UserConfig, Users};
 use tempfile::TempDir;
 
 const CUSTOMERS: u64 = 30;

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use shop_contract::faults::{FaultEffect, FaultOrder, Only};
 use shop_resilience::Deadline;
-use shop_testkit::metric;
+use shop_testkit::{metric, until};
 
 use crate::target::{LEN, Target, page, receive};
-use crate::{hits, hits_in_metrics, is_active_in_metrics, latency, order, until};
+use crate::{hits, hits_in_metrics, is_active_in_metrics, latency, order};
 
 async fn with(effect: FaultEffect) -> Target {
     let target = Target::start().await;
@@ -81,7 +81,7 @@ async fn an_abort_is_a_reset_without_a_byte_and_leaves_other_connections_alone()
 async fn a_hanging_request_gets_a_503_when_the_fault_ends() {
     let target = with(FaultEffect::Hang).await;
     let hanging = tokio::spawn(receive(target.send("GET /pages/1", &[]).await));
-    until("the request to hang", || hits(&target.kit) == 1).await;
+    until("the request to hang", async || hits(&target.kit) == 1).await;
     assert!(!hanging.is_finished());
     target.kit.faults().clear("fault");
     assert_eq!(hanging.await.unwrap().status(), Some(503));
@@ -97,12 +97,12 @@ async fn a_hanging_request_ends_with_its_client_or_at_its_deadline() {
         metric("http_server_active_requests").value_in(&page) == 1.0
     };
     let hanging = target.send("GET /pages/1", &[]).await;
-    until("the request to hang", || {
+    until("the request to hang", async || {
         hits(&target.kit) == 1 && is_active()
     })
     .await;
     drop(hanging);
-    until("the request to end", || !is_active()).await;
+    until("the request to end", async || !is_active()).await;
     let deadline = [format!("{}: 30", Deadline::HEADER)];
     assert_eq!(target.status("GET /pages/1", &deadline).await, Some(504));
     assert_eq!(hits(&target.kit), 2);
@@ -234,7 +234,7 @@ async fn every_kind_ends_by_itself_after_its_time_to_live() {
         target.kit.faults().inject(order).unwrap();
         // The end of the fault releases the request.
         target.read().await;
-        until("the end of the fault", || {
+        until("the end of the fault", async || {
             !is_active_in_metrics(&target.kit)
         })
         .await;

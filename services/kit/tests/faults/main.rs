@@ -9,23 +9,11 @@ mod inbound;
 mod outbound;
 mod target;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use shop_contract::faults::{Distribution, FaultEffect, FaultOrder, MAX_TTL_MS, Only};
 use shop_kit::Kit;
 use shop_testkit::metric;
-
-/// The limit for any condition to become true. A passing test never waits that long.
-const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Waits until a condition is true.
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < TIMEOUT, "timed out waiting for {what}");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
 
 /// A fault named `fault` that applies to every request and lasts longer than any test.
 fn order(effect: FaultEffect) -> FaultOrder {

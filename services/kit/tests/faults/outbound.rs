@@ -15,10 +15,10 @@ use shop_kit::client::{Answer, Call, CallError};
 use shop_kit::config::Switches;
 use shop_kit::context::Context;
 use shop_resilience::Deadline;
-use shop_testkit::{config, metric, serve};
+use shop_testkit::{config, metric, serve, until};
 
 use crate::target::{LEN, page};
-use crate::{hits, is_active_in_metrics, latency, order, until};
+use crate::{hits, is_active_in_metrics, latency, order};
 
 /// Longer than any attempt takes on a busy machine.
 const LONG: Duration = Duration::from_secs(15);
@@ -167,7 +167,7 @@ async fn a_hanging_call_continues_when_the_fault_ends() {
         let kit = caller.kit.clone();
         async move { kit.call(call, &Context::background()).await }
     });
-    until("the call to hang", || hits(&caller.kit) == 1).await;
+    until("the call to hang", async || hits(&caller.kit) == 1).await;
     caller.kit.faults().clear_all();
     assert_eq!(calling.await.unwrap().unwrap().status, 503);
     assert_eq!(caller.read().await, succeeded());
@@ -262,7 +262,7 @@ async fn every_kind_ends_by_itself_after_its_time_to_live() {
             ..to_the_bank(effect)
         });
         let _ = caller.read().await;
-        until("the end of the fault", || {
+        until("the end of the fault", async || {
             !is_active_in_metrics(&caller.kit)
         })
         .await;

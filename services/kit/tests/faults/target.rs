@@ -73,7 +73,7 @@ impl Target {
         let stop = CancellationToken::new();
         let run = service::run(kit.clone(), service, stop.clone());
         tokio::spawn(async move { run.await.unwrap() });
-        crate::until("the service", || kit.is_ready()).await;
+        shop_testkit::until("the service", async || kit.is_ready()).await;
         Self {
             kit,
             address: ports[0].address().to_string(),

@@ -15,10 +15,10 @@ use shop_kit::client::{Call, CallError};
 use shop_kit::config::Switches;
 use shop_kit::problem::ApiError;
 use shop_resilience::Priority;
-use shop_testkit::{config, metric, serve};
+use shop_testkit::{config, metric, serve, until};
 use tokio::task::JoinSet;
 
-use crate::{until, with_priority};
+use crate::with_priority;
 
 struct Shop {
     gateway: Kit,
@@ -98,7 +98,7 @@ async fn a_hanging_peer_leaves_capacity_for_higher_priorities_and_other_peers() 
             calls.spawn(shop.call(Role::Product, priority));
         }
         expected += fit;
-        until("all calls to arrive", || {
+        until("all calls to arrive", async || {
             shop.hanging.load(SeqCst) == expected
         })
         .await;
@@ -113,7 +113,7 @@ async fn a_hanging_peer_leaves_capacity_for_higher_priorities_and_other_peers() 
     calls.shutdown().await;
     assert_eq!(shop.in_use(), 0.0, "a cancelled call frees its slot");
     calls.spawn(shop.call(Role::Product, Priority::Browsing));
-    until("the next call to arrive", || {
+    until("the next call to arrive", async || {
         shop.hanging.load(SeqCst) == 33
     })
     .await;
@@ -126,7 +126,10 @@ async fn without_bulkheads_calls_are_not_limited() {
     for _ in 0..50 {
         calls.spawn(shop.call(Role::Product, Priority::Browsing));
     }
-    until("all calls to arrive", || shop.hanging.load(SeqCst) == 50).await;
+    until("all calls to arrive", async || {
+        shop.hanging.load(SeqCst) == 50
+    })
+    .await;
 }
 
 #[tokio::test]

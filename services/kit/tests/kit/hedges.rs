@@ -14,9 +14,7 @@ use shop_kit::Kit;
 use shop_kit::client::{Call, CallError};
 use shop_kit::config::Switches;
 use shop_kit::context::Context;
-use shop_testkit::{config, metric, serve};
-
-use crate::until;
+use shop_testkit::{config, metric, serve, until};
 
 /// A replica that can hang.
 #[derive(Clone, Default)]
@@ -116,7 +114,7 @@ async fn a_hanging_replica_is_hedged_abandoned_and_then_avoided_without_a_breake
         assert!(hedges(&kit, "won") + hedges(&kit, "lost") > 0.0);
     }
     // A request that was abandoned before it arrived may be counted after its caller has continued.
-    until("the end of all hanging requests", || {
+    until("the end of all hanging requests", async || {
         replicas[0].abandoned.load(SeqCst) >= replicas[0].received() - before
     })
     .await;

@@ -210,7 +210,7 @@ async fn without_connections_work_times_out_until_they_are_released() {
     assert!(refused.is_overload(), "{refused}");
     assert_eq!(status(refused), StatusCode::SERVICE_UNAVAILABLE);
     assert!(service.hits() > 0);
-    service.until_over().await;
+    service.until_ended().await;
     service.read().await.unwrap();
     service.transaction().await.unwrap();
 }

@@ -72,7 +72,7 @@ impl Service {
         !self.kit.faults().states().active.is_empty()
     }
 
-    async fn until_over(&self) {
+    async fn until_ended(&self) {
         until("the end of the fault", async || !self.fault_is_active()).await;
     }
 
