@@ -170,13 +170,13 @@ impl Nats {
         Ok(self.address()?.subject(destination))
     }
 
-    /// Publishes an event and waits until the server has it on disk. A second time under the same id changes nothing.
+    /// Publishes an event and waits until the server has stored it. Publishing the same id again has no effect.
     pub(super) async fn publish(
         &self,
         envelope: &Envelope,
         traceparent: Option<&str>,
     ) -> Result<(), NatsError> {
-        // All of it together, the stream's making too: a claim is not for longer.
+        // One limit for everything, also creating the stream: a claim does not last longer.
         let published =
             match tokio::time::timeout(RESPONSE_TIMEOUT, self.try_publish(envelope, traceparent))
                 .await
@@ -273,9 +273,9 @@ mod tests {
 
     #[test]
     fn shops_on_one_server_have_separate_subjects() {
-        let alone = Address::parse("nats://127.0.0.1:4222").unwrap();
-        assert_eq!(alone.stream(), "SHOP");
-        assert_eq!(alone.subject("shop.orders"), "shop.orders");
+        let only_shop = Address::parse("nats://127.0.0.1:4222").unwrap();
+        assert_eq!(only_shop.stream(), "SHOP");
+        assert_eq!(only_shop.subject("shop.orders"), "shop.orders");
         let blue = Address::parse("nats://shop:secret@127.0.0.1:4222/blue").unwrap();
         assert_eq!(blue.stream(), "SHOP-blue");
         assert_eq!(blue.subject("shop.orders"), "blue.shop.orders");
