@@ -19,7 +19,7 @@ use loadgen::figures::{self, SharedRecorder};
 use loadgen::spec::Load;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use results::record::{FaultEvent, FaultEventKind};
-use shop_kit::auth::{bearer, same};
+use shop_kit::auth::{bearer, constant_time_eq};
 use shop_kit::telemetry::metrics::{MEDIA_TYPE, Metrics};
 use shop_kit::telemetry::names::{FAULT_ACTIVE, FAULT_HITS, HELP};
 use tokio::net::TcpListener;
@@ -222,7 +222,7 @@ async fn page(
     headers: HeaderMap,
 ) -> Response {
     let given = bearer(&headers).unwrap_or_default();
-    if token.is_some_and(|token| !same(given.as_bytes(), token.as_bytes())) {
+    if token.is_some_and(|token| !constant_time_eq(given.as_bytes(), token.as_bytes())) {
         return (
             StatusCode::UNAUTHORIZED,
             "this page needs its bearer token\n",

@@ -14,7 +14,7 @@ use shop_gateway::{Allowance, Limits};
 use shop_inventory::InventoryConfig;
 use shop_kit::config::{Events, ServiceConfig};
 use shop_kit::store::sqlite_url;
-use shop_kit::telemetry::sampler::{Sampling, Started};
+use shop_kit::telemetry::sampler::{SamplerCounts, Sampling};
 use shop_kit::telemetry::tracing::{OtlpLogs, Telemetry, TelemetryConfig};
 use shop_notification::NotificationConfig;
 use shop_product::ProductConfig;
@@ -224,9 +224,9 @@ pub(super) fn serve(args: ServeArgs) -> Result<()> {
             sampling: Sampling {
                 ratio: args.sample,
                 per_second: args.traces_per_second,
-                at_the_door: config.role == Role::Gateway,
+                at_edge: config.role == Role::Gateway,
             },
-            started: config.traces.clone(),
+            sampler_counts: config.traces.clone(),
             log_filter: args.log.clone(),
             otlp_logs,
         })?;
@@ -332,7 +332,7 @@ fn config(args: &ServeArgs) -> Result<ServiceConfig> {
         events: events(&args.events)?,
         resilience: args.without.switches(),
         seed: args.seed,
-        traces: Started::default(),
+        traces: SamplerCounts::default(),
     })
 }
 

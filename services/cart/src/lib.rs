@@ -32,14 +32,7 @@ static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/000
 /// # Errors
 /// A database that does not work.
 pub async fn open(kit: &Kit) -> Result<Carts, ServeError> {
-    let url = &kit.config().database_url;
-    let store = Store::open(
-        url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     Ok(Carts::new(store))
 }
 
@@ -55,7 +48,7 @@ pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result
         workers: events::workers(&kit, &carts, &shutdown),
         routes: router(&kit, carts),
         // A cart promises nothing that could be broken.
-        audit: Audit::nothing(),
+        audit: Audit::empty(),
     };
     service::run(kit, service, shutdown).await
 }

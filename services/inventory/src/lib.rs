@@ -40,14 +40,7 @@ static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/000
 /// # Errors
 /// A database that does not work.
 pub async fn open(kit: &Kit, own: &InventoryConfig) -> Result<Inventory, ServeError> {
-    let config = kit.config();
-    let store = Store::open(
-        &config.database_url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     let inventory = Inventory::new(store);
     inventory.seed(own.products, own.stock).await?;
     Ok(inventory)

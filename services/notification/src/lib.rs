@@ -47,14 +47,7 @@ static MIGRATIONS: LazyLock<Migrator> =
 /// # Errors
 /// A database that does not work.
 pub async fn open(kit: &Kit, own: &NotificationConfig) -> Result<Writer, ServeError> {
-    let config = kit.config();
-    let store = Store::open(
-        &config.database_url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     let templates = Templates::read().map_err(|e| ServeError::Setup(e.to_string()))?;
     let sends_mail = own.smtp_url.is_some();
     let notifications = Notifications::new(store, kit.metrics().clone(), sends_mail);

@@ -31,14 +31,7 @@ static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/000
 /// # Errors
 /// A database that does not work.
 pub async fn open(kit: &Kit) -> Result<Payments, ServeError> {
-    let url = &kit.config().database_url;
-    let store = Store::open(
-        url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     Ok(Payments::new(store))
 }
 

@@ -50,13 +50,7 @@ static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/000
 /// A database that does not work.
 pub async fn open(kit: &Kit, own: &ProductConfig) -> Result<Showcase, ServeError> {
     let config = kit.config();
-    let store = Store::open(
-        &config.database_url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     let catalogue = Catalogue::new(store);
     let seed = config.seed;
     catalogue
@@ -84,7 +78,7 @@ pub async fn serve(
         store: Some(showcase.store().clone()),
         routes: router(&kit, showcase.clone()),
         // A catalogue promises nothing that could be broken; the stock is the inventory's.
-        audit: Audit::nothing(),
+        audit: Audit::empty(),
         workers: {
             let mut workers = events::workers(&kit, &showcase, &shutdown);
             workers.push(Box::pin(showcase.tend(shutdown.clone())));

@@ -43,13 +43,7 @@ static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/000
 /// A database that does not work, or a stored key that cannot be used.
 pub async fn open(kit: &Kit, own: &UserConfig) -> Result<Users, ServeError> {
     let config = kit.config();
-    let store = Store::open(
-        &config.database_url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     let accounts = Accounts::new(store);
     let setup = |e: &dyn std::fmt::Display| ServeError::Setup(e.to_string());
     let passwords = Passwords::new(SEEDED_PASSWORD)
@@ -80,7 +74,7 @@ pub async fn serve(
         store: Some(users.accounts.store().clone()),
         routes: router(&kit, users),
         // Accounts contradict nothing that others hold.
-        audit: Audit::nothing(),
+        audit: Audit::empty(),
         workers: Vec::new(),
     };
     service::run(kit, service, shutdown).await

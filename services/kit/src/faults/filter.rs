@@ -1,4 +1,4 @@
-//! Which requests a fault may touch. Pure.
+//! Which requests a fault applies to. Pure.
 
 use std::cell::OnceCell;
 
@@ -7,8 +7,8 @@ use serde::Deserialize;
 use shop_contract::Role;
 use shop_contract::faults::Only;
 
-/// What there is to be asked about a request.
-pub(crate) struct Asked<'a> {
+/// The properties of a request that a filter can match.
+pub(crate) struct RequestInfo<'a> {
     calling: Option<Role>,
     method: &'a Method,
     template: &'a str,
@@ -17,8 +17,8 @@ pub(crate) struct Asked<'a> {
     shopper: OnceCell<Option<String>>,
 }
 
-impl<'a> Asked<'a> {
-    /// A request to be served, and the service that asks, where it is one.
+impl<'a> RequestInfo<'a> {
+    /// A request to be served. `caller` is the calling service, if it is one.
     pub(crate) fn served(
         method: &'a Method,
         template: &'a str,
@@ -35,7 +35,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// A call to be made by a service to a role, in the course of a request with this authorization.
+    /// A call to `role`, made by the service `by` while it serves a request with this authorization.
     pub(crate) fn calling(
         role: Role,
         method: &'a Method,
@@ -49,9 +49,9 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// The user on whose behalf it is asked: the subject of its token, *whose signature is not checked here*. A caller
-    /// who makes one up gains nothing but a fault, or its absence. To check it could take a call to the user service,
-    /// which a fault must not cause, and the handler checks it in any case before it does anything.
+    /// The shopper: the subject of the token, *whose signature is not checked here*. A caller with a made-up token gains
+    /// nothing but a fault, or its absence. Checking it could take a call to the user service, which a fault must not cause;
+    /// the handler checks it in any case before it acts.
     fn shopper(&self) -> Option<&str> {
         let read = || {
             let token = self.authorization?.to_str().ok()?.strip_prefix("Bearer ")?;
@@ -67,7 +67,7 @@ struct Subject {
     sub: String,
 }
 
-/// An [`Only`], with what it takes to be asked quickly.
+/// An [`Only`], parsed for quick matching.
 #[derive(Debug)]
 pub(super) struct Filter {
     only: Only,
@@ -95,46 +95,49 @@ impl Filter {
         }
     }
 
-    /// Whether a fault may touch this request. The shopper is looked at last, since a token has to be read for it.
-    pub(super) fn admits(&self, asked: &Asked<'_>) -> bool {
+    /// Whether the fault applies to this request. The shopper comes last, as the token has to be decoded for it.
+    pub(super) fn matches(&self, request: &RequestInfo<'_>) -> bool {
         let only = &self.only;
-        let or_any = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
-        only.calling == asked.calling
-            && or_any(&self.method, asked.method.as_str())
-            && or_any(&self.path, asked.template)
-            && (only.caller.is_none() || only.caller == asked.caller)
-            && self.admits_shopper(asked)
+        let is_or_any =
+            |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
+        only.calling == request.calling
+            && is_or_any(&self.method, request.method.as_str())
+            && is_or_any(&self.path, request.template)
+            && (only.caller.is_none() || only.caller == request.caller)
+            && self.matches_shopper(request)
     }
 
-    fn admits_shopper(&self, asked: &Asked<'_>) -> bool {
+    fn matches_shopper(&self, request: &RequestInfo<'_>) -> bool {
         let only = &self.only;
         if only.shopper.is_none() && only.shoppers.is_none() {
             return true;
         }
-        let Some(shopper) = asked.shopper() else {
+        let Some(shopper) = request.shopper() else {
             return false;
         };
         only.shopper.as_deref().is_none_or(|s| s == shopper)
-            && only.shoppers.is_none_or(|s| lot(self.seed, shopper) < s)
+            && only
+                .shoppers
+                .is_none_or(|s| position(self.seed, shopper) < s)
     }
 }
 
-/// What a fault's name makes of the shoppers: the same at every replica, each of which has draws of its own.
+/// The seed for picking shoppers, from the fault's name: the same at every replica, although each has its own draws.
 pub(super) fn seed_of(fault: &str) -> u64 {
     fnv1a(fault.bytes())
 }
 
-/// FNV-1a, 64 bits. It has to be the same on every machine and in every release, which the standard library's hashers do
-/// not promise.
+/// FNV-1a, 64 bits. The result must be the same on every machine and in every release, which the standard library's
+/// hashers do not promise.
 fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
 
-/// A shopper's lot under a seed, evenly from 0 up to 1: FNV-1a over seed and id, then the finaliser of SplitMix64,
-/// without which similar ids would have similar lots.
-fn lot(seed: u64, shopper: &str) -> f64 {
+/// A shopper's position under a seed, uniform in [0, 1): FNV-1a over seed and id, then the finaliser of SplitMix64, without
+/// which similar ids would have similar positions. A share `s` of the shoppers is those with a position below `s`.
+fn position(seed: u64, shopper: &str) -> f64 {
     let mut mixed = fnv1a(seed.to_le_bytes().into_iter().chain(shopper.bytes()));
     for (shift, factor) in [(30, 0xbf58_476d_1ce4_e5b9), (27, 0x94d0_49bb_1331_11eb)] {
         mixed = (mixed ^ (mixed >> shift)).wrapping_mul(factor);

@@ -1,4 +1,4 @@
-//! Shares and delays as they are drawn, without a clock.
+//! The drawn shares and delays, without a clock.
 
 use http::Method;
 use shop_contract::Role;
@@ -19,7 +19,7 @@ fn fault(share: f64, only: Only, effect: FaultEffect) -> (RequestFault, Instant)
         effect,
     };
     let now = Instant::now();
-    let hits = Hits::of("fault", &Metrics::new("bank", "bank-0"));
+    let hits = FaultHits::new("fault", &Metrics::new("bank", "bank-0"));
     let ends = now + Duration::from_millis(order.ttl_ms);
     (RequestFault::new(&order, ends, hits), now)
 }
@@ -32,17 +32,17 @@ fn latency(delay_us: u64, jitter_us: u64, distribution: Distribution) -> FaultEf
     }
 }
 
-fn get(template: &str) -> Asked<'_> {
-    Asked::served(&Method::GET, template, None, None)
+fn get(template: &str) -> RequestInfo<'_> {
+    RequestInfo::served(&Method::GET, template, None, None)
 }
 
 /// The delays of 10,000 requests, sorted.
 fn delays(share: f64, effect: FaultEffect) -> Vec<Duration> {
     let (fault, now) = fault(share, Only::default(), effect);
-    let asked = (0..10_000).filter_map(|_| fault.touch(now, &get("/")));
+    let asked = (0..10_000).filter_map(|_| fault.inject(now, &get("/")));
     let mut delays: Vec<Duration> = asked
-        .map(|touch| match touch.does {
-            Does::Wait(delay) => delay,
+        .map(|injection| match injection.action {
+            FaultAction::Delay(delay) => delay,
             other => panic!("{other:?}"),
         })
         .collect();
@@ -59,8 +59,8 @@ fn a_share_lies_within_four_standard_deviations_of_its_binomial() {
     for share in [0.01, 0.3, 0.5, 0.97] {
         let (fault, now) = fault(share, Only::default(), FaultEffect::Abort);
         let n = 10_000.0;
-        let touched = (0..10_000).filter(|_| fault.touch(now, &get("/")).is_some());
-        let off = (touched.count() as f64 - n * share).abs();
+        let injected = (0..10_000).filter(|_| fault.inject(now, &get("/")).is_some());
+        let off = (injected.count() as f64 - n * share).abs();
         assert!(off <= 4.0 * (n * share * (1.0 - share)).sqrt(), "{share}");
     }
     let all = delays(1.0, latency(1, 0, Distribution::Uniform));
@@ -68,7 +68,7 @@ fn a_share_lies_within_four_standard_deviations_of_its_binomial() {
 }
 
 #[test]
-fn half_of_the_delays_are_longer_than_what_was_asked_for() {
+fn the_median_delay_is_the_configured_one() {
     let (delay, jitter) = (300.0, 100.0);
     for (distribution, median) in [
         (Distribution::Uniform, delay),
@@ -77,7 +77,7 @@ fn half_of_the_delays_are_longer_than_what_was_asked_for() {
     ] {
         let delays = delays(1.0, latency(300 * MS, 100 * MS, distribution));
         let p50 = delays[delays.len() / 2].as_secs_f64() * 1e3;
-        // Less than 2 ms, or a tenth, whichever is more; drawn ten thousand times it is far closer than a tenth.
+        // Ten thousand draws come within 4 ms.
         assert!(
             (p50 - median).abs() < 4.0,
             "{distribution:?}: {p50} for {median}"
@@ -86,7 +86,7 @@ fn half_of_the_delays_are_longer_than_what_was_asked_for() {
 }
 
 #[test]
-fn delays_have_the_shape_that_their_distribution_promises() {
+fn delays_have_the_shape_of_their_distribution() {
     let of = |distribution| delays(1.0, latency(300 * MS, 100 * MS, distribution));
     let ms = Duration::from_millis;
 
@@ -107,56 +107,59 @@ fn delays_have_the_shape_that_their_distribution_promises() {
     assert!(exponential[9_000].abs_diff(ms(300) + ms(100).mul_f64(f64::ln(10.0))) < ms(15));
 
     let wide = delays(1.0, latency(10 * MS, 100 * MS, Distribution::Normal));
-    assert_eq!(wide[0], Duration::ZERO, "none is below nothing");
+    assert_eq!(wide[0], Duration::ZERO, "no delay is negative");
 }
 
 #[test]
-fn after_its_time_to_live_a_fault_touches_nothing() {
+fn a_fault_does_nothing_after_its_time_to_live() {
     let (fault, now) = fault(1.0, Only::default(), FaultEffect::Hang);
-    let at = |ms| fault.touch(now + Duration::from_millis(ms), &get("/"));
+    let at = |ms| fault.inject(now + Duration::from_millis(ms), &get("/"));
     assert!(at(999).is_some());
     assert!(at(1_000).is_none());
 }
 
 #[test]
-fn the_same_seed_draws_the_same_whatever_else_is_asked_meanwhile() {
+fn a_seed_gives_the_same_draws_whatever_other_requests_come() {
     let only = || Only {
         route: Some("/orders".to_owned()),
         ..Only::default()
     };
     let effect = || latency(300 * MS, 100 * MS, Distribution::Exponential);
-    let fates = |others: usize| {
+    let outcomes = |others: usize| {
         let (fault, now) = fault(0.4, only(), effect());
-        let mut fates = Vec::new();
+        let mut outcomes = Vec::new();
         for _ in 0..200 {
             for _ in 0..others {
-                assert!(fault.touch(now, &get("/products")).is_none());
+                assert!(fault.inject(now, &get("/products")).is_none());
             }
-            fates.push(fault.touch(now, &get("/orders")).map(|t| t.does));
+            outcomes.push(fault.inject(now, &get("/orders")).map(|t| t.action));
         }
-        fates
+        outcomes
     };
-    assert_eq!(fates(0), fates(3));
+    assert_eq!(outcomes(0), outcomes(3));
 }
 
 #[test]
-fn every_kind_of_request_fault_has_something_to_do() {
+fn every_kind_of_request_fault_has_an_action() {
     let kinds = [
-        (FaultEffect::Error { status: 503 }, Does::Error(503)),
-        (FaultEffect::Abort, Does::Abort),
-        (FaultEffect::Hang, Does::Hang),
-        (FaultEffect::Refuse, Does::Refuse),
-        (FaultEffect::SlowBody { bytes_per_s: 9 }, Does::SlowBody(9)),
-        (FaultEffect::Truncate, Does::Truncate),
-        (FaultEffect::Corrupt, Does::Corrupt),
+        (FaultEffect::Error { status: 503 }, FaultAction::Error(503)),
+        (FaultEffect::Abort, FaultAction::Abort),
+        (FaultEffect::Hang, FaultAction::Hang),
+        (FaultEffect::Refuse, FaultAction::Refuse),
+        (
+            FaultEffect::SlowBody { bytes_per_s: 9 },
+            FaultAction::SlowBody(9),
+        ),
+        (FaultEffect::Truncate, FaultAction::Truncate),
+        (FaultEffect::Corrupt, FaultAction::Corrupt),
     ];
-    for (effect, does) in kinds {
+    for (effect, action) in kinds {
         let calling = Only {
             calling: Some(Role::Bank),
             ..Only::default()
         };
         let (fault, now) = fault(1.0, calling, effect);
-        let call = Asked::calling(Role::Bank, &Method::GET, "/", Role::Payment, None);
-        assert_eq!(fault.touch(now, &call).map(|t| t.does), Some(does));
+        let call = RequestInfo::calling(Role::Bank, &Method::GET, "/", Role::Payment, None);
+        assert_eq!(fault.inject(now, &call).map(|t| t.action), Some(action));
     }
 }

@@ -1,4 +1,4 @@
-//! Figures that nobody counts: they are looked up when they are shown.
+//! Metrics of process, runtime and adaptive limit, read when the metrics are rendered.
 
 use metrics::gauge;
 use tokio::runtime::{Handle, RuntimeMetrics};
@@ -6,12 +6,12 @@ use tokio::runtime::{Handle, RuntimeMetrics};
 use super::{names, process};
 use crate::Kit;
 
-/// Looks up how process, runtime and limit are. To be called before the page is made, within the runtime that serves.
-pub(crate) fn show(kit: &Kit) {
-    of_process(kit);
-    of_runtime(kit, &Handle::current().metrics());
+/// Updates them. Call it before the metrics are rendered, within the runtime that serves.
+pub(crate) fn update(kit: &Kit) {
+    update_process(kit);
+    update_runtime(kit, &Handle::current().metrics());
     if kit.config().resilience.shedding {
-        let (limit, in_use) = kit.limiter().standing();
+        let (limit, in_use) = kit.limiter().limit_and_in_flight();
         kit.metrics().record(|| {
             gauge!(names::LIMIT).set(f64::from(limit));
             gauge!(names::LIMIT_IN_USE).set(f64::from(in_use));
@@ -19,10 +19,10 @@ pub(crate) fn show(kit: &Kit) {
     }
 }
 
-fn of_process(kit: &Kit) {
+fn update_process(kit: &Kit) {
     let (usage, files) = (process::usage(), process::open_files());
-    // The steady clock: the time of day may be wrong, and be set right meanwhile.
-    let uptime = kit.up_for();
+    // By the monotonic clock: the time of day may jump.
+    let uptime = kit.uptime();
     kit.metrics().record(|| {
         gauge!(names::PROCESS_UPTIME).set(uptime.as_secs_f64());
         if let Some(usage) = usage {
@@ -34,15 +34,15 @@ fn of_process(kit: &Kit) {
         }
     });
     if let Some(usage) = usage {
-        kit.metrics().show_sum(names::PROCESS_CPU, usage.cpu_s);
+        kit.metrics().set_sum(names::PROCESS_CPU, usage.cpu_s);
     }
 }
 
-fn of_runtime(kit: &Kit, runtime: &RuntimeMetrics) {
+fn update_runtime(kit: &Kit, runtime: &RuntimeMetrics) {
     let workers = runtime.num_workers();
     let busy = (0..workers).map(|w| runtime.worker_total_busy_duration(w));
     let busy_s: f64 = busy.map(|d| d.as_secs_f64()).sum();
-    kit.metrics().show_sum(names::RUNTIME_BUSY, busy_s);
+    kit.metrics().set_sum(names::RUNTIME_BUSY, busy_s);
     kit.metrics().record(|| {
         gauge!(names::RUNTIME_WORKERS).set(workers as f64);
         gauge!(names::RUNTIME_TASKS).set(runtime.num_alive_tasks() as f64);

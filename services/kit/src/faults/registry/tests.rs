@@ -1,12 +1,10 @@
-//! Faults as a service keeps them: taken or refused, counted, ended.
+//! The registry: faults are accepted or refused, counted and ended.
 
 use std::collections::BTreeMap;
 
-use shop_contract::faults::{Distribution, FaultEffect, Only};
+use shop_contract::faults::{Distribution, FaultEffect, MAX_TTL_MS, Only};
 
-use shop_contract::faults::MAX_TTL_MS;
-
-use super::touch::Does;
+use super::super::request_fault::FaultAction;
 use super::*;
 use crate::config::{Events, Switches};
 
@@ -55,40 +53,40 @@ fn latency(delay_us: u64, jitter_us: u64) -> FaultOrder {
     })
 }
 
-fn some_request(faults: &Faults) -> Vec<Touch> {
-    faults.at_request(|| Asked::served(&http::Method::GET, "/", None, None))
+fn some_request(faults: &Faults) -> Vec<Injection> {
+    faults.for_request(|| RequestInfo::served(&http::Method::GET, "/", None, None))
 }
 
-/// Waits until a fault is told to be over, without asking for it in a way that would end it.
-async fn until_over(faults: &Faults) {
+/// Waits until no fault is active. It does not sweep the registry, so only a timer can have ended the fault.
+async fn until_ended(faults: &Faults) {
     while !faults.0.read().active.is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
-/// A doer that keeps a list of what it was told.
+/// An injector that logs its calls.
 #[derive(Default, Clone)]
-struct Told(Arc<Mutex<Vec<String>>>);
+struct FakeInjector(Arc<Mutex<Vec<String>>>);
 
-impl Told {
-    fn note(&self, what: &str) {
-        self.0.lock().unwrap().push(what.to_owned());
+impl FakeInjector {
+    fn log(&self, what: &str) {
+        self.0.lock().push(what.to_owned());
     }
 
     fn all(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        self.0.lock().clone()
     }
 }
 
-struct Begun(Told);
+struct FakeGuard(FakeInjector);
 
-impl Drop for Begun {
+impl Drop for FakeGuard {
     fn drop(&mut self) {
-        self.0.note("end");
+        self.0.log("end");
     }
 }
 
-impl Doer for Told {
+impl FaultInjector for FakeInjector {
     fn check(&self, order: &FaultOrder) -> Result<(), FaultRefused> {
         match order.effect {
             FaultEffect::Cpu { threads: 0 } => Err(FaultRefused::Invalid("none".to_owned())),
@@ -96,17 +94,17 @@ impl Doer for Told {
         }
     }
 
-    fn begin(&self, order: &FaultOrder, hits: Hits) -> Effect {
-        self.note(order.effect.kind());
+    fn start(&self, order: &FaultOrder, hits: FaultHits) -> FaultGuard {
+        self.log(order.effect.kind());
         hits.add();
-        Box::new(Begun(self.clone()))
+        Box::new(FakeGuard(self.clone()))
     }
 }
 
 #[tokio::test]
-async fn what_is_not_a_request_is_done_by_its_doer_and_ends_with_nobody_asking() {
-    let (faults, told) = (faults(), Told::default());
-    faults.register(Touches::Process, Arc::new(told.clone()));
+async fn a_process_fault_is_started_by_its_injector_and_ends_by_itself() {
+    let (faults, injector) = (faults(), FakeInjector::default());
+    faults.register(Touches::Process, Arc::new(injector.clone()));
     let refused = faults.inject(order(FaultEffect::Cpu { threads: 0 }));
     assert_eq!(refused, Err(FaultRefused::Invalid("none".to_owned())));
     faults
@@ -115,32 +113,32 @@ async fn what_is_not_a_request_is_done_by_its_doer_and_ends_with_nobody_asking()
             ..order(FaultEffect::Cpu { threads: 1 })
         })
         .unwrap();
-    until_over(&faults).await;
-    assert_eq!(told.all(), ["cpu", "end"]);
+    until_ended(&faults).await;
+    assert_eq!(injector.all(), ["cpu", "end"]);
     let ended = faults.states().ended;
     assert_eq!((ended[0].name.as_str(), ended[0].hits), ("cpu", 1));
 }
 
 #[tokio::test]
-async fn cleared_or_dropped_with_the_service_an_effect_ends() {
-    let (faults, told) = (faults(), Told::default());
-    faults.register(Touches::Process, Arc::new(told.clone()));
+async fn a_fault_is_undone_when_it_is_cleared_or_the_service_is_dropped() {
+    let (faults, injector) = (faults(), FakeInjector::default());
+    faults.register(Touches::Process, Arc::new(injector.clone()));
     faults
         .inject(order(FaultEffect::Cpu { threads: 1 }))
         .unwrap();
     faults.clear("cpu");
-    assert_eq!(told.all(), ["cpu", "end"]);
+    assert_eq!(injector.all(), ["cpu", "end"]);
     faults
         .inject(order(FaultEffect::Cpu { threads: 1 }))
         .unwrap();
     drop(faults);
-    assert_eq!(told.all(), ["cpu", "end", "cpu", "end"]);
+    assert_eq!(injector.all(), ["cpu", "end", "cpu", "end"]);
 }
 
 #[tokio::test]
-async fn requests_that_are_served_meanwhile_are_hits_of_a_fault_of_the_process() {
-    let (faults, told) = (faults(), Told::default());
-    faults.register(Touches::Process, Arc::new(told));
+async fn served_requests_are_hits_of_a_process_fault() {
+    let (faults, injector) = (faults(), FakeInjector::default());
+    faults.register(Touches::Process, Arc::new(injector));
     faults
         .inject(order(FaultEffect::Cpu { threads: 1 }))
         .unwrap();
@@ -151,15 +149,15 @@ async fn requests_that_are_served_meanwhile_are_hits_of_a_fault_of_the_process()
 }
 
 #[tokio::test]
-async fn what_nobody_does_here_is_refused_with_the_reason() {
+async fn a_fault_without_an_injector_is_refused_with_the_reason() {
     let Err(FaultRefused::Invalid(why)) = faults().inject(order(FaultEffect::FullDisk)) else {
-        panic!("taken");
+        panic!("accepted");
     };
     assert!(why.contains("payment has no database"), "{why}");
 }
 
 #[tokio::test]
-async fn a_name_in_force_and_figures_that_cannot_be_are_refused() {
+async fn an_active_name_and_invalid_values_are_refused() {
     let faults = faults();
     faults.inject(latency(10, 5)).unwrap();
     assert!(matches!(
@@ -247,7 +245,7 @@ async fn a_name_in_force_and_figures_that_cannot_be_are_refused() {
 }
 
 #[tokio::test]
-async fn a_distribution_without_bounds_may_spread_farther_than_its_delay() {
+async fn an_unbounded_distribution_may_have_more_jitter_than_delay() {
     for distribution in [Distribution::Normal, Distribution::Exponential] {
         let wide = FaultEffect::Latency {
             delay_us: 1,
@@ -259,16 +257,17 @@ async fn a_distribution_without_bounds_may_spread_farther_than_its_delay() {
 }
 
 #[tokio::test]
-async fn a_cleared_fault_tells_its_hits_also_those_that_come_late_and_is_gone() {
+async fn a_cleared_fault_reports_its_hits_also_late_ones() {
     let faults = faults();
     faults.inject(latency(10, 0)).unwrap();
-    let touched = some_request(&faults);
-    touched[0].hit();
+    let injections = some_request(&faults);
+    injections[0].hit();
     let page = faults.0.metrics.render();
-    assert!(page.contains("chaos_fault_active{service_name=\"payment\",service_instance_id=\"payment-0\",fault=\"latency\",kind=\"latency\",target=\"payment/0\"} 1"), "{page}");
+    let line = r#"chaos_fault_active{service_name="payment",service_instance_id="payment-0",fault="latency",kind="latency",target="payment/0"} 1"#;
+    assert!(page.contains(line), "{page}");
     assert_eq!(faults.clear("latency").map(|s| s.hits), Some(1));
-    assert!(touched[0].over().is_cancelled());
-    touched[0].hit();
+    assert!(injections[0].ended().is_cancelled());
+    injections[0].hit();
     assert_eq!(faults.states().ended[0].hits, 2);
     assert!(some_request(&faults).is_empty());
     assert!(faults.states().active.is_empty());
@@ -276,7 +275,7 @@ async fn a_cleared_fault_tells_its_hits_also_those_that_come_late_and_is_gone() 
 }
 
 #[tokio::test]
-async fn a_fault_of_calls_touches_no_request_and_the_other_way_round() {
+async fn call_faults_do_not_affect_requests_and_the_other_way_round() {
     let faults = faults();
     faults
         .inject(FaultOrder {
@@ -288,13 +287,13 @@ async fn a_fault_of_calls_touches_no_request_and_the_other_way_round() {
         })
         .unwrap();
     let a_call = |faults: &Faults, to| {
-        faults.at_call(|| Asked::calling(to, &http::Method::GET, "/", Role::Payment, None))
+        faults.for_call(|| RequestInfo::calling(to, &http::Method::GET, "/", Role::Payment, None))
     };
     assert!(some_request(&faults).is_empty());
     assert!(a_call(&faults, Role::User).is_empty());
-    assert_eq!(a_call(&faults, Role::Bank)[0].does, Does::Refuse);
+    assert_eq!(a_call(&faults, Role::Bank)[0].action, FaultAction::Refuse);
     faults.clear_all();
     faults.inject(order(FaultEffect::Abort)).unwrap();
     assert!(a_call(&faults, Role::Bank).is_empty());
-    assert_eq!(some_request(&faults)[0].does, Does::Abort);
+    assert_eq!(some_request(&faults)[0].action, FaultAction::Abort);
 }
