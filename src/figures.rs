@@ -108,7 +108,7 @@ impl Figures {
     /// Something that happened to a fault. Those that a service holds are on its own page, and not here again.
     pub(crate) fn fault(&self, event: &FaultEvent, now: Instant) {
         let info = KINDS.iter().find(|info| info.name == event.kind);
-        if !info.is_some_and(KindInfo::is_from_outside) {
+        if !info.is_some_and(KindInfo::is_external) {
             return;
         }
         match event.event {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chaos::{AdminClient, BoxFuture, CallerHits, Paths, Processes, Watch};
+use chaos::{AdminClient, BoxFuture, BreakerWatch, CallerHits, Paths, Processes};
 use results::record::ResourceRow;
 use serde::{Deserialize, Serialize};
 use shop_contract::Role;
@@ -28,7 +28,7 @@ pub(crate) struct Placed {
 }
 
 /// A shop's processes, as a run sees them.
-pub(crate) trait House: Processes + CallerHits + Watch + Pages {
+pub(crate) trait House: Processes + CallerHits + BreakerWatch + Pages {
     /// Every process and where it is.
     fn topology(&self) -> Vec<Placed>;
 

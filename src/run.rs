@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use chaos::{Guard, Injector, Schedule};
+use chaos::{AbortMonitor, Injector, Schedule};
 use jiff::Timestamp;
 use loadgen::plan::Plan;
 use loadgen::{Event, Options, Outcome};
@@ -185,13 +185,13 @@ pub(crate) async fn conduct(
         planned.sessions,
         syntax::units::show_duration(scenario.load.total())
     ));
-    let guard = Guard::new(scenario.abort.clone());
+    let abort = AbortMonitor::new(scenario.abort.clone());
     let ran = crowd(
         scenario,
         &dir,
         &shop,
         (&plan, &figures),
-        (schedule, guard),
+        (schedule, abort),
         &progress,
         stop,
     )
@@ -270,7 +270,7 @@ async fn crowd(
     dir: &RunDir,
     shop: &Shop,
     (plan, figures): (&Plan, &Figures),
-    (schedule, mut guard): (Schedule, Guard),
+    (schedule, mut abort): (Schedule, AbortMonitor),
     progress: &Arc<Progress>,
     stop: &CancellationToken,
 ) -> Result<Ran> {
@@ -292,7 +292,7 @@ async fn crowd(
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let admin = house.admin_client();
     let mut injector =
-        Injector::new(house.clone(), house.clone(), admin, tell).with_watch(house.clone());
+        Injector::new(house.clone(), house.clone(), admin, tell).with_breakers(house.clone());
     if let Some(paths) = house.paths() {
         injector = injector.with_paths(paths);
     }
@@ -321,7 +321,7 @@ async fn crowd(
     let observe = |event| {
         if let Event::Interval(second) = &event
             && aborted.is_none()
-            && let Some(why) = guard.judge(second)
+            && let Some(why) = abort.check(second)
         {
             progress.say(&format!(
                 "{:>6.1} s  stopping the experiment: {why}",

@@ -11,7 +11,7 @@ mod shop;
 use std::path::Path;
 use std::time::Duration;
 
-use chaos::{Abort, Begin, Fault, Storm};
+use chaos::{AbortCondition, Begin, Fault, Storm};
 use loadgen::STEPS;
 use loadgen::spec::Load;
 use results::expect::Expectation;
@@ -43,7 +43,7 @@ pub(crate) struct Scenario {
     /// Patterns without which it is meant to fail.
     pub relies_on: Vec<&'static str>,
     /// What ends the experiment before its time.
-    pub abort: Vec<Abort>,
+    pub abort: Vec<AbortCondition>,
     /// What is expected.
     pub expect: Vec<Expectation>,
     /// The file as it was read, with the seed that is used.
@@ -210,7 +210,7 @@ struct Parts {
     faults: Vec<Fault>,
     relies_on: Vec<&'static str>,
     storm: Option<Storm>,
-    abort: Vec<Abort>,
+    abort: Vec<AbortCondition>,
     expect: Vec<Expectation>,
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use chaos::{BoxFuture, InjectError, Processes, Struck, Target};
+use chaos::{BoxFuture, InjectError, ProcessAction, Processes, Target};
 use shop_contract::Role;
 use shop_kit::net::Lease;
 use tokio_util::sync::CancellationToken;
@@ -190,16 +190,6 @@ impl Supervisor {
         let done = member.keeper.order(order).await;
         done.map_err(|reason| InjectError::Process { target, reason })
     }
-
-    async fn strike(
-        &self,
-        role: &str,
-        replica: u32,
-        order: impl FnOnce(tokio::sync::oneshot::Sender<Result<u32, String>>) -> Order,
-    ) -> Result<Struck, InjectError> {
-        let pid = self.order(role, replica, order).await?;
-        Ok(Struck { pid })
-    }
 }
 
 impl Processes for Supervisor {
@@ -216,42 +206,30 @@ impl Processes for Supervisor {
             .then(|| member.admin.address())
     }
 
-    fn kill<'a>(
+    fn act<'a>(
         &'a self,
         role: &'a str,
         replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.strike(role, replica, Order::Kill))
-    }
-
-    fn stop<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.strike(role, replica, Order::Stop))
-    }
-
-    fn restart<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        late: Duration,
-    ) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(self.order(role, replica, move |reply| Order::Restart(late, reply)))
-    }
-
-    fn pause<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        most: Duration,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.strike(role, replica, move |reply| Order::Pause(most, reply)))
-    }
-
-    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(self.order(role, replica, Order::Resume))
+        action: ProcessAction,
+    ) -> BoxFuture<'a, Result<Option<u32>, InjectError>> {
+        Box::pin(async move {
+            match action {
+                ProcessAction::Kill => self.order(role, replica, Order::Kill).await.map(Some),
+                ProcessAction::Stop => self.order(role, replica, Order::Stop).await.map(Some),
+                ProcessAction::Pause { at_most } => {
+                    let pause = |reply| Order::Pause(at_most, reply);
+                    self.order(role, replica, pause).await.map(Some)
+                }
+                ProcessAction::Start { delay } => {
+                    let restart = |reply| Order::Restart(delay, reply);
+                    self.order(role, replica, restart).await.map(|()| None)
+                }
+                ProcessAction::Resume => {
+                    let resumed = self.order(role, replica, Order::Resume).await;
+                    resumed.map(|()| None)
+                }
+            }
+        })
     }
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
-use chaos::{Board, Fault, FaultKind, InjectError, Injector, Planned, Processes, Schedule};
+use chaos::{
+    Fault, FaultKind, FaultStatuses, InjectError, Injector, Processes, Schedule, ScheduledFault,
+};
 use results::record::{FaultEventKind, FaultRow};
 use syntax::{Document, Mistakes};
 use tokio::sync::watch;
@@ -23,7 +25,7 @@ pub(crate) fn inject(args: &InjectArgs) -> Result<u8> {
     let places = args.place.places()?;
     let fault = read(&args.fault, &places)?;
     match fault.kind {
-        FaultKind::InService(_) => {}
+        FaultKind::Service(_) => {}
         FaultKind::Path(_) => bail!(
             "kind `{}` takes a proxy between {} and what it calls, and this shop's services speak to each other directly; \
              open one with `doorbuster chaos proxy` and tell the caller its address, or write the fault into a scenario \
@@ -70,7 +72,7 @@ fn read(text: &str, places: &Places) -> Result<Fault, ScenarioError> {
 /// Asks each target for the fault and leaves. All of those that answer, or none.
 async fn detached(fault: &Fault, seed: u64, places: &Places, client: &AdminClient) -> Result<u8> {
     let schedule = Schedule::new([fault.clone()], seed);
-    let planned = schedule.planned().first().context("there is no fault")?;
+    let scheduled = schedule.scheduled().first().context("there is no fault")?;
     let role = &fault.target.role;
     let replicas = match fault.target.replica {
         Some(replica) => vec![replica],
@@ -78,7 +80,7 @@ async fn detached(fault: &Fault, seed: u64, places: &Places, client: &AdminClien
     };
     let (mut placed, mut failed) = (Vec::new(), Vec::new());
     for replica in replicas {
-        match ask(planned, replica, places, client).await {
+        match ask(scheduled, replica, places, client).await {
             Ok(()) => placed.push(replica),
             Err(e) => failed.push((replica, e)),
         }
@@ -108,17 +110,17 @@ async fn detached(fault: &Fault, seed: u64, places: &Places, client: &AdminClien
 }
 
 async fn ask(
-    planned: &Planned,
+    scheduled: &ScheduledFault,
     replica: u32,
     places: &Places,
     client: &AdminClient,
 ) -> Result<(), InjectError> {
-    let fault = &planned.fault;
+    let fault = &scheduled.fault;
     let target = || format!("{}/{replica}", fault.target.role);
     let address = places
         .admin_address(&fault.target.role, replica)
         .ok_or_else(|| InjectError::NoSuchTarget { target: target() })?;
-    let order = planned.order_at(replica, fault.length());
+    let order = scheduled.order_at(replica, fault.length());
     let order = order.ok_or(InjectError::TooLate)?;
     client.inject(address, &order).await.map(|_| ())
 }
@@ -136,7 +138,7 @@ async fn followed(
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let places = Arc::new(places.clone());
     let injector = Injector::new(places.clone(), places, client, tell);
-    let board = injector.board();
+    let statuses = injector.statuses();
     let schedule = Schedule::new([fault], args.seed);
     let shown = CancellationToken::new();
     let running = async {
@@ -146,7 +148,7 @@ async fn followed(
         rows
     };
     let watching = async {
-        let watching = show_hits(board, &name, &progress);
+        let watching = show_hits(statuses, &name, &progress);
         shown.run_until_cancelled(watching).await;
     };
     let mut refused = None;
@@ -173,10 +175,10 @@ async fn followed(
 }
 
 /// A line whenever the hits are others, which are asked for once a second.
-async fn show_hits(mut board: watch::Receiver<Board>, name: &str, progress: &Progress) {
+async fn show_hits(mut statuses: watch::Receiver<FaultStatuses>, name: &str, progress: &Progress) {
     let mut known = 0;
-    while board.changed().await.is_ok() {
-        let hits = board.borrow().get(name).map_or(0, |now| now.hits);
+    while statuses.changed().await.is_ok() {
+        let hits = statuses.borrow().get(name).map_or(0, |now| now.hits);
         if hits > known {
             known = hits;
             progress.report(&format!("{name}: {hits} hits"));

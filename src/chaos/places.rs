@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use chaos::{BoxFuture, CallerHits, Counts, InjectError, Processes, Struck};
+use chaos::{BoxFuture, CallerHits, Counts, InjectError, ProcessAction, Processes};
 use serde::Deserialize;
 use shop_contract::Role;
 
@@ -147,49 +147,17 @@ impl Processes for Places {
         admin.filter(|admin| *admin != NOWHERE)
     }
 
-    fn kill<'a>(
+    fn act<'a>(
         &'a self,
         role: &'a str,
         replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(async move { Err(not_ours(role, replica)) })
-    }
-
-    fn stop<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(async move { Err(not_ours(role, replica)) })
-    }
-
-    fn restart<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        _: Duration,
-    ) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(async move { Err(not_ours(role, replica)) })
-    }
-
-    fn pause<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        _: Duration,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(async move { Err(not_ours(role, replica)) })
-    }
-
-    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(async move { Err(not_ours(role, replica)) })
-    }
-}
-
-fn not_ours(role: &str, replica: u32) -> InjectError {
-    InjectError::Process {
-        target: format!("{role}/{replica}"),
-        reason: "its process belongs to whoever opened the shop".to_owned(),
+        _: ProcessAction,
+    ) -> BoxFuture<'a, Result<Option<u32>, InjectError>> {
+        let refused = InjectError::Process {
+            target: format!("{role}/{replica}"),
+            reason: "its process belongs to whoever opened the shop".to_owned(),
+        };
+        Box::pin(async { Err(refused) })
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn can_do(options: &RunOptions, faults: &[Fault]) -> Result<()> {
             FaultKind::Process(ProcessFault::SlowStart { .. }) => cannot.push(format!(
                 "{what}: Docker starts a container as it was made, and cannot tell it to be slow this once; kill it with a longer `restart`, or leave out --docker"
             )),
-            FaultKind::Process(_) | FaultKind::InService(_) => {}
+            FaultKind::Process(_) | FaultKind::Service(_) => {}
         }
     }
     refuse("this cannot be done to a shop in Docker", &cannot)

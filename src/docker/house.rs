@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use chaos::{AdminClient, BoxFuture, Breaker, CallerHits, Counts, Paths, Watch};
+use chaos::{AdminClient, BoxFuture, Breaker, BreakerWatch, CallerHits, Counts, Paths};
 use results::record::ResourceRow;
 use shop_contract::Role;
 
@@ -130,7 +130,7 @@ impl CallerHits for Containers {
     }
 }
 
-impl Watch for Containers {
+impl BreakerWatch for Containers {
     fn is_open<'a>(&'a self, breaker: &'a Breaker) -> BoxFuture<'a, Option<bool>> {
         Box::pin(breakers::is_open(self, breaker))
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use bollard::query_parameters::{KillContainerOptions, StopContainerOptionsBuilder};
-use chaos::{BoxFuture, InjectError, Processes, Struck};
+use chaos::{BoxFuture, InjectError, ProcessAction, Processes};
 use tokio::time::{Instant, sleep};
 
 use super::member::{Blow, Member};
@@ -32,33 +32,23 @@ enum Deed {
 }
 
 impl Containers {
-    /// Does something to a replica, in a task of its own.
-    async fn act<T, F>(
-        &self,
-        role: &str,
-        replica: u32,
-        act: impl FnOnce(Self, usize) -> F,
-    ) -> Result<T, InjectError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T>> + Send + 'static,
-    {
-        let target = format!("{role}/{replica}");
-        let is = |m: &Member| m.found.role.name() == role && m.found.replica == replica;
-        let Some(index) = self.members.iter().position(is) else {
-            return Err(InjectError::NoSuchTarget { target });
+    async fn perform(self, index: usize, action: ProcessAction) -> Result<Option<u32>> {
+        let deed = match action {
+            ProcessAction::Kill => Deed::Kill,
+            ProcessAction::Stop => Deed::Stop,
+            ProcessAction::Pause { at_most } => Deed::Pause(at_most),
+            ProcessAction::Start { delay } => {
+                return self.mend_and_wait(index, delay).await.map(|()| None);
+            }
+            ProcessAction::Resume => {
+                let resumed = self.mend_and_wait(index, Duration::ZERO).await;
+                return resumed.map(|()| None);
+            }
         };
-        let acted = match tokio::spawn(act(self.clone(), index)).await {
-            Ok(acted) => acted,
-            Err(e) => Err(anyhow!("it was not done: {e}")),
-        };
-        acted.map_err(|e| InjectError::Process {
-            target,
-            reason: format!("{e:#}"),
-        })
+        self.strike(index, deed).await.map(Some)
     }
 
-    async fn strike(self, index: usize, deed: Deed) -> Result<Struck> {
+    async fn strike(self, index: usize, deed: Deed) -> Result<u32> {
         let member = &self.members[index];
         let _turn = member.turn.lock().await;
         if self.stop.is_cancelled() {
@@ -102,9 +92,7 @@ impl Containers {
         }
         // Without an answer it may have been done all the same, so that what is seen decides.
         let Err(unseen) = self.until_fallen(member, blow).await else {
-            return Ok(Struck {
-                pid: standing.pid.unwrap_or_default(),
-            });
+            return Ok(standing.pid.unwrap_or_default());
         };
         // An error means that it lives on, and nobody else would raise it. What is still owed stays owed.
         member.doubt();
@@ -241,44 +229,27 @@ impl Processes for Containers {
         self.member(role, replica)?.admin()
     }
 
-    fn kill<'a>(
+    /// Acts in a task of its own, so that the action is completed also when the caller is dropped.
+    fn act<'a>(
         &'a self,
         role: &'a str,
         replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.act(role, replica, |shop, i| shop.strike(i, Deed::Kill)))
-    }
-
-    fn stop<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.act(role, replica, |shop, i| shop.strike(i, Deed::Stop)))
-    }
-
-    fn restart<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        late: Duration,
-    ) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(self.act(role, replica, move |shop, i| shop.mend_and_wait(i, late)))
-    }
-
-    fn pause<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        most: Duration,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        let act = move |shop: Self, i| shop.strike(i, Deed::Pause(most));
-        Box::pin(self.act(role, replica, act))
-    }
-
-    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(self.act(role, replica, |shop, i| {
-            shop.mend_and_wait(i, Duration::ZERO)
-        }))
+        action: ProcessAction,
+    ) -> BoxFuture<'a, Result<Option<u32>, InjectError>> {
+        Box::pin(async move {
+            let target = format!("{role}/{replica}");
+            let is = |m: &Member| m.found.role.name() == role && m.found.replica == replica;
+            let Some(index) = self.members.iter().position(is) else {
+                return Err(InjectError::NoSuchTarget { target });
+            };
+            let acted = match tokio::spawn(self.clone().perform(index, action)).await {
+                Ok(acted) => acted,
+                Err(e) => Err(anyhow!("it was not done: {e}")),
+            };
+            acted.map_err(|e| InjectError::Process {
+                target,
+                reason: format!("{e:#}"),
+            })
+        })
     }
 }

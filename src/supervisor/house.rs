@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chaos::{AdminClient, BoxFuture, Breaker, CallerHits, Counts, Paths, Watch};
+use chaos::{AdminClient, BoxFuture, Breaker, BreakerWatch, CallerHits, Counts, Paths};
 use results::record::ResourceRow;
 
 use super::{Member, Supervisor};
@@ -93,7 +93,7 @@ impl CallerHits for Supervisor {
     }
 }
 
-impl Watch for Supervisor {
+impl BreakerWatch for Supervisor {
     fn is_open<'a>(&'a self, breaker: &'a Breaker) -> BoxFuture<'a, Option<bool>> {
         Box::pin(breakers::is_open(self, breaker))
     }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
-use chaos::proxy::{Hits, NewToxic, Proxies, ProxyError};
-use chaos::{BoxFuture, Fault, FaultKind, InjectError, Paths, Target};
+use chaos::proxy::Proxies;
+use chaos::{Fault, FaultKind, Paths, Target};
 use shop_contract::Role;
 use tokio_util::sync::CancellationToken;
 
@@ -137,37 +137,8 @@ impl Paths for Supervisor {
         paths.filter(|p| p.is_on(way)).map(Path::name).collect()
     }
 
-    fn add<'a>(&'a self, path: &'a str, toxic: NewToxic) -> BoxFuture<'a, Result<(), InjectError>> {
-        let added = self.proxied.proxies.add_toxic(path, toxic);
-        Box::pin(async move { added.map(drop).map_err(|e| failure(path, &e)) })
-    }
-
-    fn remove<'a>(
-        &'a self,
-        path: &'a str,
-        toxic: &'a str,
-    ) -> BoxFuture<'a, Result<(), InjectError>> {
-        let removed = match self.proxied.proxies.remove_toxic(path, toxic) {
-            Err(ProxyError::ToxicNotFound) => Ok(()),
-            removed => removed.map(drop),
-        };
-        Box::pin(async move { removed.map_err(|e| failure(path, &e)) })
-    }
-
-    fn hits<'a>(
-        &'a self,
-        path: &'a str,
-        toxic: &'a str,
-    ) -> BoxFuture<'a, Result<Hits, InjectError>> {
-        let hits = self.proxied.proxies.toxic_hits(path, toxic);
-        Box::pin(async move { hits.map_err(|e| failure(path, &e)) })
-    }
-}
-
-fn failure(path: &str, error: &ProxyError) -> InjectError {
-    InjectError::Path {
-        way: path.to_owned(),
-        reason: error.to_string(),
+    fn proxies(&self) -> &Proxies {
+        &self.proxied.proxies
     }
 }
 
