@@ -63,13 +63,13 @@ pub enum ProcessAction {
     Resume,
 }
 
-/// Numbers of attempts, by the caller's name. Callers that could not be asked are missing.
+/// Numbers of attempts, by the caller's name. Callers that did not reply are missing.
 pub type Counts = BTreeMap<String, u64>;
 
 /// Attempts that callers count. They prove faults of dead and paused replicas, which cannot count hits themselves.
 pub trait CallerHits: Send + Sync {
     /// How many attempts at this replica have failed, for each caller since it started: no connection, a lost
-    /// connection or a timeout. Only differences are used. `None` when no caller could be asked.
+    /// connection or a timeout. Only differences are used. `None` when no caller replied.
     fn failed_attempts<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Option<Counts>>;
 
     /// How many attempts at this replica have begun, for each caller since it started, whatever their outcome. A pause
@@ -79,7 +79,7 @@ pub trait CallerHits: Send + Sync {
 
 /// The shop's circuit breakers, for faults that begin when one opens.
 pub trait BreakerWatch: Send + Sync {
-    /// Whether a breaker is open or half-open. `None` when no caller could be asked.
+    /// Whether a breaker is open or half-open. `None` when no caller replied.
     fn is_open<'a>(&'a self, breaker: &'a Breaker) -> BoxFuture<'a, Option<bool>>;
 }
 

@@ -63,6 +63,6 @@ pub enum InjectError {
         reason: String,
     },
     /// The fault's window was over before it could be injected.
-    #[error("its time was over before it could be injected")]
+    #[error("its time was over before it was injected")]
     TooLate,
 }

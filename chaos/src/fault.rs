@@ -98,7 +98,7 @@ pub enum ProcessFault {
     },
     /// It is suspended as by SIGSTOP, and resumed at the fault's end.
     Pause,
-    /// It is asked to end as by SIGTERM, and started again when it has ended.
+    /// It ends gracefully as by SIGTERM, and is started again.
     Restart,
     /// It is killed, started again at once, and becomes ready later than usual.
     SlowStart {

@@ -156,7 +156,7 @@ impl Schedule {
             };
             let window = Window::new(elapsed.saturating_add(wait), fault.length());
             if window.from >= self.end {
-                let reason = "its turn came when the load was over";
+                let reason = "it was due after the end of the load";
                 self.skip(WaitingFault { fault, seed }, elapsed, reason.to_owned());
                 continue;
             }
@@ -246,7 +246,7 @@ impl Schedule {
         let skipped: Vec<WaitingFault> = self.waiting.extract_if(.., waits).collect();
         for waiting in skipped {
             let next = waiting.fault.name.clone();
-            self.skip(waiting, elapsed, format!("{name} did not come about"));
+            self.skip(waiting, elapsed, format!("{name} was not injected"));
             self.skip_after(&next, elapsed);
         }
     }

@@ -59,7 +59,7 @@ impl Lifecycle {
             status.active = false;
             status.hits = row.hits;
         });
-        let unproven = || "how many requests it hit is not known".to_owned();
+        let unproven = || "the number of its hits is unknown".to_owned();
         row.trouble.clone_from(&problem);
         let detail = problem.or_else(|| hits.is_none().then(unproven));
         self.report_at(row.ended_s, FaultEventKind::Ended, hits, detail);

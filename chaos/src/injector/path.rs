@@ -43,7 +43,7 @@ impl PathInjection {
         let Some((names, paths)) = found.filter(|(names, _)| !names.is_empty()) else {
             return Err(InjectError::Path {
                 way: way.to_string(),
-                reason: "no proxy is on this way, so nothing can be done to it".to_owned(),
+                reason: "no proxy is on this way".to_owned(),
             });
         };
         let remaining = self

@@ -122,7 +122,7 @@ impl ServiceInjection {
         };
         let mut lost = Vec::new();
         for (replica, reply) in replies {
-            // A replica without a reply keeps its last known count, and is asked again.
+            // A replica without a reply keeps its last known count until the next check.
             if let Ok(states) = reply
                 && self.update(replica, &states) == Presence::Absent
             {

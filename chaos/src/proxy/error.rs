@@ -59,7 +59,7 @@ impl ProxyError {
     }
 }
 
-/// The text of Go's standard library, which clients may know.
+/// The text of Go's standard library, as Toxiproxy returns it.
 fn bind_reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "address already in use".to_owned(),

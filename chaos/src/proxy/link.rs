@@ -147,11 +147,11 @@ impl Link<'_> {
             {
                 timer.as_mut().reset(due);
             }
-            let room = self.pipe.room();
+            let free = self.pipe.free_bytes();
             if !buffer.try_reclaim(read_size) && buffer.capacity() < LEAST_READ {
                 buffer.reserve(read_size);
             }
-            let mut limited = (&mut buffer).limit(room);
+            let mut limited = (&mut buffer).limit(free);
             tokio::select! {
                 biased;
                 changed = self.chains.changed() => match changed {
@@ -160,7 +160,7 @@ impl Link<'_> {
                     Err(_) => return LinkEnd::Close,
                 },
                 _ = target.writable(), if is_blocked => {}
-                read = source.read_buf(&mut limited), if room > 0 && !has_ended => {
+                read = source.read_buf(&mut limited), if free > 0 && !has_ended => {
                     let now = self.start.elapsed();
                     match read {
                         Ok(0) => {

@@ -71,8 +71,8 @@ impl Pipe {
     }
 
     /// How many bytes may be read.
-    pub(super) fn room(&self) -> usize {
-        self.room_at(0)
+    pub(super) fn free_bytes(&self) -> usize {
+        self.free_bytes_at(0)
     }
 
     /// Moves all items that are due.
@@ -91,7 +91,7 @@ impl Pipe {
         loop {
             let mut is_moved = false;
             for i in (0..self.stages.len()).rev() {
-                while self.room_at(i + 1) > 0 {
+                while self.free_bytes_at(i + 1) > 0 {
                     let Some((item, at)) = self.stages[i].pop(now) else {
                         break;
                     };
@@ -109,7 +109,7 @@ impl Pipe {
     pub(super) fn due(&mut self) -> Option<Duration> {
         let mut first: Option<Duration> = None;
         for i in 0..self.stages.len() {
-            let moves = (self.room_at(i + 1) > 0)
+            let moves = (self.free_bytes_at(i + 1) > 0)
                 .then(|| self.stages[i].due())
                 .flatten();
             for at in [moves, self.stages[i].resets_at()].into_iter().flatten() {
@@ -136,9 +136,9 @@ impl Pipe {
         }
     }
 
-    fn room_at(&self, stage: usize) -> usize {
+    fn free_bytes_at(&self, stage: usize) -> usize {
         match self.stages.get(stage) {
-            Some(stage) => stage.room(),
+            Some(stage) => stage.free_bytes(),
             None => READY_BYTES.saturating_sub(self.ready_bytes),
         }
     }

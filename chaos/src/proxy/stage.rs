@@ -116,7 +116,7 @@ impl Stage {
     }
 
     /// How many more bytes it may take.
-    pub(super) fn room(&self) -> usize {
+    pub(super) fn free_bytes(&self) -> usize {
         let most = match self.toxic.kind {
             _ if self.is_closed => 0,
             ToxicKind::Latency { .. } => DELAYED_BYTES,

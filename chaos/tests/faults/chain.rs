@@ -112,7 +112,7 @@ async fn faults_that_wait_for_a_refused_fault_are_skipped() {
     assert_eq!(first.fault, "order-1-down");
     assert_eq!(
         first.detail.as_deref(),
-        Some("order-0-down did not come about")
+        Some("order-0-down was not injected")
     );
     assert_eq!(run.event(Refused).await.fault, "order-2-down");
     let rows = run.rows().await;
@@ -177,7 +177,7 @@ fn a_fault_whose_breaker_opens_after_the_load_is_skipped() {
     schedule.observe(&Observed::BreakerOpened(breaker()), END);
     let skipped = schedule.skipped();
     assert_eq!(skipped.len(), 1);
-    assert_eq!(skipped[0].reason, "its turn came when the load was over");
+    assert_eq!(skipped[0].reason, "it was due after the end of the load");
     assert!(schedule.next_at().is_none() && schedule.breakers().is_empty());
 }
 

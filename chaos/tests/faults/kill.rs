@@ -119,7 +119,7 @@ async fn hits_are_unknown_and_count_as_0_without_callers() {
     assert_eq!(ended.hits, None);
     assert_eq!(
         ended.detail.as_deref(),
-        Some("how many requests it hit is not known")
+        Some("the number of its hits is unknown")
     );
     assert_eq!(run.rows().await[0].hits, 0);
 }

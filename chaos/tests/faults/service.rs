@@ -145,7 +145,7 @@ async fn a_fault_whose_time_is_over_is_not_injected() {
     let mut run = Run::start(&shop, vec![slow("bank", Duration::ZERO)]);
     run.event(Asked).await;
     let detail = run.event(Refused).await.detail.unwrap();
-    assert_eq!(detail, "its time was over before it could be injected");
+    assert_eq!(detail, "its time was over before it was injected");
     run.rows().await;
     assert!(bank.read(|m| m.calls.is_empty()));
 }

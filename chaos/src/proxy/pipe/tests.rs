@@ -262,14 +262,14 @@ fn latency_does_not_lower_a_rate() {
 #[test]
 fn a_limited_rate_makes_the_sender_wait() {
     let mut harness = PipeHarness::new(&[kind("bandwidth", &[("rate", 50)])]);
-    while harness.pipe.room() > 0 {
-        let room = harness.pipe.room();
-        harness.data(0, room.min(1000));
+    while harness.pipe.free_bytes() > 0 {
+        let free = harness.pipe.free_bytes();
+        harness.data(0, free.min(1000));
     }
     // 200 ms of data at most.
     assert!((9_000..=10_100).contains(&harness.pipe.stages[0].cost()));
     harness.until(100);
-    assert!(harness.pipe.room() > 0);
+    assert!(harness.pipe.free_bytes() > 0);
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn a_blocked_receiver_makes_the_sender_wait_with_every_toxic() {
         pipe.set_toxics(ms(0), &[ActiveToxic::on_all(1, kind(name, &attributes))]);
         let mut taken = 0;
         for _ in 0..100_000 {
-            let len = pipe.room().min(1000);
+            let len = pipe.free_bytes().min(1000);
             if len == 0 || taken > 64 << 20 {
                 break;
             }
