@@ -197,7 +197,10 @@ fn tell(scenario: &Scenario, first: &Conducted, kept: &[usize]) {
         scenario.faults.len()
     ));
     for i in kept {
-        say(&format!("  {}", chaos::spec::written(&scenario.faults[*i])));
+        say(&format!(
+            "  {}",
+            chaos::spec::write_fault(&scenario.faults[*i])
+        ));
     }
     let file = first.dir.path().join(SHRUNK);
     say(&format!(

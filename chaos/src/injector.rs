@@ -137,7 +137,7 @@ impl Injector {
                 () = sleep_until_elapsed(started, next) => {}
             }
             if clock.elapsed() >= schedule.end() {
-                schedule.give_up(clock.elapsed());
+                schedule.skip_waiting(clock.elapsed());
             }
             for skipped in schedule.skipped() {
                 let lifecycle = self.lifecycle(skipped.scheduled, clock);
@@ -147,8 +147,9 @@ impl Injector {
                 match transition {
                     Transition::Begin(scheduled) => {
                         let end = all.child_token();
-                        let row = self.row(&scheduled, clock, &end, observed_tx.clone());
-                        running.spawn(&scheduled, end, row);
+                        let running_fault =
+                            self.run_fault(&scheduled, clock, &end, observed_tx.clone());
+                        running.spawn(&scheduled, end, running_fault);
                     }
                     Transition::End(scheduled) => running.end(&scheduled),
                 }
@@ -158,7 +159,7 @@ impl Injector {
     }
 
     /// Runs one fault until `end` is cancelled, and sends its end to `observed`.
-    fn row(
+    fn run_fault(
         &self,
         scheduled: &Arc<ScheduledFault>,
         clock: Clock,

@@ -176,7 +176,7 @@ impl Schedule {
     }
 
     /// Skips all waiting faults at `elapsed`.
-    pub fn give_up(&mut self, elapsed: Duration) {
+    pub fn skip_waiting(&mut self, elapsed: Duration) {
         for waiting in std::mem::take(&mut self.waiting) {
             let reason = match &waiting.fault.begins {
                 Begin::When { breaker, .. } => {

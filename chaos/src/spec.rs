@@ -38,7 +38,7 @@ mod write;
 pub use crate::shop::Shop;
 pub use abort::read as read_abort;
 pub use storm::read as read_storm;
-pub use write::{list, written};
+pub use write::{write_fault, write_faults};
 
 /// Reads the list of faults, in the order of the file. A repeated fault is in the list once for each repetition.
 ///
@@ -77,15 +77,15 @@ pub fn read_now(node: Node<'_>, shop: &Shop) -> Option<Fault> {
         Some(node) => Some(name(node)?),
         None => None,
     };
-    let (target, body) = target_and_kind(&mut map, shop);
+    let (target, kind) = target_and_kind(&mut map, shop);
     map.finish();
-    let (target, body) = (target?, body?);
-    let default_name = || slug(&format!("{}-{target}", body.kind.name()));
+    let (target, kind) = (target?, kind?);
+    let default_name = || slug(&format!("{}-{target}", kind.kind.name()));
     Some(Fault {
         name: chosen.unwrap_or_else(default_name),
         begins: Begin::At(Duration::ZERO),
-        lasts: body.lasts,
-        kind: limit_to_way(body.kind, &target),
+        lasts: kind.lasts,
+        kind: limit_to_way(kind.kind, &target),
         target,
     })
 }
@@ -95,20 +95,20 @@ fn read_one<'d>(node: Node<'d>, shop: &Shop) -> Option<Draft<'d>> {
     let name = map.required("name", |n| Some((name(n)?, n)));
     let time_node = timing::node(&mut map);
     let timing = timing::read(&mut map, shop);
-    let (target, body) = target_and_kind(&mut map, shop);
+    let (target, kind) = target_and_kind(&mut map, shop);
     map.finish();
 
-    let in_time = match (&timing, &body) {
-        (Some(timing), Some(body)) => timing::fits(timing, body, shop),
+    let in_time = match (&timing, &kind) {
+        (Some(timing), Some(kind)) => timing::check_times(timing, kind, shop),
         _ => true,
     };
-    let faults = match (&name, timing, target, body) {
-        (Some((name, _)), Some(timing), Some(target), Some(body)) if in_time => {
+    let faults = match (&name, timing, target, kind) {
+        (Some((name, _)), Some(timing), Some(target), Some(kind)) if in_time => {
             let fault = Fault {
                 name: name.clone(),
                 begins: timing.begins.clone(),
-                lasts: body.lasts,
-                kind: limit_to_way(body.kind, &target),
+                lasts: kind.lasts,
+                kind: limit_to_way(kind.kind, &target),
                 target,
             };
             Some(repetitions(&fault, &timing))
@@ -143,16 +143,16 @@ fn repetitions(fault: &Fault, timing: &Timing<'_>) -> Vec<Fault> {
 fn target_and_kind<'d>(
     map: &mut syntax::Map<'d>,
     shop: &Shop,
-) -> (Option<Target>, Option<kind::Body<'d>>) {
+) -> (Option<Target>, Option<kind::ParsedKind<'d>>) {
     let target_node = map.get("target");
     let target = map.required("target", |n| target(n, shop));
     let info = map.required("kind", kind::info);
-    let body = kind::body(map, info);
+    let kind = kind::read(map, info);
     let target = match (target, target_node, info) {
         (Some(t), Some(n), Some(info)) => check_aim(t, n, info, shop),
         (t, ..) => t,
     };
-    (target, body)
+    (target, kind)
 }
 
 /// A name is part of file names, metric labels and paths of the admin endpoint, so it has only characters valid in all

@@ -15,7 +15,7 @@ enum Absent {
 
 /// The text with these faults in place of its own and of its storm. `None` where it has no sections.
 pub(super) fn with_faults(text: &str, faults: &[Fault]) -> Option<String> {
-    let list = chaos::spec::list(faults);
+    let list = chaos::spec::write_faults(faults);
     with_section(text, &["faults", "storm"], &list, Absent::Last)
 }
 

@@ -17,7 +17,7 @@ use crate::kinds::{KINDS, Kind, KindInfo, ProcessKind, ServiceKind};
 const MOST_THREADS: u64 = 64;
 
 /// A kind with its parameters.
-pub(super) struct Body<'d> {
+pub(super) struct ParsedKind<'d> {
     pub(super) kind: FaultKind,
     /// The value of `for`, if the kind has this key.
     pub(super) lasts: Option<Duration>,
@@ -36,7 +36,7 @@ pub(super) fn info(node: Node<'_>) -> Option<&'static KindInfo> {
 
 /// Reads the keys of a kind, and notes a mistake for each key of another kind. If the kind is unknown, the keys of all
 /// kinds are allowed.
-pub(super) fn body<'d>(map: &mut Map<'d>, info: Option<&KindInfo>) -> Option<Body<'d>> {
+pub(super) fn read<'d>(map: &mut Map<'d>, info: Option<&KindInfo>) -> Option<ParsedKind<'d>> {
     let Some(info) = info else {
         for key in KINDS.iter().flat_map(|k| k.keys) {
             map.get(key);
@@ -51,7 +51,7 @@ pub(super) fn body<'d>(map: &mut Map<'d>, info: Option<&KindInfo>) -> Option<Bod
         Kind::Process(ProcessKind::SlowStart) => {
             with_length(map, "delay", |delay| ProcessFault::SlowStart { delay })
         }
-        Kind::Process(ProcessKind::Restart) => Some(Body {
+        Kind::Process(ProcessKind::Restart) => Some(ParsedKind {
             kind: FaultKind::Process(ProcessFault::Restart),
             lasts: None,
             length: Duration::ZERO,
@@ -87,7 +87,7 @@ pub(super) fn body<'d>(map: &mut Map<'d>, info: Option<&KindInfo>) -> Option<Bod
 fn with_for<'d>(
     map: &mut Map<'d>,
     read: impl FnOnce(&mut Map<'d>) -> Option<FaultKind>,
-) -> Option<Body<'d>> {
+) -> Option<ParsedKind<'d>> {
     let lasts = match map.get("for") {
         Some(node) => length(node).map(|lasts| (lasts, node)),
         None => {
@@ -98,7 +98,7 @@ fn with_for<'d>(
     };
     let kind = read(map);
     let (length, length_node) = lasts?;
-    Some(Body {
+    Some(ParsedKind {
         kind: kind?,
         lasts: Some(length),
         length,
@@ -111,9 +111,9 @@ fn with_length<'d>(
     map: &mut Map<'d>,
     key: &'static str,
     fault: impl FnOnce(Duration) -> ProcessFault,
-) -> Option<Body<'d>> {
+) -> Option<ParsedKind<'d>> {
     let (length, length_node) = map.required(key, |n| Some((units::duration(n)?, n)))?;
-    Some(Body {
+    Some(ParsedKind {
         kind: FaultKind::Process(fault(length)),
         lasts: None,
         length,

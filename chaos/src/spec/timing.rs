@@ -5,7 +5,7 @@ use std::time::Duration;
 use syntax::units::{self, show_duration};
 use syntax::{Map, Node, did_you_mean};
 
-use super::kind;
+use super::kind::ParsedKind;
 use super::values::positive;
 use crate::fault::{Begin, Breaker};
 use crate::shop::Shop;
@@ -149,8 +149,8 @@ fn breaker(node: Node<'_>, shop: &Shop) -> Option<Breaker> {
 }
 
 /// Checks that a fault does not overlap itself and ends before the load, as far as its time is known.
-pub(super) fn fits(timing: &Timing<'_>, body: &kind::Body<'_>, shop: &Shop) -> bool {
-    if timing.times > 1 && !repeats_apart(timing, body) {
+pub(super) fn check_times(timing: &Timing<'_>, kind: &ParsedKind<'_>, shop: &Shop) -> bool {
+    if timing.times > 1 && !repeats_apart(timing, kind) {
         return false;
     }
     let Begin::At(first) = timing.begins else {
@@ -158,13 +158,13 @@ pub(super) fn fits(timing: &Timing<'_>, body: &kind::Body<'_>, shop: &Shop) -> b
         return true;
     };
     let last = first.saturating_add(timing.every.saturating_mul(timing.times - 1));
-    let end = last.saturating_add(body.length);
+    let end = last.saturating_add(kind.length);
     if end <= shop.duration {
         return true;
     }
     let over = show_duration(shop.duration);
     if timing.times == 1 {
-        body.length_node.mistake(format!(
+        kind.length_node.mistake(format!(
             "the fault ends at {}, but the load is over after {over}; {} is the most that fits",
             show_duration(end),
             show_duration(shop.duration.saturating_sub(last)),
@@ -179,18 +179,18 @@ pub(super) fn fits(timing: &Timing<'_>, body: &kind::Body<'_>, shop: &Shop) -> b
     false
 }
 
-fn repeats_apart(timing: &Timing<'_>, body: &kind::Body<'_>) -> bool {
+fn repeats_apart(timing: &Timing<'_>, kind: &ParsedKind<'_>) -> bool {
     // A replica becomes ready some time after its start, so the end of the window is included.
-    let fits = if body.kind.takes_replica_down() {
-        timing.every > body.length
+    let fits = if kind.kind.takes_replica_down() {
+        timing.every > kind.length
     } else {
-        timing.every >= body.length
+        timing.every >= kind.length
     };
     if !fits {
         timing.every_node.mistake(format!(
             "the fault comes every {} and lasts {}: it would overlap itself",
             show_duration(timing.every),
-            show_duration(body.length),
+            show_duration(kind.length),
         ));
     }
     fits

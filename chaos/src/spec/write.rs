@@ -11,16 +11,16 @@ use crate::fault::{Begin, Fault, FaultKind, ProcessFault, ServiceFault};
 use crate::path::{PathEffect, PathFault};
 
 /// The `faults:` of a scenario, one on each line.
-pub fn list(faults: &[Fault]) -> String {
+pub fn write_faults(faults: &[Fault]) -> String {
     if faults.is_empty() {
         return "faults: []\n".to_owned();
     }
-    let lines = faults.iter().map(|f| format!("  - {}\n", written(f)));
+    let lines = faults.iter().map(|f| format!("  - {}\n", write_fault(f)));
     format!("faults:\n{}", lines.collect::<String>())
 }
 
 /// One fault, on one line.
-pub fn written(fault: &Fault) -> String {
+pub fn write_fault(fault: &Fault) -> String {
     let mut keys = vec![("name", fault.name.clone())];
     let wait = match &fault.begins {
         Begin::At(at) => {

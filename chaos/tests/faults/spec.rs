@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chaos::spec::{self, Shop, read, written};
+use chaos::spec::{self, Shop, read, write_fault};
 use chaos::{
     Begin, COMMON_KEYS, Direction, Fault, FaultKind, KINDS, PathEffect, PathFault, ProcessFault,
     ServiceFault, Target,
@@ -100,7 +100,7 @@ fn every_example_can_be_read_and_written_and_uses_only_the_keys_of_its_kind() {
         let read = read(document.root(), &whole_shop()).unwrap();
         assert!(document.finish().is_ok(), "{}", info.example);
         assert_eq!(read[0].kind.name(), info.name);
-        let text = format!("- {}\n", written(&read[0]));
+        let text = format!("- {}\n", write_fault(&read[0]));
         let again = Document::parse("written", &text).unwrap();
         let faults = spec::read(again.root(), &whole_shop());
         assert_eq!(faults, Some(read), "{text}");

@@ -88,7 +88,7 @@ proptest! {
     #[test]
     fn the_faults_of_a_storm_can_be_written_and_read(storm in storms(), shop in shops(), seed: u64) {
         let faults = storm.faults(&shop, &[], seed);
-        prop_assert_eq!(read(&spec::list(&faults), &shop), faults);
+        prop_assert_eq!(read(&spec::write_faults(&faults), &shop), faults);
     }
 
     #[test]
@@ -221,7 +221,7 @@ fn a_storm_is_the_same_in_every_release() {
     let lines: Vec<String> = storm
         .faults(&shop, &[], 7)
         .iter()
-        .map(spec::written)
+        .map(spec::write_fault)
         .collect();
     assert_eq!(lines, GOLDEN);
 }

@@ -82,7 +82,7 @@ fn chains_are_read_and_wait_for_the_last_repetition() {
         [&after("a-3", 1000), &after("a-2", 0), &when(0), &when(500)]
     );
     // Written and read, they are the same.
-    let again = spec::list(&read);
+    let again = spec::write_faults(&read);
     let again = again.strip_prefix("faults:\n").unwrap();
     assert_eq!(faults(again).unwrap(), read);
 }
