@@ -4,9 +4,11 @@
 //! at a file names the mistakes of all of them.
 
 #[cfg(test)]
-mod pages;
+mod docs;
 mod rewrite;
 mod shop;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use results::expect::Expectation;
 use shop_contract::Role;
 use syntax::{Document, Map, Mistakes, Node, units};
 
+use crate::patterns::Pattern;
 pub(crate) use shop::ShopSpec;
 
 /// The demo, built in, so that it runs from any folder.
@@ -41,7 +44,7 @@ pub(crate) struct Scenario {
     /// What goes wrong, what the storm has drawn included.
     pub faults: Vec<Fault>,
     /// Patterns without which it is meant to fail.
-    pub relies_on: Vec<&'static str>,
+    pub relies_on: Vec<Pattern>,
     /// What ends the experiment before its time.
     pub abort: Vec<AbortCondition>,
     /// What is expected.
@@ -111,11 +114,9 @@ impl Scenario {
     }
 
     /// The same without some more patterns.
-    pub(crate) fn without(&self, patterns: &[&'static str]) -> Self {
+    pub(crate) fn without(&self, patterns: &[Pattern]) -> Self {
         let mut other = self.clone();
-        for pattern in patterns {
-            other.shop.resilience.insert(pattern, false);
-        }
+        other.shop.without.extend(patterns);
         if !patterns.is_empty() {
             let off = other.shop.switched_off().join(", ");
             other.text = rewrite::with_key(&other.text, "without", &format!("[{off}]"));
@@ -208,7 +209,7 @@ struct Parts {
     shop: ShopSpec,
     load: Load,
     faults: Vec<Fault>,
-    relies_on: Vec<&'static str>,
+    relies_on: Vec<Pattern>,
     storm: Option<Storm>,
     abort: Vec<AbortCondition>,
     expect: Vec<Expectation>,
@@ -222,12 +223,14 @@ fn read_parts(mut map: Map<'_>) -> Option<Parts> {
         Some(node) => shop::read(node),
         None => Some(ShopSpec::default()),
     };
-    let without = map.optional("without", shop::patterns).unwrap_or_default();
+    let without = map
+        .optional("without", Pattern::read_list)
+        .unwrap_or_default();
     let relies_on = map
-        .optional("relies_on", shop::patterns)
+        .optional("relies_on", Pattern::read_list)
         .unwrap_or_default();
     if let Some(shop) = &mut shop {
-        shop.resilience.extend(without.iter().map(|p| (*p, false)));
+        shop.without.extend(without);
     }
     let load = map.required("load", Load::read);
     // Also where the shop or the load has mistakes, faults and expectations are read as far as can be, so that
@@ -293,86 +296,4 @@ fn read_expectations(node: Node<'_>, load: Option<&Load>) -> Option<Vec<Expectat
         .map(|item| Expectation::read(item, STEPS, &phases))
         .collect();
     read.into_iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_built_in_demo_has_no_mistakes() {
-        let demo = Scenario::parse(DEMO_PATH, DEMO, None).unwrap();
-        assert_eq!((demo.name.as_str(), demo.seed), ("demo", 7));
-        assert_eq!(demo.shop.replicas_of(Role::Order), 2);
-        assert_eq!(demo.faults.len(), 2);
-        assert_eq!(demo.shop.bank.silent_ratio, 0.0);
-    }
-
-    #[test]
-    fn the_records_copy_carries_the_seed_that_was_used() {
-        let demo = Scenario::parse(DEMO_PATH, DEMO, Some(99)).unwrap();
-        assert_eq!(demo.seed, 99);
-        let again = Scenario::parse(DEMO_PATH, &demo.text, None).unwrap();
-        assert_eq!(again.seed, 99);
-        let bare = DEMO.replace("seed: 7\n", "");
-        let seeded = Scenario::parse(DEMO_PATH, &bare, Some(5)).unwrap();
-        assert_eq!(
-            Scenario::parse(DEMO_PATH, &seeded.text, None).unwrap().seed,
-            5
-        );
-    }
-
-    #[test]
-    fn the_records_copy_does_without_what_the_run_did_without() {
-        let demo = Scenario::parse(DEMO_PATH, DEMO, None).unwrap();
-        let bare = demo.without(&["caches"]).without(&["breakers"]);
-        assert_eq!(bare.shop.switched_off(), ["breakers", "caches"]);
-        let again = Scenario::parse(DEMO_PATH, &bare.text, None).unwrap();
-        assert_eq!(again.shop, bare.shop);
-        assert_eq!(demo.without(&[]).text, demo.text);
-        // A list may be written on several lines.
-        let long = format!("without:\n  - retries\n{DEMO}");
-        let long = Scenario::parse(DEMO_PATH, &long, None).unwrap();
-        let both = long.without(&["caches"]);
-        let again = Scenario::parse(DEMO_PATH, &both.text, None).unwrap();
-        assert_eq!(again.shop.switched_off(), ["caches", "retries"]);
-    }
-
-    #[test]
-    fn a_storm_becomes_plain_faults_that_its_seed_decides() {
-        let stormy = format!("{DEMO}storm: {{ from: 5s, for: 40s, lasts: 1s..2s }}\n");
-        let one = Scenario::parse("x.yaml", &stormy, None).unwrap();
-        assert!(one.faults.len() > 4, "{:?}", one.faults);
-        // Neither the bank's latency nor the order service's kill is met by another fault of theirs.
-        let again = Scenario::parse("x.yaml", &one.text, None).unwrap();
-        assert_eq!(one.faults, again.faults);
-        let other = Scenario::parse("x.yaml", &stormy, Some(8)).unwrap();
-        assert_eq!(one.faults[..2], other.faults[..2]);
-        assert_ne!(one.faults, other.faults);
-        assert!(one.describe().contains("fault     storm-1-"));
-    }
-
-    #[test]
-    fn mistakes_in_every_part_are_named_in_one_go() {
-        let text = "\
-name: demo
-shop:
-  products: many
-  replicas: { oder: 2 }
-load:
-  mix: shoping
-  phases:
-    - { name: steady, for: 20, arrivals: 10/s }
-faults:
-  - { name: slow, at: 1s, for: 2s, target: bnak, kind: latency, delay: 300ms }
-expcet: []
-";
-        let err = Scenario::parse("x.yaml", text, None).unwrap_err();
-        let places: Vec<(usize, usize)> = err.list.iter().map(|m| (m.line, m.column)).collect();
-        assert_eq!(
-            places,
-            [(3, 13), (4, 15), (6, 8), (8, 28), (10, 44), (11, 1)],
-            "{err}"
-        );
-    }
 }

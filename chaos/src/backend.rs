@@ -85,8 +85,8 @@ pub trait BreakerWatch: Send + Sync {
 
 /// The proxies between services. Each path, from one calling replica to one called replica, has its own proxy.
 pub trait Paths: Send + Sync {
-    /// The paths that belong to a way, by name. Empty when it has no proxies.
-    fn on_way(&self, way: &Target) -> Vec<String>;
+    /// The paths that belong to an edge, by name. Empty when it has no proxies.
+    fn on_edge(&self, edge: &Target) -> Vec<String>;
 
     /// The proxies, each with the name of its path.
     fn proxies(&self) -> &Proxies;

@@ -54,11 +54,11 @@ pub enum InjectError {
         /// The error of the operating system, Docker or Kubernetes.
         reason: String,
     },
-    /// The proxies on a way returned an error, or there are none.
-    #[error("{way}: {reason}")]
+    /// The proxies on an edge returned an error, or there are none.
+    #[error("{edge}: {reason}")]
     Path {
         /// `payment->bank`.
-        way: String,
+        edge: String,
         /// The error of the proxy.
         reason: String,
     },

@@ -54,7 +54,7 @@ pub struct Breaker {
     pub callee: String,
 }
 
-/// The target of a fault: a role (`bank`), a replica (`order/1`), or a way, that is the calls from one role to another
+/// The target of a fault: a role (`bank`), a replica (`order/1`), or an edge, that is all calls from one role to another
 /// (`payment->bank`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Target {
@@ -62,7 +62,7 @@ pub struct Target {
     pub role: String,
     /// One replica, from 0; `None` for all of them.
     pub replica: Option<u32>,
-    /// The called role, if the target is a way.
+    /// The called role, if the target is an edge.
     pub to: Option<String>,
 }
 
@@ -73,7 +73,7 @@ pub enum FaultKind {
     Service(ServiceFault),
     /// A fault of a process, from outside.
     Process(ProcessFault),
-    /// A fault of the connections of a way.
+    /// A fault of the connections of an edge.
     Path(PathFault),
 }
 

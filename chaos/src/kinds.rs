@@ -11,7 +11,7 @@ pub enum Kind {
     Service(ServiceKind),
     /// It affects a process from outside.
     Process(ProcessKind),
-    /// A proxy affects the connections of a way.
+    /// A proxy affects the connections of an edge.
     Path(PathKind),
 }
 
@@ -82,10 +82,10 @@ pub struct KindInfo {
 pub enum Aim {
     /// All replicas of a role (`bank`), or one of them (`bank/0`).
     RoleOrReplica,
-    /// The same, or a way (`payment->bank`): the requests from one role to another.
-    RoleReplicaOrWay,
-    /// A way only: `payment->bank`.
-    Way,
+    /// The same, or an edge (`payment->bank`): the requests from one role to another.
+    RoleReplicaOrEdge,
+    /// An edge only: `payment->bank`.
+    Edge,
     /// A whole role (`bank`), because its replicas share the affected resource.
     OneRole,
     /// One replica: `order/1`, or `order` if the role has only one.
@@ -93,7 +93,7 @@ pub enum Aim {
 }
 
 impl KindInfo {
-    /// Whether it is a path fault: a proxy affects the connections of a way.
+    /// Whether it is a path fault: a proxy affects the connections of an edge.
     pub fn is_path_fault(&self) -> bool {
         matches!(self.kind, Kind::Path(_))
     }
@@ -108,8 +108,8 @@ impl fmt::Display for Aim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::RoleOrReplica => "a role or one replica",
-            Self::RoleReplicaOrWay => "a role, one replica, or a way such as payment->bank",
-            Self::Way => "a way such as payment->bank",
+            Self::RoleReplicaOrEdge => "a role, one replica, or a way such as payment->bank",
+            Self::Edge => "a way such as payment->bank",
             Self::OneRole => "a role",
             Self::OneReplica => "one replica",
         })
@@ -126,8 +126,8 @@ pub const KINDS: &[KindInfo] = &[
     KindInfo {
         kind: Kind::Service(ServiceKind::Latency),
         name: "latency",
-        about: "each request is delayed before it is served; on a way, before it is sent",
-        aim: Aim::RoleReplicaOrWay,
+        about: "each request is delayed before it is served; on an edge, before it is sent",
+        aim: Aim::RoleReplicaOrEdge,
         keys: &[
             "for",
             "delay",
@@ -145,7 +145,7 @@ pub const KINDS: &[KindInfo] = &[
         kind: Kind::Service(ServiceKind::Error),
         name: "error",
         about: "a request gets an error response",
-        aim: Aim::RoleReplicaOrWay,
+        aim: Aim::RoleReplicaOrEdge,
         keys: &[
             "for", "status", "share", "route", "caller", "shopper", "shoppers",
         ],
@@ -155,7 +155,7 @@ pub const KINDS: &[KindInfo] = &[
         kind: Kind::Service(ServiceKind::Abort),
         name: "abort",
         about: "the connection is reset instead of a response",
-        aim: Aim::RoleReplicaOrWay,
+        aim: Aim::RoleReplicaOrEdge,
         keys: &["for", "share", "route", "caller", "shopper", "shoppers"],
         example: "{ name: cart-resets, at: 12s, for: 8s, target: cart, kind: abort, share: 10%, route: 'PUT /cart/items/{product_id}' }",
     },
@@ -163,7 +163,7 @@ pub const KINDS: &[KindInfo] = &[
         kind: Kind::Service(ServiceKind::Hang),
         name: "hang",
         about: "no response until the caller gives up",
-        aim: Aim::RoleReplicaOrWay,
+        aim: Aim::RoleReplicaOrEdge,
         keys: &["for", "share", "route", "caller", "shopper", "shoppers"],
         example: "{ name: bank-hangs, at: 12s, for: 8s, target: payment->bank, kind: hang, share: 30% }",
     },
@@ -171,7 +171,7 @@ pub const KINDS: &[KindInfo] = &[
         kind: Kind::Service(ServiceKind::SlowBody),
         name: "slow-body",
         about: "the response body is sent slowly",
-        aim: Aim::RoleReplicaOrWay,
+        aim: Aim::RoleReplicaOrEdge,
         keys: &[
             "for", "rate", "share", "route", "caller", "shopper", "shoppers",
         ],
@@ -181,7 +181,7 @@ pub const KINDS: &[KindInfo] = &[
         kind: Kind::Service(ServiceKind::Truncate),
         name: "truncate",
         about: "the connection is closed in the middle of the response body",
-        aim: Aim::RoleReplicaOrWay,
+        aim: Aim::RoleReplicaOrEdge,
         keys: &["for", "share", "route", "caller", "shopper", "shoppers"],
         example: "{ name: pages-cut, at: 12s, for: 8s, target: product, kind: truncate, share: 10% }",
     },
@@ -189,7 +189,7 @@ pub const KINDS: &[KindInfo] = &[
         kind: Kind::Service(ServiceKind::Corrupt),
         name: "corrupt",
         about: "some bytes of the response body are changed",
-        aim: Aim::RoleReplicaOrWay,
+        aim: Aim::RoleReplicaOrEdge,
         keys: &["for", "share", "route", "caller", "shopper", "shoppers"],
         example: "{ name: pages-garbled, at: 12s, for: 8s, target: product, kind: corrupt, share: 10% }",
     },
@@ -197,7 +197,7 @@ pub const KINDS: &[KindInfo] = &[
         kind: Kind::Service(ServiceKind::Refuse),
         name: "refuse",
         about: "one role cannot connect to another, while others can",
-        aim: Aim::Way,
+        aim: Aim::Edge,
         keys: &["for", "share", "route", "caller", "shopper", "shoppers"],
         example: "{ name: split, at: 12s, for: 8s, target: order->inventory, kind: refuse, share: 100% }",
     },
@@ -301,7 +301,7 @@ pub const KINDS: &[KindInfo] = &[
         kind: Kind::Path(PathKind::Latency),
         name: "tcp-latency",
         about: "data on a connection is delayed",
-        aim: Aim::Way,
+        aim: Aim::Edge,
         keys: &["for", "delay", "jitter", "share", "direction"],
         example: "{ name: far-bank, at: 12s, for: 8s, target: payment->bank, kind: tcp-latency, delay: 100ms, jitter: 20ms }",
     },
@@ -309,7 +309,7 @@ pub const KINDS: &[KindInfo] = &[
         kind: Kind::Path(PathKind::Bandwidth),
         name: "tcp-bandwidth",
         about: "the throughput of a connection is limited",
-        aim: Aim::Way,
+        aim: Aim::Edge,
         keys: &["for", "rate", "share", "direction"],
         example: "{ name: thin-line, at: 12s, for: 8s, target: gateway->product, kind: tcp-bandwidth, rate: 20KB/s }",
     },
@@ -317,7 +317,7 @@ pub const KINDS: &[KindInfo] = &[
         kind: Kind::Path(PathKind::Slicer),
         name: "tcp-slicer",
         about: "data is sent in small pieces",
-        aim: Aim::Way,
+        aim: Aim::Edge,
         keys: &["for", "size", "variation", "delay", "share", "direction"],
         example: "{ name: crumbs, at: 12s, for: 8s, target: cart->product, kind: tcp-slicer, size: 100B, variation: 50B, delay: 1ms }",
     },
@@ -325,7 +325,7 @@ pub const KINDS: &[KindInfo] = &[
         kind: Kind::Path(PathKind::Reset),
         name: "tcp-reset",
         about: "connections are reset, open ones as well as new ones",
-        aim: Aim::Way,
+        aim: Aim::Edge,
         keys: &["for", "share"],
         example: "{ name: cut-off, at: 12s, for: 2s, target: order/1->inventory, kind: tcp-reset, share: 50% }",
     },
@@ -333,7 +333,7 @@ pub const KINDS: &[KindInfo] = &[
         kind: Kind::Path(PathKind::Timeout),
         name: "tcp-timeout",
         about: "data on a connection is dropped",
-        aim: Aim::Way,
+        aim: Aim::Edge,
         keys: &["for", "share", "direction"],
         example: "{ name: black-hole, at: 12s, for: 4s, target: order->payment, kind: tcp-timeout }",
     },
@@ -341,7 +341,7 @@ pub const KINDS: &[KindInfo] = &[
         kind: Kind::Path(PathKind::SlowClose),
         name: "tcp-slow-close",
         about: "the end of a connection is delayed",
-        aim: Aim::Way,
+        aim: Aim::Edge,
         keys: &["for", "delay", "share", "direction"],
         example: "{ name: lingering, at: 12s, for: 8s, target: gateway->order, kind: tcp-slow-close, delay: 2s }",
     },
@@ -349,7 +349,7 @@ pub const KINDS: &[KindInfo] = &[
         kind: Kind::Path(PathKind::Limit),
         name: "tcp-limit",
         about: "a connection is closed after some data",
-        aim: Aim::Way,
+        aim: Aim::Edge,
         keys: &["for", "size", "share", "direction"],
         example: "{ name: cut-short, at: 12s, for: 8s, target: gateway->product, kind: tcp-limit, size: 50KB }",
     },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::proxy::{NewToxic, Stream, ToxicKind};
 
-/// A fault of the connections of a way.
+/// A fault of the connections of an edge.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PathFault {
     /// What happens to a connection.

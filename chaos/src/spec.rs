@@ -85,7 +85,7 @@ pub fn read_now(node: Node<'_>, shop: &Shop) -> Option<Fault> {
         name: chosen.unwrap_or_else(default_name),
         begins: Begin::At(Duration::ZERO),
         lasts: kind.lasts,
-        kind: limit_to_way(kind.kind, &target),
+        kind: limit_to_edge(kind.kind, &target),
         target,
     })
 }
@@ -108,7 +108,7 @@ fn read_one<'d>(node: Node<'d>, shop: &Shop) -> Option<Draft<'d>> {
                 name: name.clone(),
                 begins: timing.begins.clone(),
                 lasts: kind.lasts,
-                kind: limit_to_way(kind.kind, &target),
+                kind: limit_to_edge(kind.kind, &target),
                 target,
             };
             Some(repetitions(&fault, &timing))
@@ -231,12 +231,12 @@ fn target(node: Node<'_>, shop: &Shop) -> Option<Target> {
 
 /// Checks that a kind takes this target. Sets the replica if the kind needs one and the role has only one.
 fn check_aim(target: Target, node: Node<'_>, info: &KindInfo, shop: &Shop) -> Option<Target> {
-    let way = target.to.is_some();
+    let edge = target.to.is_some();
     let fits = match info.aim {
-        Aim::RoleReplicaOrWay => true,
-        Aim::Way => way,
-        Aim::RoleOrReplica | Aim::OneReplica => !way,
-        Aim::OneRole => !way && target.replica.is_none(),
+        Aim::RoleReplicaOrEdge => true,
+        Aim::Edge => edge,
+        Aim::RoleOrReplica | Aim::OneReplica => !edge,
+        Aim::OneRole => !edge && target.replica.is_none(),
     };
     if !fits {
         node.mistake(format!(
@@ -257,8 +257,8 @@ fn check_aim(target: Target, node: Node<'_>, info: &KindInfo, shop: &Shop) -> Op
     }
 }
 
-/// A service fault on a way affects only the calls to that role.
-fn limit_to_way(kind: FaultKind, target: &Target) -> FaultKind {
+/// A service fault on an edge affects only the calls to that role.
+fn limit_to_edge(kind: FaultKind, target: &Target) -> FaultKind {
     match (kind, &target.to) {
         (FaultKind::Service(mut fault), Some(to)) => {
             fault.only.calling = to.parse().ok();

@@ -30,8 +30,8 @@ pub const PREFIX: &str = "storm-";
 const READY: Duration = Duration::from_secs(2);
 /// The longest time that a role's only replica is down.
 const SINGLE_DOWN: Duration = Duration::from_secs(2);
-/// The ways with enough calls for a fault to have hits, from caller to callee.
-const WAYS: [(Role, Role); 10] = [
+/// The edges with enough calls for a fault to have hits, from caller to callee.
+const EDGES: [(Role, Role); 10] = [
     (Role::Gateway, Role::User),
     (Role::Gateway, Role::Product),
     (Role::Gateway, Role::Cart),
@@ -68,7 +68,7 @@ pub struct Storm {
     pub every: Duration,
     /// The shortest and the longest length of a fault.
     pub length: (Duration, Duration),
-    /// The roles to draw from. A way is included if both of its roles are.
+    /// The roles to draw from. An edge is included if both of its roles are.
     pub targets: BTreeSet<String>,
     /// How long a role has no fault after one.
     pub cool_down: Duration,
@@ -169,23 +169,23 @@ impl Storm {
         for (role, count) in shop.replicas.iter().filter(|(role, _)| free(role)) {
             let each = (0..*count).map(|replica| Target::replica(role, replica));
             match info.aim {
-                Aim::Way => {}
+                Aim::Edge => {}
                 _ if !is_applicable(kind, role) => {}
                 Aim::OneRole => targets.push(Target::role(role)),
                 Aim::OneReplica if *count == 1 && !self.singles => {}
                 Aim::OneReplica => targets.extend(each),
-                Aim::RoleOrReplica | Aim::RoleReplicaOrWay => {
+                Aim::RoleOrReplica | Aim::RoleReplicaOrEdge => {
                     targets.push(Target::role(role));
                     targets.extend(each.filter(|_| *count > 1));
                 }
             }
         }
-        if matches!(info.aim, Aim::Way | Aim::RoleReplicaOrWay) {
-            let ways = WAYS.iter().map(|(a, b)| (a.name(), b.name()));
+        if matches!(info.aim, Aim::Edge | Aim::RoleReplicaOrEdge) {
+            let edges = EDGES.iter().map(|(a, b)| (a.name(), b.name()));
             let exists = |role: &str| shop.replicas.get(role).is_some_and(|count| *count > 0);
-            let ways = ways
+            let edges = edges
                 .filter(|(a, b)| free(a) && self.targets.contains(*b) && exists(a) && exists(b));
-            targets.extend(ways.map(|(a, b)| Target {
+            targets.extend(edges.map(|(a, b)| Target {
                 to: Some(b.to_owned()),
                 ..Target::role(a)
             }));

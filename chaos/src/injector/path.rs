@@ -1,4 +1,4 @@
-//! Path faults: toxics in every proxy on the way. They end there by their time to live.
+//! Path faults: toxics in every proxy on the edge. They end there by their time to live.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::path::PathFault;
 use crate::proxy::ProxyError;
 use crate::schedule::ScheduledFault;
 
-/// One fault on every path of its way.
+/// One fault on every path of its edge.
 pub(super) struct PathInjection {
     scheduled: Arc<ScheduledFault>,
     fault: PathFault,
@@ -38,12 +38,12 @@ impl PathInjection {
 
     /// Adds the toxics to all paths or to none: requests could take a path without the fault.
     fn add_toxics(&mut self) -> Result<(), InjectError> {
-        let way = &self.scheduled.fault.target;
-        let found = self.paths.clone().map(|paths| (paths.on_way(way), paths));
+        let edge = &self.scheduled.fault.target;
+        let found = self.paths.clone().map(|paths| (paths.on_edge(edge), paths));
         let Some((names, paths)) = found.filter(|(names, _)| !names.is_empty()) else {
             return Err(InjectError::Path {
-                way: way.to_string(),
-                reason: "no proxy is on this way".to_owned(),
+                edge: edge.to_string(),
+                reason: "no proxy is on this edge".to_owned(),
             });
         };
         let remaining = self
@@ -105,7 +105,7 @@ impl PathInjection {
 
 fn path_error(path: &str, error: &ProxyError) -> InjectError {
     InjectError::Path {
-        way: path.to_owned(),
+        edge: path.to_owned(),
         reason: error.to_string(),
     }
 }

@@ -121,11 +121,11 @@ fn begin(node: Node<'_>, shop: &Shop) -> Option<Duration> {
 /// `breaker payment->bank`, or `breaker payment->bank opens`.
 fn breaker(node: Node<'_>, shop: &Shop) -> Option<Breaker> {
     let text = node.text()?;
-    let way = text
+    let edge = text
         .strip_prefix("breaker ")
-        .map(|way| way.strip_suffix(" opens").unwrap_or(way))
-        .and_then(|way| way.split_once("->"));
-    let Some((caller, callee)) = way else {
+        .map(|edge| edge.strip_suffix(" opens").unwrap_or(edge))
+        .and_then(|edge| edge.split_once("->"));
+    let Some((caller, callee)) = edge else {
         node.mistake(format!(
             "expected a breaker such as `breaker payment->bank`, found `{text}`"
         ));

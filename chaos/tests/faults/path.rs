@@ -24,10 +24,10 @@ const LONG: Duration = Duration::from_secs(600);
 
 /// Each proxy has the name of its path.
 impl Paths for FakeShop {
-    fn on_way(&self, way: &Target) -> Vec<String> {
+    fn on_edge(&self, edge: &Target) -> Vec<String> {
         let list = self.proxies.iter().flat_map(|proxies| proxies.list());
         let names = list.map(|p| p.spec.name);
-        names.filter(|n| n.starts_with(&way.to_string())).collect()
+        names.filter(|n| n.starts_with(&edge.to_string())).collect()
     }
 
     fn proxies(&self) -> &Proxies {
@@ -244,7 +244,7 @@ async fn a_fault_on_a_way_without_a_proxy_is_refused() {
     run.event(Asked).await;
     let reason = run.event(Refused).await.detail.unwrap();
     assert!(
-        reason.starts_with("cart->bank: no proxy is on this way"),
+        reason.starts_with("cart->bank: no proxy is on this edge"),
         "{reason}"
     );
     assert_eq!(run.stop().await[0].hits, 0);
@@ -297,8 +297,8 @@ async fn every_kind_of_path_fault_has_hits() {
         let mut fault = share(read.remove(0), 1.0);
         fault.begins = Begin::At(Duration::ZERO);
         fault.lasts = Some(LONG);
-        let way = fault.target.to_string();
-        let echo = ProxiedEcho::open(&[&way]).await;
+        let edge = fault.target.to_string();
+        let echo = ProxiedEcho::open(&[&edge]).await;
         let mut client = echo.client().await;
         let name = fault.name.clone();
         let mut run = Run::start(&echo.shop, vec![fault]);
