@@ -34,9 +34,9 @@ impl Lifecycle {
         let name = self.scheduled.fault.name.clone();
         let mut row = empty_row(&self.scheduled);
         self.report(FaultEventKind::Asked, None, None);
-        let begun = injection.begin().await;
+        let result = injection.begin().await;
         row.started_s = self.clock.elapsed().as_secs_f64();
-        match begun {
+        match result {
             Err(error) => {
                 row.ended_s = row.started_s;
                 let detail = Some(error.to_string());

@@ -16,12 +16,12 @@ pub fn read(node: Node<'_>, steps: &[&str]) -> Option<Vec<AbortCondition>> {
     let read: Vec<Option<AbortCondition>> = node
         .list()?
         .into_iter()
-        .map(|item| one(item.map()?, steps))
+        .map(|item| condition(item.map()?, steps))
         .collect();
     read.into_iter().collect()
 }
 
-fn one(mut map: Map<'_>, steps: &[&str]) -> Option<AbortCondition> {
+fn condition(mut map: Map<'_>, steps: &[&str]) -> Option<AbortCondition> {
     let node = map.node();
     let step = match map.get("step") {
         None => Some(None),

@@ -162,16 +162,16 @@ pub(super) fn check_times(timing: &Timing<'_>, kind: &ParsedKind<'_>, shop: &Sho
     if end <= shop.duration {
         return true;
     }
-    let over = show_duration(shop.duration);
+    let load_end = show_duration(shop.duration);
     if timing.times == 1 {
         kind.length_node.mistake(format!(
-            "the fault ends at {}, but the load is over after {over}; {} is the most that fits",
+            "the fault ends at {}, but the load is over after {load_end}; {} is the most that fits",
             show_duration(end),
             show_duration(shop.duration.saturating_sub(last)),
         ));
     } else {
         timing.every_node.mistake(format!(
-            "the fault comes {} times and ends at {} for the last time, but the load is over after {over}",
+            "the fault comes {} times and ends at {} for the last time, but the load is over after {load_end}",
             timing.times,
             show_duration(end),
         ));
