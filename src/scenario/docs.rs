@@ -1,10 +1,10 @@
-//! The examples of the pages are scenarios.
+//! Tests that the examples in the documentation are valid scenarios.
 
 use super::Scenario;
 
 const SCHEDULES: &str = include_str!("../../docs/schedules.md");
 
-/// What the examples leave out.
+/// The part of a scenario that the examples leave out.
 const REST: &str = "\
 name: example
 shop: { replicas: { order: 2, product: 2 } }
@@ -14,7 +14,7 @@ load:
 ";
 
 #[test]
-fn every_example_of_the_page_on_schedules_is_read() {
+fn every_example_in_schedules_md_is_valid() {
     let mut examples = 0;
     for block in SCHEDULES.split("```yaml\n").skip(1) {
         let (example, _) = block.split_once("```").unwrap();

@@ -1,4 +1,4 @@
-//! The shop of a scenario: how large it is, how many there are of each role, which patterns are on, how the bank is.
+//! The shop of a scenario: sizes, replicas, resilience patterns, bank behaviour.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use syntax::{Node, did_you_mean, units};
 
 use crate::patterns::Pattern;
 
-/// The most replicas of a role: they share a machine.
+/// The most replicas of a role, because they share one machine.
 const MAX_REPLICAS: u64 = 16;
 
 /// The shop of a scenario.
@@ -18,9 +18,9 @@ pub(crate) struct ShopSpec {
     pub products: u64,
     /// Registered customers.
     pub customers: u64,
-    /// Pieces of each product in stock.
+    /// Units of each product in stock.
     pub stock: u32,
-    /// Replicas of the roles that have more than one.
+    /// Replicas of the roles that set them. Others have one.
     pub replicas: BTreeMap<Role, u32>,
     /// Resilience patterns that are off.
     pub without: BTreeSet<Pattern>,
@@ -42,7 +42,7 @@ impl Default for ShopSpec {
 }
 
 impl ShopSpec {
-    /// How many replicas a role has.
+    /// The number of replicas of a role.
     pub(crate) fn replicas_of(&self, role: Role) -> u32 {
         self.replicas.get(&role).copied().unwrap_or(1)
     }
@@ -65,7 +65,7 @@ pub(super) fn read(node: Node<'_>) -> Option<ShopSpec> {
         map.optional("stock", |n| units::integer_in(n, 0, 1_000_000))
             .map(|n| shop.stock = n as u32),
     ];
-    // Each size is optional; a wrong one has noted its mistake.
+    // Each size is optional. A wrong one has reported its mistake.
     let _ = sizes;
     map.optional("replicas", |n| {
         for (role, key, value) in n.map()?.entries() {

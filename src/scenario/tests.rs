@@ -13,7 +13,7 @@ fn the_built_in_demo_has_no_mistakes() {
 }
 
 #[test]
-fn the_records_copy_carries_the_seed_that_was_used() {
+fn the_records_copy_has_the_seed_in_use() {
     let demo = Scenario::parse(DEMO_PATH, DEMO, Some(99)).unwrap();
     assert_eq!(demo.seed, 99);
     let again = Scenario::parse(DEMO_PATH, &demo.text, None).unwrap();
@@ -27,7 +27,7 @@ fn the_records_copy_carries_the_seed_that_was_used() {
 }
 
 #[test]
-fn the_records_copy_does_without_what_the_run_did_without() {
+fn the_records_copy_has_the_patterns_that_were_off() {
     let demo = Scenario::parse(DEMO_PATH, DEMO, None).unwrap();
     let bare = demo
         .without(&[Pattern::Caches])
@@ -36,7 +36,7 @@ fn the_records_copy_does_without_what_the_run_did_without() {
     let again = Scenario::parse(DEMO_PATH, &bare.text, None).unwrap();
     assert_eq!(again.shop, bare.shop);
     assert_eq!(demo.without(&[]).text, demo.text);
-    // A list may be written on several lines.
+    // A list on several lines is replaced as a whole.
     let long = format!("without:\n  - retries\n{DEMO}");
     let long = Scenario::parse(DEMO_PATH, &long, None).unwrap();
     let both = long.without(&[Pattern::Caches]);
@@ -45,11 +45,11 @@ fn the_records_copy_does_without_what_the_run_did_without() {
 }
 
 #[test]
-fn a_storm_becomes_plain_faults_that_its_seed_decides() {
+fn the_seed_decides_the_faults_of_a_storm() {
     let stormy = format!("{DEMO}storm: {{ from: 5s, for: 40s, lasts: 1s..2s }}\n");
     let one = Scenario::parse("x.yaml", &stormy, None).unwrap();
     assert!(one.faults.len() > 4, "{:?}", one.faults);
-    // Neither the bank's latency nor the order service's kill is met by another fault of theirs.
+    // The storm's faults do not overlap the written faults of the same target.
     let again = Scenario::parse("x.yaml", &one.text, None).unwrap();
     assert_eq!(one.faults, again.faults);
     let other = Scenario::parse("x.yaml", &stormy, Some(8)).unwrap();
@@ -59,7 +59,7 @@ fn a_storm_becomes_plain_faults_that_its_seed_decides() {
 }
 
 #[test]
-fn mistakes_in_every_part_are_named_in_one_go() {
+fn one_pass_reports_the_mistakes_of_all_parts() {
     let text = "\
 name: demo
 shop:
@@ -83,11 +83,11 @@ expcet: []
 }
 
 #[test]
-fn only_the_faults_are_others() {
+fn only_the_faults_change() {
     let demo = Scenario::parse("x.yaml", DEMO, None).unwrap();
     let fewer = with_faults(DEMO, &demo.faults[1..]).unwrap();
     let gone: Vec<&str> = DEMO.lines().filter(|l| !fewer.contains(l)).collect();
-    assert_eq!(gone.len(), 2, "both are written anew: {gone:?}");
+    assert_eq!(gone.len(), 2, "both are replaced: {gone:?}");
     let read = Scenario::parse("x.yaml", &fewer, None).unwrap();
     assert_eq!(read.faults, demo.faults[1..]);
     assert_eq!(read.expect, demo.expect);
@@ -95,7 +95,7 @@ fn only_the_faults_are_others() {
 }
 
 #[test]
-fn a_storm_gives_way_to_what_it_had_drawn() {
+fn a_storm_is_replaced_by_its_faults() {
     let stormy = format!(
         "# before\n{DEMO}storm:\n  from: 5s\n  for: 40s\n  # within\n  lasts: 1s..2s\n\n# after\n"
     );
@@ -110,7 +110,7 @@ fn a_storm_gives_way_to_what_it_had_drawn() {
 }
 
 #[test]
-fn a_scenario_without_faults_gets_its_first_at_the_end() {
+fn new_faults_are_appended() {
     let demo = Scenario::parse("x.yaml", DEMO, None).unwrap();
     let bare = demo
         .with_faults(&[])
@@ -123,6 +123,6 @@ fn a_scenario_without_faults_gets_its_first_at_the_end() {
 }
 
 #[test]
-fn a_text_all_in_braces_is_left_alone() {
+fn a_text_in_braces_is_not_changed() {
     assert_eq!(with_faults("{ name: x, faults: [] }", &[]), None);
 }
