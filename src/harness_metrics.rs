@@ -106,7 +106,7 @@ impl HarnessMetrics {
     /// Takes an event of a fault. In-service faults are skipped, because the service itself exports them.
     pub(crate) fn fault(&self, event: &FaultEvent, now: Instant) {
         let info = KINDS.iter().find(|info| info.name == event.kind);
-        if !info.is_some_and(KindInfo::is_from_outside) {
+        if !info.is_some_and(KindInfo::is_external) {
             return;
         }
         match event.event {

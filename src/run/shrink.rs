@@ -199,7 +199,10 @@ fn show(scenario: &Scenario, first: &FinishedRun, kept: &[usize]) {
         scenario.faults.len()
     ));
     for i in kept {
-        note(&format!("  {}", chaos::spec::written(&scenario.faults[*i])));
+        note(&format!(
+            "  {}",
+            chaos::spec::write_fault(&scenario.faults[*i])
+        ));
     }
     let file = first.dir.path().join(SHRUNK);
     note(&format!("To repeat it: doorbuster run {}", file.display()));

@@ -27,7 +27,7 @@ pub(crate) fn unsupported(faults: &[Fault]) -> Vec<String> {
             FaultKind::Process(ProcessFault::SlowStart { .. }) => unsupported.push(format!(
                 "{what}: Docker cannot delay one start of a container; use kind kill with a longer `restart`, or leave out --docker"
             )),
-            FaultKind::Process(_) | FaultKind::InService(_) => {}
+            FaultKind::Process(_) | FaultKind::Service(_) => {}
         }
     }
     unsupported

@@ -1,10 +1,10 @@
-//! What the tests stand on: a server that echoes, a proxy before it, and clients.
+//! Test fixtures: an echo server, a proxy in front of it, and clients.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use chaos::proxy::{Kind, NewToxic, Proxies};
+use chaos::proxy::{NewToxic, Proxies, ToxicKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 /// Far longer than any test takes.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-/// A server that sends back what it gets, and ends when its client does.
+/// An echo server. It closes a connection when its client does.
 pub(crate) async fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -28,24 +28,24 @@ pub(crate) async fn echo() -> SocketAddr {
     address
 }
 
-/// An address where nobody listens.
-pub(crate) async fn nowhere() -> SocketAddr {
+/// An address without a listener.
+pub(crate) async fn unused_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
 }
 
-/// One proxy called `p`, before a server that echoes.
-pub(crate) struct House {
+/// One proxy named `p` in front of an echo server.
+pub(crate) struct ProxiedEcho {
     pub(crate) proxies: Proxies,
     pub(crate) address: SocketAddr,
 }
 
-impl House {
+impl ProxiedEcho {
     pub(crate) async fn open() -> Self {
-        Self::before(echo().await).await
+        Self::to(echo().await).await
     }
 
-    pub(crate) async fn before(upstream: SocketAddr) -> Self {
+    pub(crate) async fn to(upstream: SocketAddr) -> Self {
         let proxies = Proxies::new(7, CancellationToken::new());
         let upstream = upstream.to_string();
         let opened = proxies.open("p", "127.0.0.1:0", &upstream);
@@ -57,8 +57,8 @@ impl House {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// A client whose connection is known to have come through.
-    pub(crate) async fn met(&self) -> TcpStream {
+    /// A client with an established connection.
+    pub(crate) async fn connected(&self) -> TcpStream {
         let mut client = self.client().await;
         exchange(&mut client, b"hello").await.unwrap();
         client
@@ -72,23 +72,23 @@ impl House {
         self.proxies.remove_toxic("p", "t").unwrap();
     }
 
-    /// Connections and bytes.
+    /// Affected connections and bytes.
     pub(crate) fn hits(&self) -> (u64, u64) {
         let hits = self.proxies.toxic_hits("p", "t").unwrap();
         (hits.connections, hits.bytes)
     }
 }
 
-/// A kind by its name and attributes in the API's units.
-pub(crate) fn kind(name: &str, attributes: &[(&str, u64)]) -> Kind {
-    let mut kind = Kind::named(name).unwrap();
+/// A kind by its name and attributes, in the units of the API.
+pub(crate) fn kind(name: &str, attributes: &[(&str, u64)]) -> ToxicKind {
+    let mut kind = ToxicKind::named(name).unwrap();
     for (attribute, value) in attributes {
         kind.set(attribute, *value);
     }
     kind
 }
 
-/// Sends, and waits for all of it to come back.
+/// Sends data and waits for its echo.
 pub(crate) async fn exchange(client: &mut TcpStream, data: &[u8]) -> io::Result<()> {
     client.write_all(data).await?;
     let mut back = vec![0; data.len()];
@@ -98,20 +98,20 @@ pub(crate) async fn exchange(client: &mut TcpStream, data: &[u8]) -> io::Result<
     Ok(())
 }
 
-/// What comes until the end, or the reset.
-pub(crate) async fn rest(client: &mut TcpStream) -> io::Result<Vec<u8>> {
+/// All data until the end, or the error of a reset.
+pub(crate) async fn read_all(client: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut all = vec![];
     let read = tokio::time::timeout(LONG, client.read_to_end(&mut all)).await;
     read.expect("the end")?;
     Ok(all)
 }
 
-/// Waits for what must become true.
-pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
+/// Waits until a condition is true.
+pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
     let waited = tokio::time::timeout(LONG, async {
-        while !is_so() {
+        while !condition() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     });
-    waited.await.expect("it comes true");
+    waited.await.expect("the condition becomes true");
 }

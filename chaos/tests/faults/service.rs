@@ -1,4 +1,4 @@
-//! Faults in a service: given to the target for the time that remains, counted there, and never left behind.
+//! Service faults: injected for the remaining time, counted at the target, and always cleared.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::target::AdminStub;
 const LONG: Duration = Duration::from_secs(600);
 
 #[tokio::test]
-async fn a_fault_is_given_for_its_window_counted_at_the_target_and_cleared_on_shutdown() {
+async fn a_fault_is_injected_for_its_window_counted_at_the_target_and_cleared_on_shutdown() {
     let bank = AdminStub::start().await;
     let shop = Arc::new(FakeShop::with("bank", &[&bank]));
     let mut run = Run::start(&shop, vec![slow("bank", LONG)]);
@@ -23,11 +23,11 @@ async fn a_fault_is_given_for_its_window_counted_at_the_target_and_cleared_on_sh
     run.event(Asked).await;
     run.event(InForce).await;
     let order = bank.read(|m| m.orders[0].clone());
-    let planned = Schedule::new([slow("bank", LONG)], SEED).planned()[0].clone();
+    let scheduled = Schedule::new([slow("bank", LONG)], SEED).scheduled()[0].clone();
     assert_eq!(order.name, "bank-slow");
     assert!((590_000..=600_000).contains(&order.ttl_ms), "{order:?}");
     assert_eq!(order.share, 0.5);
-    assert_eq!(order.seed, planned.seed_at(0));
+    assert_eq!(order.seed, scheduled.seed_at(0));
     let (delay_us, jitter_us) = (300_000, 100_000);
     assert_eq!(
         order.effect,
@@ -44,11 +44,11 @@ async fn a_fault_is_given_for_its_window_counted_at_the_target_and_cleared_on_sh
 
     bank.hit("bank-slow", 7);
     run.until_hits("bank-slow", 7).await;
-    // More hits than the last look has seen: the answer to the clearing has them.
+    // These hits are only in the reply to the clearing.
     bank.hit("bank-slow", 9);
     run.shutdown.cancel();
     assert_eq!(run.event(Ended).await.hits, Some(9));
-    assert!(!run.board()["bank-slow"].active);
+    assert!(!run.statuses()["bank-slow"].active);
     let rows = run.stop().await;
     assert_eq!(rows.len(), 1);
     assert_eq!(
@@ -71,7 +71,7 @@ async fn a_fault_ends_when_its_window_does() {
 }
 
 #[tokio::test]
-async fn a_restarted_replica_is_given_the_fault_again_for_the_time_that_remains() {
+async fn a_restarted_replica_gets_the_fault_again_for_the_remaining_time() {
     let bank = AdminStub::start().await;
     let shop = Arc::new(FakeShop::with("bank", &[&bank]));
     let mut run = Run::start(&shop, vec![slow("bank", LONG)]);
@@ -90,12 +90,12 @@ async fn a_restarted_replica_is_given_the_fault_again_for_the_time_that_remains(
     bank.hit("bank-slow", 3);
     run.until_hits("bank-slow", 8).await;
     let rows = run.stop().await;
-    assert_eq!(rows[0].hits, 8, "hits of both lives");
+    assert_eq!(rows[0].hits, 8, "hits of both processes");
     assert!(bank.read(|m| m.active.is_empty()));
 }
 
 #[tokio::test]
-async fn a_target_that_says_no_voids_the_fault() {
+async fn a_fault_that_its_target_refuses_is_refused() {
     for (status, reason) in [
         (StatusCode::CONFLICT, "bank-slow is in use"),
         (StatusCode::BAD_REQUEST, "a time to live is needed"),
@@ -111,22 +111,22 @@ async fn a_target_that_says_no_voids_the_fault() {
             detail.contains(status.as_str()) && detail.contains(reason),
             "{detail}"
         );
-        assert!(!run.board()["bank-slow"].active);
+        assert!(!run.statuses()["bank-slow"].active);
         let rows = run.stop().await;
         assert_eq!(rows[0].hits, 0);
         assert_eq!(rows[0].started_s, rows[0].ended_s);
-        // The fault of that name is someone else's.
+        // The existing fault of that name is not cleared.
         assert_eq!(bank.read(|m| m.calls.clone()), ["POST /faults"]);
     }
 }
 
 #[tokio::test]
-async fn a_target_that_is_not_there_voids_the_fault() {
+async fn a_fault_whose_target_is_down_is_refused() {
     let mut bank = AdminStub::start().await;
     bank.die().await;
     let shop = Arc::new(FakeShop::with("bank", &[&bank]));
     for (role, expected) in [
-        ("bank", "no answer from the admin endpoint"),
+        ("bank", "no reply from the admin endpoint"),
         ("cart", "the shop has no cart"),
     ] {
         let mut run = Run::start(&shop, vec![slow(role, LONG)]);
@@ -139,19 +139,19 @@ async fn a_target_that_is_not_there_voids_the_fault() {
 }
 
 #[tokio::test]
-async fn a_fault_whose_time_is_over_already_is_not_given_to_anyone() {
+async fn a_fault_whose_time_is_over_is_not_injected() {
     let bank = AdminStub::start().await;
     let shop = Arc::new(FakeShop::with("bank", &[&bank]));
     let mut run = Run::start(&shop, vec![slow("bank", Duration::ZERO)]);
     run.event(Asked).await;
     let detail = run.event(Refused).await.detail.unwrap();
-    assert_eq!(detail, "its time was over before it could be injected");
+    assert_eq!(detail, "its time was over before it was injected");
     run.rows().await;
     assert!(bank.read(|m| m.calls.is_empty()));
 }
 
 #[tokio::test]
-async fn an_order_without_an_answer_is_cleared_all_the_same() {
+async fn an_order_without_a_reply_is_cleared() {
     let bank = AdminStub::start().await;
     bank.change(|m| m.mute = true);
     let shop = Arc::new(FakeShop::with("bank", &[&bank]));
@@ -170,7 +170,11 @@ async fn a_fault_of_a_role_goes_to_all_of_its_replicas_and_their_hits_add_up() {
     run.event(Asked).await;
     run.event(InForce).await;
     let seed = |stub: &AdminStub| stub.read(|m| m.orders[0].seed);
-    assert_ne!(seed(&first), seed(&second), "each replica draws for itself");
+    assert_ne!(
+        seed(&first),
+        seed(&second),
+        "each replica has its own draws"
+    );
     first.hit("order-slow", 4);
     second.hit("order-slow", 6);
     run.until_hits("order-slow", 10).await;
@@ -182,7 +186,7 @@ async fn a_fault_of_a_role_goes_to_all_of_its_replicas_and_their_hits_add_up() {
 }
 
 #[tokio::test]
-async fn one_replica_that_says_no_takes_the_fault_from_the_others() {
+async fn a_refusal_by_one_replica_removes_the_fault_from_the_others() {
     let (first, second) = (AdminStub::start().await, AdminStub::start().await);
     second.change(|m| m.refusal = Some((StatusCode::BAD_REQUEST, "not here")));
     let shop = Arc::new(FakeShop::with("order", &[&first, &second]));
@@ -194,7 +198,7 @@ async fn one_replica_that_says_no_takes_the_fault_from_the_others() {
 }
 
 #[tokio::test]
-async fn a_replica_that_comes_up_late_is_given_the_fault_then() {
+async fn a_replica_that_starts_later_gets_the_fault_then() {
     let (first, second) = (AdminStub::start().await, AdminStub::start().await);
     let shop = Arc::new(FakeShop::with("order", &[&first]));
     shop.set_address("order", 1, None);
@@ -229,7 +233,7 @@ async fn a_target_that_dies_leaves_its_last_known_count() {
 }
 
 #[tokio::test]
-async fn a_fault_that_someone_cleared_by_hand_is_over_and_stays_over() {
+async fn a_fault_that_was_cleared_by_hand_stays_ended() {
     let bank = AdminStub::start().await;
     let shop = Arc::new(FakeShop::with("bank", &[&bank]));
     let mut run = Run::start(&shop, vec![slow("bank", LONG)]);
@@ -240,14 +244,14 @@ async fn a_fault_that_someone_cleared_by_hand_is_over_and_stays_over() {
     assert_eq!(run.event(Ended).await.hits, Some(2));
     let rows = run.stop().await;
     assert_eq!(rows[0].hits, 2);
-    assert_eq!(bank.read(|m| m.orders.len()), 1, "it was given again");
+    assert_eq!(bank.read(|m| m.orders.len()), 1, "it was injected again");
 }
 
 #[tokio::test]
-async fn a_fault_that_expired_a_moment_before_it_was_cleared_still_has_its_hits() {
+async fn a_fault_that_expired_just_before_it_was_cleared_has_its_hits() {
     let bank = AdminStub::start().await;
     let shop = Arc::new(FakeShop::with("bank", &[&bank]));
-    let mut run = Run::start_polling(&shop, vec![slow("bank", LONG)], LONG);
+    let mut run = Run::start_checking_every(&shop, vec![slow("bank", LONG)], LONG);
     run.event(Asked).await;
     run.event(InForce).await;
     bank.hit("bank-slow", 3);
@@ -262,7 +266,7 @@ async fn nothing_is_left_behind_when_the_run_is_dropped() {
     let mut run = Run::start(&shop, vec![slow("bank", LONG)]);
     run.event(Asked).await;
     run.event(InForce).await;
-    run.drop_it().await;
+    run.abandon().await;
     bank.until("the fault is cleared", |m| {
         m.active.is_empty() && m.ended.len() == 1
     })
