@@ -147,7 +147,7 @@ async fn send(
     let folder = dir.path().file_name();
     let options = Options {
         key_prefix: folder.map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
-        figures: Some(figures.recorder()),
+        metrics: Some(figures.recorder()),
         ..Options::default()
     };
     let observe = |event| recorder.load(event);

@@ -314,7 +314,7 @@ async fn crowd(
             .file_name()
             .map(|n| n.to_string_lossy().into_owned())
             .unwrap_or_default(),
-        figures: Some(figures.recorder()),
+        metrics: Some(figures.recorder()),
         ..Options::default()
     };
     let mut aborted = None;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::collector::Collector;
 use crate::event::Event;
-use crate::figures::SharedRecorder;
+use crate::metrics::SharedRecorder;
 use crate::plan::Plan;
 use crate::target::Target;
 use crate::worker::{self, Message, Orders};
@@ -25,8 +25,8 @@ pub struct Options {
     /// What idempotency keys start with. Keys follow from the seed, so whoever sends the same plan twice to the same
     /// shop needs two prefixes, or the second run is given the orders of the first.
     pub key_prefix: String,
-    /// Where the load tells its [`figures`](crate::figures) while it runs, beside the events.
-    pub figures: Option<SharedRecorder>,
+    /// Where the load tells its [`metrics`](crate::metrics) while it runs, beside the events.
+    pub metrics: Option<SharedRecorder>,
 }
 
 /// What a load came to.
@@ -54,7 +54,7 @@ pub enum EngineError {
     #[error("cannot start a worker of the load generator: {0}")]
     Worker(#[from] std::io::Error),
     /// A worker died of a mistake in this program.
-    #[error("a worker of the load generator panicked; its figures are lost")]
+    #[error("a worker of the load generator panicked; its metrics are lost")]
     Panicked,
 }
 
@@ -65,7 +65,7 @@ pub enum EngineError {
 /// is told late but timed rightly, since workers have threads of their own. Dropping the future stops the load.
 ///
 /// # Errors
-/// When workers cannot be started. Failures of the shop are figures, not errors.
+/// When workers cannot be started. Failures of the shop are metrics, not errors.
 pub async fn run(
     plan: &Plan,
     target: Target,
@@ -90,7 +90,7 @@ pub async fn run(
             target: target.clone(),
             start,
             key_prefix: options.key_prefix.clone(),
-            figures: options.figures.clone(),
+            metrics: options.metrics.clone(),
             halt: halt.clone(),
             say: say.clone(),
         };

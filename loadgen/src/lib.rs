@@ -46,7 +46,7 @@ mod collector;
 mod demand;
 mod engine;
 mod event;
-pub mod figures;
+pub mod metrics;
 pub mod mix;
 pub mod persona;
 pub mod plan;

@@ -1,6 +1,6 @@
 //! One worker: a thread with a runtime of its own, and its share of the sessions.
 //!
-//! While the load runs, workers share nothing but the recorder of figures, where there is one: its counters are atomic, and
+//! While the load runs, workers share nothing but the recorder of metrics, where there is one: its counters are atomic, and
 //! a histogram is locked for as long as it takes to add to it. So nobody waits for another's work.
 
 use std::cell::{Cell, RefCell};
@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::call::Failure;
 use crate::collector::Handover;
-use crate::figures::{Figures, SharedRecorder};
+use crate::metrics::{LoadMetrics, SharedRecorder};
 use crate::plan::Plan;
 use crate::session;
 use crate::step::Step;
@@ -39,7 +39,7 @@ pub(crate) struct Orders {
     pub(crate) target: Target,
     pub(crate) start: Instant,
     pub(crate) key_prefix: String,
-    pub(crate) figures: Option<SharedRecorder>,
+    pub(crate) metrics: Option<SharedRecorder>,
     /// The end before its time: by a signal, or because nobody waits for the outcome any more.
     pub(crate) halt: CancellationToken,
     pub(crate) say: UnboundedSender<Message>,
@@ -50,7 +50,7 @@ pub(crate) struct Shared {
     pub(crate) orders: Orders,
     pub(crate) timer: crate::timer::Timer,
     tally: RefCell<Tally>,
-    figures: RefCell<Option<Figures>>,
+    metrics: RefCell<Option<LoadMetrics>>,
     /// When no more steps are begun.
     pub(crate) end: Duration,
     /// When nobody waits any more: halted, or every answer's time is up.
@@ -79,7 +79,7 @@ impl Shared {
     /// A step's instant has come and it is being sent.
     pub(crate) fn send(&self, lateness: Duration) {
         self.tally.borrow_mut().send(lateness);
-        self.tell(|figures| figures.send(lateness));
+        self.tell(|metrics| metrics.send(lateness));
     }
 
     /// A step of a phase is over.
@@ -91,27 +91,27 @@ impl Shared {
         result: Result<(), Failure>,
     ) {
         self.tally.borrow_mut().record(phase, step, timing, result);
-        self.tell(|figures| figures.record(step, timing, result));
+        self.tell(|metrics| metrics.record(step, timing, result));
     }
 
     fn drop_one(&self) {
         self.tally.borrow_mut().drop_one();
-        self.tell(|figures| figures.drop_one());
+        self.tell(|metrics| metrics.drop_one());
     }
 
     fn enter(&self) {
         self.active.set(self.active.get() + 1);
-        self.tell(|figures| figures.enter());
+        self.tell(|metrics| metrics.enter());
     }
 
     fn leave(&self) {
         self.active.set(self.active.get() - 1);
-        self.tell(|figures| figures.leave());
+        self.tell(|metrics| metrics.leave());
     }
 
-    fn tell(&self, what: impl FnOnce(&mut Figures)) {
-        if let Some(figures) = self.figures.borrow_mut().as_mut() {
-            what(figures);
+    fn tell(&self, what: impl FnOnce(&mut LoadMetrics)) {
+        if let Some(metrics) = self.metrics.borrow_mut().as_mut() {
+            what(metrics);
         }
     }
 
@@ -151,7 +151,7 @@ async fn drive(orders: Orders) -> io::Result<()> {
     let shared = Rc::new(Shared {
         timer: crate::timer::Timer::start()?,
         tally: RefCell::default(),
-        figures: RefCell::new(orders.figures.clone().map(Figures::declare)),
+        metrics: RefCell::new(orders.metrics.clone().map(LoadMetrics::declare)),
         end,
         stop: orders.halt.child_token(),
         active: Cell::new(0),

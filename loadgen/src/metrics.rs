@@ -55,7 +55,7 @@ pub const HELP: &[(&str, &str)] = &[
 type Clocks = (Histogram, Histogram);
 
 /// The figures of one worker.
-pub(crate) struct Figures {
+pub(crate) struct LoadMetrics {
     recorder: SharedRecorder,
     steps: BTreeMap<(Step, Option<Failure>), Clocks>,
     lateness: Histogram,
@@ -65,10 +65,10 @@ pub(crate) struct Figures {
     dropped: Counter,
 }
 
-impl Figures {
+impl LoadMetrics {
     /// Declares everything that is known beforehand, so that a rate over the first request is not lost.
     pub(crate) fn declare(recorder: SharedRecorder) -> Self {
-        let mut figures = metrics::with_local_recorder(&*recorder, || Self {
+        let mut load_metrics = metrics::with_local_recorder(&*recorder, || Self {
             recorder: recorder.clone(),
             steps: BTreeMap::new(),
             lateness: histogram!(LATENESS),
@@ -78,9 +78,9 @@ impl Figures {
             dropped: counter!(DROPPED),
         });
         for step in Step::ALL {
-            figures.clocks(step, None);
+            load_metrics.clocks(step, None);
         }
-        figures
+        load_metrics
     }
 
     /// A step's instant has come and it is being sent.
