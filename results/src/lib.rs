@@ -16,7 +16,7 @@
 
 pub mod ablation;
 pub mod expect;
-mod figures;
+mod format;
 pub mod hlog;
 pub mod metastability;
 pub mod quantiles;

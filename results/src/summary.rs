@@ -11,7 +11,7 @@ mod steps;
 mod table;
 
 use crate::expect::goodput_seen;
-use crate::figures::{bytes, count, latency};
+use crate::format::{bytes, count, latency};
 use crate::record::{
     FaultRow, Interval, Metastability, ResourceRow, RunSummary, StepInterval, Verdict,
 };

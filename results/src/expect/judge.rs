@@ -5,7 +5,7 @@ use std::time::Duration;
 use syntax::units::show_duration;
 
 use super::{Evidence, Expectation, Limit};
-use crate::figures::{percent, seconds, written};
+use crate::format::{percent, seconds, written};
 use crate::record::{ExpectationRow, FaultRow, Figure, Metastability, MetastabilityRow, StepRow};
 
 /// The text of the audit's row.

@@ -2,7 +2,7 @@
 
 use super::judge::{AUDIT_CLEAN, GOODPUT_BACK};
 use super::{Evidence, Expectation};
-use crate::figures::latency;
+use crate::format::latency;
 use crate::record::{AuditRow, ExpectationRow, Metastability, Verdict};
 
 /// The verdict, and every reason why it is not pass.

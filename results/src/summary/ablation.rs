@@ -3,7 +3,7 @@
 use super::Style;
 use super::table::{Cell, Column, Paint, Table, wrapped};
 use crate::ablation::{Ablation, Arm};
-use crate::figures::{count, latency, percent, rate};
+use crate::format::{count, latency, percent, rate};
 use crate::record::Verdict;
 
 /// The runs of one scenario beside each other, and what broke in each.

@@ -3,7 +3,7 @@
 use super::Style;
 use super::table::{Cell, Column, GAP, INDENT, Paint, Table, wrapped};
 use crate::expect::Quantile;
-use crate::figures::{percent, written};
+use crate::format::{percent, written};
 use crate::record::{ExpectationRow, Figure, RunSummary};
 
 /// A line of the table, before it is laid out.

@@ -2,7 +2,7 @@
 
 use super::Style;
 use super::table::{INDENT, Paint, wrapped};
-use crate::figures::{count, latency, percent};
+use crate::format::{count, latency, percent};
 use crate::record::{FaultRow, Orders, Retries, Revenue, RunSummary, Score};
 
 /// Breakers and signs that are named; the others are in `run.json`.

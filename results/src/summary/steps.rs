@@ -6,7 +6,7 @@ use super::Style;
 use super::groups::{Group, Groups};
 use super::table::{Cell, Paint};
 use crate::expect::Quantile;
-use crate::figures::{count, millis, rate, share, trimmed};
+use crate::format::{count, millis, rate, share, trimmed};
 use crate::record::{PhaseRow, RunSummary, StepRow};
 
 /// A column that each phase has.
