@@ -355,7 +355,7 @@ async fn crowd(
                 fault.hits = hits;
             }
         }
-        let evidence = scorecard::Evidence {
+        let evidence = scorecard::RunData {
             intervals: &intervals,
             ledger: &outcome.ledger,
             expectations: &scenario.expect,

@@ -123,9 +123,9 @@ impl Plan {
 
     /// Size and fingerprint of the plan: the SHA-256 of `plan.jsonl`, then of the `extra` lines (the faults),
     /// each line with its line feed. Walks the whole plan once.
-    pub fn digest(&self, extra: &[String]) -> record::Plan {
+    pub fn digest(&self, extra: &[String]) -> record::PlanDigest {
         let mut sha = Sha256::new();
-        let mut plan = record::Plan::default();
+        let mut plan = record::PlanDigest::default();
         for line in self.lines() {
             plan.sessions += 1;
             plan.steps += line.steps.len() as u64;

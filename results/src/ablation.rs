@@ -126,7 +126,7 @@ impl Ablation {
 mod tests {
     use super::*;
     use crate::record::{
-        AuditRow, ExpectationRow, Generator, PhaseRow, Plan, Quantiles, SCHEMA, StepRow,
+        AuditRow, ExpectationRow, Generator, PhaseRow, PlanDigest, Quantiles, SCHEMA, StepRow,
     };
 
     fn nothing() -> RunSummary {
@@ -142,7 +142,7 @@ mod tests {
             metastability: None,
             verdict: Verdict::Invalid,
             reasons: Vec::new(),
-            plan: Plan::default(),
+            plan: PlanDigest::default(),
             generator: Generator::default(),
             phases: Vec::new(),
             steps: Vec::new(),

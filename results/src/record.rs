@@ -42,7 +42,7 @@ pub struct RunSummary {
     /// Why, when the verdict is not pass.
     pub reasons: Vec<String>,
     /// What was planned from the seed, before anything was sent.
-    pub plan: Plan,
+    pub plan: PlanDigest,
     /// What the generator says of itself.
     pub generator: Generator,
     /// Every phase that the run entered, in the order of time.
@@ -79,7 +79,7 @@ pub enum Verdict {
 
 /// What was decided from the seed alone. Equal plans mean equal arrivals, shoppers and faults.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct PlanDigest {
     /// How many shoppers arrive.
     pub sessions: u64,
     /// How many steps they intend to take in all.

@@ -143,7 +143,7 @@ fn demo() -> RunSummary {
         aborted: None,
         verdict: Verdict::Pass,
         reasons: vec![],
-        plan: Plan {
+        plan: PlanDigest {
             sessions: 1410,
             steps: 6533,
             digest: "2c26b46b".to_owned(),

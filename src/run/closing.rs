@@ -17,7 +17,7 @@ use crate::scenario::Scenario;
 const PLAN_LINES: usize = 1000;
 
 /// Writes down what is planned; gives its digest.
-pub(crate) fn write_plan(dir: &RunDir, plan: &Plan, faults: &[String]) -> Result<record::Plan> {
+pub(crate) fn write_plan(dir: &RunDir, plan: &Plan, faults: &[String]) -> Result<record::PlanDigest> {
     let mut planned = dir.lines(PLAN)?;
     let mut sessions = plan.lines().peekable();
     while sessions.peek().is_some() {
@@ -32,7 +32,7 @@ pub(crate) fn write_plan(dir: &RunDir, plan: &Plan, faults: &[String]) -> Result
 pub(crate) fn summary(
     scenario: &Scenario,
     started_at: Timestamp,
-    planned: record::Plan,
+    planned: record::PlanDigest,
     outcome: Outcome,
 ) -> RunSummary {
     RunSummary {
