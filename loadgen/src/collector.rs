@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use results::hlog::Clock;
+use results::hlog::LatencyKind;
 use results::record::{Generator, Interval, Lateness, PhaseRow, StepRow};
 
 use crate::call::Failure;
@@ -106,13 +106,13 @@ impl<'l> Collector<'l> {
         for (step, cell) in tally.by_step() {
             let name = step.name();
             interval.steps.insert(name.to_owned(), cell.summary());
-            for (clock, histogram) in [
-                (Clock::Response, cell.response),
-                (Clock::Service, cell.service),
+            for (kind, histogram) in [
+                (LatencyKind::Response, cell.response),
+                (LatencyKind::Service, cell.service),
             ] {
                 events.push(Event::Histogram(StepHistogram {
                     step: name,
-                    clock,
+                    kind,
                     start_s: from.as_secs_f64(),
                     lasts: to - from,
                     histogram,

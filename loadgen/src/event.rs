@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use results::hlog::Clock;
+use results::hlog::LatencyKind;
 use results::record::{Interval, LedgerEntry};
 
 /// Something to write down or to show.
@@ -23,7 +23,7 @@ pub struct StepHistogram {
     /// The step's name.
     pub step: &'static str,
     /// Response time or service time.
-    pub clock: Clock,
+    pub kind: LatencyKind,
     /// Start of the second, in seconds from the start of the load.
     pub start_s: f64,
     /// A second; less for the last one.

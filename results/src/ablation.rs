@@ -189,7 +189,7 @@ mod tests {
                 text: "home errors ≤ 1%".to_owned(),
                 held: verdict == Verdict::Pass,
                 observed: "9%".to_owned(),
-                figure: None,
+                metric: None,
             }],
             ..nothing()
         }

@@ -35,7 +35,7 @@ const LEGEND: &str =
 
 /// Which of the two times of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clock {
+pub enum LatencyKind {
     /// From the intended instant to the last byte.
     Response,
     /// From the actual send to the last byte.
@@ -82,12 +82,12 @@ impl LatencyLog {
     pub fn write(
         &mut self,
         step: &str,
-        clock: Clock,
+        kind: LatencyKind,
         start_s: f64,
         lasts: Duration,
         histogram: &Histogram<u64>,
     ) -> Result<(), RecordError> {
-        let text = tag(step, clock)?;
+        let text = tag(step, kind)?;
         if histogram.is_empty() {
             return Ok(());
         }
@@ -119,16 +119,16 @@ impl LatencyLog {
 ///
 /// # Errors
 /// A name that would break the line apart, or be taken for the service time of another step.
-pub fn tag(step: &str, clock: Clock) -> Result<String, RecordError> {
+pub fn tag(step: &str, kind: LatencyKind) -> Result<String, RecordError> {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if step.is_empty() || !step.chars().all(safe) {
         return Err(RecordError::Tag {
             step: step.to_owned(),
         });
     }
-    Ok(match clock {
-        Clock::Response => step.to_owned(),
-        Clock::Service => format!("{step}{SERVICE}"),
+    Ok(match kind {
+        LatencyKind::Response => step.to_owned(),
+        LatencyKind::Service => format!("{step}{SERVICE}"),
     })
 }
 
@@ -238,13 +238,13 @@ mod tests {
             let mut truth: BTreeMap<String, Histogram<u64>> = BTreeMap::new();
             for (n, samples) in seconds.iter().enumerate() {
                 for (i, step) in steps.iter().enumerate() {
-                    for (clock, share) in [(Clock::Response, 1), (Clock::Service, 2)] {
+                    for (kind, share) in [(LatencyKind::Response, 1), (LatencyKind::Service, 2)] {
                         let mut second = new_histogram();
                         for (_, us) in samples.iter().filter(|(of, _)| *of == i) {
                             second.saturating_record(us / share);
                         }
-                        log.write(step, clock, n as f64, SECOND, &second).unwrap();
-                        let tag = tag(step, clock).unwrap();
+                        log.write(step, kind, n as f64, SECOND, &second).unwrap();
+                        let tag = tag(step, kind).unwrap();
                         truth.entry(tag).or_insert_with(new_histogram).add(&second).unwrap();
                     }
                 }
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn a_line_has_the_columns_that_other_tools_read() {
         let (_out, run, mut log) = run();
-        log.write("home", Clock::Service, 12.0, SECOND, &one(1500))
+        log.write("home", LatencyKind::Service, 12.0, SECOND, &one(1500))
             .unwrap();
         log.flush().unwrap();
         let text = fs::read_to_string(run.path().join(LATENCY)).unwrap();
@@ -286,9 +286,9 @@ mod tests {
     #[test]
     fn starts_and_tags_come_back_and_empty_histograms_leave_no_line() {
         let (_out, run, mut log) = run();
-        log.write("home", Clock::Response, 0.0, SECOND, &new_histogram())
+        log.write("home", LatencyKind::Response, 0.0, SECOND, &new_histogram())
             .unwrap();
-        log.write("cart_add", Clock::Response, 1.25, SECOND, &one(7))
+        log.write("cart_add", LatencyKind::Response, 1.25, SECOND, &one(7))
             .unwrap();
         log.flush().unwrap();
         let entries = read(run.path()).unwrap();
@@ -303,7 +303,7 @@ mod tests {
     fn a_step_that_would_break_the_format_is_refused() {
         let (_out, _run, mut log) = run();
         for step in ["", "a,b", "a b", "a\tb", "a\nb", "home:service"] {
-            let refused = log.write(step, Clock::Response, 0.0, SECOND, &one(1));
+            let refused = log.write(step, LatencyKind::Response, 0.0, SECOND, &one(1));
             assert!(
                 matches!(refused, Err(RecordError::Tag { .. })),
                 "{step:?}: {refused:?}"
@@ -315,7 +315,7 @@ mod tests {
     fn a_torn_last_line_is_dropped_and_a_damaged_one_is_named() {
         let (_out, run, mut log) = run();
         for n in 0..3 {
-            log.write("home", Clock::Response, f64::from(n), SECOND, &one(900))
+            log.write("home", LatencyKind::Response, f64::from(n), SECOND, &one(900))
                 .unwrap();
         }
         log.flush().unwrap();

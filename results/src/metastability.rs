@@ -247,7 +247,7 @@ mod tests {
         );
         // Alone it is what happened.
         let row = check(&down, std::slice::from_ref(&disk)).unwrap();
-        assert_eq!(row.verdict, Metastability::NotEnoughSaid);
+        assert_eq!(row.verdict, Metastability::Unknown);
         // One that ends in the stretch that is looked at afterwards is over in some of it.
         let row = check(&down, &[fault(1.0, 31.0), fault(12.0, 14.0)]).unwrap();
         assert_eq!(row.trigger_ended_s, 31.0);
@@ -263,7 +263,7 @@ mod tests {
             second.planned.steps = 250;
         }
         let row = check(&rush, &[fault(12.0, 20.0)]).unwrap();
-        assert_eq!(row.verdict, Metastability::NotEnoughSaid);
+        assert_eq!(row.verdict, Metastability::Unknown);
         assert!(
             row.why
                 .unwrap()
@@ -282,10 +282,10 @@ mod tests {
         for second in lighter.iter_mut().filter(|second| second.t_s > 24.0) {
             second.planned.arrival_rate = 8.9;
         }
-        assert_eq!(verdict(&lighter), Metastability::NotEnoughSaid);
+        assert_eq!(verdict(&lighter), Metastability::Unknown);
         let cut = &run(|_| 100)[..29];
         let row = check(cut, &[fault(12.0, 20.0)]).unwrap();
-        assert_eq!(row.verdict, Metastability::NotEnoughSaid);
+        assert_eq!(row.verdict, Metastability::Unknown);
         assert!(row.why.unwrap().contains("there were 4 seconds"));
         let at_once = check(&run(|_| 100), &[fault(2.0, 20.0)]).unwrap();
         assert!(at_once.why.unwrap().contains("before the first fault"));

@@ -184,8 +184,8 @@ pub struct FaultRow {
     /// Requests that it touched, counted at the target or, for a dead target, by its callers.
     pub hits: u64,
     /// What did not go as it should when it ended: a replica that could not be started again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trouble: Option<String>,
+    #[serde(default, rename = "trouble", skip_serializing_if = "Option::is_none")]
+    pub end_error: Option<String>,
     /// How long after its start it was noticed: the shoppers' figures left the steady state, or a breaker opened on
     /// the way to the target. Absent when neither happened. To the second, as all that follows from `intervals.jsonl`.
     pub detected_s: Option<f64>,
@@ -210,13 +210,13 @@ pub struct ExpectationRow {
     /// What was seen instead of, or within, the limit.
     pub observed: String,
     /// The figure of [`RunSummary::steps`] that it is about, where it is about one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub figure: Option<Figure>,
+    #[serde(default, rename = "figure", skip_serializing_if = "Option::is_none")]
+    pub metric: Option<StepMetric>,
 }
 
 /// One cell of the table of steps, so that a page or a terminal can mark it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figure {
+pub struct StepMetric {
     /// The step's name.
     pub step: String,
     /// The phase's name.

@@ -362,7 +362,7 @@ fn different_limits_on_one_figure_are_not_taken_for_one() {
     assert_eq!(expectations(&summary), one_by_one);
     // A record from before limits were kept.
     for row in &mut summary.expectations {
-        row.figure.as_mut().unwrap().limit.clear();
+        row.metric.as_mut().unwrap().limit.clear();
     }
     assert_eq!(expectations(&summary), one_by_one);
 }

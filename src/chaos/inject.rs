@@ -194,7 +194,7 @@ fn over(row: &FaultRow) -> Result<u8> {
         1 => println!("{} is over after {after:.1} s: 1 hit", row.name),
         hits => println!("{} is over after {after:.1} s: {hits} hits", row.name),
     }
-    if let Some(trouble) = &row.trouble {
+    if let Some(trouble) = &row.end_error {
         bail!(
             "{} may still be in force until its time is over: {trouble}; `doorbuster chaos clear` asks again",
             row.name

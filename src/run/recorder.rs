@@ -135,7 +135,7 @@ impl Recorder {
                 let written =
                     files
                         .latency
-                        .write(h.step, h.clock, h.start_s, h.lasts, &h.histogram);
+                        .write(h.step, h.kind, h.start_s, h.lasts, &h.histogram);
                 files.note(written);
             }
             Event::Ledger(entry) => {

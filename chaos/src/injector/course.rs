@@ -58,7 +58,7 @@ impl Course {
             now.hits = row.hits;
         });
         let unproven = || "how many requests it hit is not known".to_owned();
-        row.trouble.clone_from(&trouble);
+        row.end_error.clone_from(&trouble);
         let detail = trouble.or_else(|| hits.is_none().then(unproven));
         self.report_at(row.ended_s, FaultEventKind::Ended, hits, detail);
         (row, Observed::Ended(name))

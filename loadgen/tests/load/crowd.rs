@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use loadgen::mix::Mix;
 use loadgen::{Event, Load, Options, Outcome};
-use results::hlog::Clock;
+use results::hlog::LatencyKind;
 use results::record::{Interval, OrderOutcome};
 
 use crate::stub::{Stub, Trouble, load, mix, phase};
@@ -74,9 +74,9 @@ async fn every_step_is_counted_as_often_as_the_shop_was_asked() {
             i.steps.values().map(|s| s.requests).sum::<u64>()
         );
     }
-    for clock in [Clock::Response, Clock::Service] {
+    for kind in [LatencyKind::Response, LatencyKind::Service] {
         let logged = events.iter().map(|e| match e {
-            Event::Histogram(h) if h.clock == clock => h.histogram.len(),
+            Event::Histogram(h) if h.kind == kind => h.histogram.len(),
             _ => 0,
         });
         assert_eq!(logged.sum::<u64>(), rows);

@@ -6,7 +6,7 @@ use syntax::units::show_duration;
 
 use super::{Evidence, Expectation, Limit};
 use crate::format::{percent, seconds, written};
-use crate::record::{ExpectationRow, FaultRow, Figure, Metastability, MetastabilityRow, StepRow};
+use crate::record::{ExpectationRow, FaultRow, StepMetric, Metastability, MetastabilityRow, StepRow};
 
 /// The text of the audit's row.
 pub(super) const AUDIT_CLEAN: &str = "audit clean";
@@ -55,7 +55,7 @@ fn step_rows(
             text: format!("{step} {}", words(limit)),
             held: false,
             observed: "no measured phase was entered".to_owned(),
-            figure: None,
+            metric: None,
         }];
     }
     let row = |phase: &str| {
@@ -67,7 +67,7 @@ fn step_rows(
             text: format!("{step} {} in {phase}", words(limit)),
             held,
             observed,
-            figure: Some(Figure {
+            metric: Some(StepMetric {
                 step: step.to_owned(),
                 phase: phase.to_owned(),
                 column: column(limit).to_owned(),
@@ -127,7 +127,7 @@ fn recovery(within: Duration, faults: &[FaultRow]) -> ExpectationRow {
         // Without a fault there is nothing that could have held.
         held: late.is_empty() && !faults.is_empty(),
         observed,
-        figure: None,
+        metric: None,
     }
 }
 
@@ -151,7 +151,7 @@ fn attempts(at_most: f64, faults: &[FaultRow]) -> ExpectationRow {
             Some((seen, name)) => format!("{seen:.2} during {name}"),
             None => "no fault during which calls were seen".to_owned(),
         },
-        figure: None,
+        metric: None,
     }
 }
 
@@ -164,14 +164,14 @@ fn goodput(found: Option<&MetastabilityRow>) -> ExpectationRow {
         text: GOODPUT_BACK.to_owned(),
         held,
         observed,
-        figure: None,
+        metric: None,
     }
 }
 
 /// What became of the goodput, in words.
 pub(crate) fn goodput_seen(row: &MetastabilityRow) -> String {
     match (&row.why, row.verdict) {
-        (Some(why), Metastability::NotEnoughSaid) => why.clone(),
+        (Some(why), Metastability::Unknown) => why.clone(),
         _ => format!(
             "{:.0}% of what it was: {:.1} good steps/s at {:.1} arrivals/s, before the faults {:.1} at {:.1}",
             100.0 * row.share(),
@@ -198,7 +198,7 @@ fn audit(evidence: &Evidence<'_>) -> ExpectationRow {
         text: AUDIT_CLEAN.to_owned(),
         held: audit.complete && audit.is_clean(),
         observed,
-        figure: None,
+        metric: None,
     }
 }
 
@@ -271,8 +271,8 @@ mod tests {
         let rows = judge(std::slice::from_ref(&expectation), &record.evidence());
         let limits: Vec<(&str, &str)> = rows
             .iter()
-            .filter_map(|row| row.figure.as_ref())
-            .map(|figure| (figure.column.as_str(), figure.limit.as_str()))
+            .filter_map(|row| row.metric.as_ref())
+            .map(|metric| (metric.column.as_str(), metric.limit.as_str()))
             .collect();
         assert_eq!(limits, [("p99", "800ms"), ("errors", "1%")]);
         assert_eq!(

@@ -95,7 +95,7 @@ fn doubts(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<String> 
 /// Why nothing can be said of the goodput, where that is so.
 fn goodput_unknown<'r>(evidence: &Evidence<'r>) -> Option<&'r str> {
     let row = evidence.metastability?;
-    let unknown = row.verdict == Metastability::NotEnoughSaid;
+    let unknown = row.verdict == Metastability::Unknown;
     unknown.then(|| row.why.as_deref().unwrap_or("the record does not say"))
 }
 

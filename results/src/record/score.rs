@@ -150,7 +150,8 @@ pub enum Metastability {
     Metastable,
     /// The record does not say.
     #[default]
-    NotEnoughSaid,
+    #[serde(rename = "not_enough_said")]
+    Unknown,
 }
 
 /// Whether the goodput came back once the last fault was over. Rates are per second.

@@ -4,7 +4,7 @@ use super::Style;
 use super::table::{Cell, Column, GAP, INDENT, Paint, Table, wrapped};
 use crate::expect::Quantile;
 use crate::format::{percent, written};
-use crate::record::{ExpectationRow, Figure, RunSummary};
+use crate::record::{ExpectationRow, StepMetric, RunSummary};
 
 /// A line of the table, before it is laid out.
 struct Line {
@@ -47,23 +47,23 @@ fn lines(summary: &RunSummary) -> Vec<Line> {
     };
     let mut lines: Vec<Line> = rows.iter().filter(|row| !row.held).map(single).collect();
     for (i, row) in rows.iter().enumerate().filter(|(_, row)| row.held) {
-        let Some(figure) = &row.figure else {
+        let Some(metric) = &row.metric else {
             lines.push(single(row));
             continue;
         };
-        if alike(figure, &rows[..i]).next().is_some() {
+        if alike(metric, &rows[..i]).next().is_some() {
             continue;
         }
         let mut phases: Vec<(&str, String)> = Vec::new();
-        for (other, figure) in alike(figure, &rows[i..]) {
-            if phases.iter().all(|(phase, _)| *phase != figure.phase) {
-                phases.push((&figure.phase, seen(other, figure, summary)));
+        for (other, metric) in alike(metric, &rows[i..]) {
+            if phases.iter().all(|(phase, _)| *phase != metric.phase) {
+                phases.push((&metric.phase, seen(other, metric, summary)));
             }
         }
         lines.push(match phases.len() {
             ..2 => single(row),
             _ => Line {
-                text: format!("{} {} ≤ {}", figure.step, figure.column, figure.limit),
+                text: format!("{} {} ≤ {}", metric.step, metric.column, metric.limit),
                 held: true,
                 observed: phases
                     .iter()
@@ -76,26 +76,26 @@ fn lines(summary: &RunSummary) -> Vec<Line> {
     lines
 }
 
-/// The rows that held and differ from `figure` in nothing but their phase. None where the limit is not known:
-/// two limits on one figure must not become one.
+/// The rows that held and differ from `metric` in nothing but their phase. None where the limit is not known:
+/// two limits on one metric must not become one.
 fn alike<'r>(
-    figure: &'r Figure,
+    metric: &'r StepMetric,
     rows: &'r [ExpectationRow],
-) -> impl Iterator<Item = (&'r ExpectationRow, &'r Figure)> {
+) -> impl Iterator<Item = (&'r ExpectationRow, &'r StepMetric)> {
     let held = rows.iter().filter(|row| row.held);
-    let figures = held.filter_map(|row| Some((row, row.figure.as_ref()?)));
-    figures.filter(move |(_, other)| {
-        let what = |f: &'r Figure| (&f.step, &f.column, &f.limit);
-        !figure.limit.is_empty() && what(other) == what(figure)
+    let metrics = held.filter_map(|row| Some((row, row.metric.as_ref()?)));
+    metrics.filter(move |(_, other)| {
+        let what = |f: &'r StepMetric| (&f.step, &f.column, &f.limit);
+        !metric.limit.is_empty() && what(other) == what(metric)
     })
 }
 
-/// The figure itself, without the number of requests that `row` gives with it.
-fn seen(row: &ExpectationRow, figure: &Figure, summary: &RunSummary) -> String {
+/// The metric itself, without the number of requests that `row` gives with it.
+fn seen(row: &ExpectationRow, metric: &StepMetric, summary: &RunSummary) -> String {
     let mut steps = summary.steps.iter();
-    let step = steps.find(|s| s.step == figure.step && s.phase == figure.phase);
+    let step = steps.find(|s| s.step == metric.step && s.phase == metric.phase);
     let mut quantiles = Quantile::ALL.into_iter();
-    let quantile = quantiles.find(|quantile| quantile.name() == figure.column);
+    let quantile = quantiles.find(|quantile| quantile.name() == metric.column);
     match (step, quantile) {
         (Some(step), Some(quantile)) => written(quantile.of(&step.response_us)),
         (Some(step), None) if step.failed == 0 => "none".to_owned(),

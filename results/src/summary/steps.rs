@@ -87,8 +87,8 @@ fn columns(summary: &RunSummary, max: bool) -> Vec<Column> {
 /// Step, phase and column of each figure that missed an expectation.
 fn missed(summary: &RunSummary) -> impl Iterator<Item = (&str, &str, &str)> {
     let rows = summary.expectations.iter().filter(|row| !row.held);
-    let figures = rows.filter_map(|row| row.figure.as_ref());
-    figures.map(|f| (f.step.as_str(), f.phase.as_str(), f.column.as_str()))
+    let metrics = rows.filter_map(|row| row.metric.as_ref());
+    metrics.map(|m| (m.step.as_str(), m.phase.as_str(), m.column.as_str()))
 }
 
 fn pivot(summary: &RunSummary, columns: &[Column]) -> Groups {
@@ -133,7 +133,7 @@ fn span(phase: &PhaseRow) -> String {
 fn cell(column: Column, step: &str, phase: &PhaseRow, summary: &RunSummary) -> Cell {
     let has_missed = column
         .name()
-        .is_some_and(|name| missed(summary).any(|figure| figure == (step, &phase.name, name)));
+        .is_some_and(|name| missed(summary).any(|metric| metric == (step, &phase.name, name)));
     let taken = |row: &&StepRow| row.step == step && row.phase == phase.name && row.requests > 0;
     let shown = match summary.steps.iter().find(taken) {
         Some(row) => of_row(column, row, phase),
