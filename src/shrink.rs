@@ -97,7 +97,7 @@ impl Attempts<'_> {
         let mut scenario = some_of(self.scenario, kept)?;
         if kept.is_empty() {
             // Without faults, what is expected of them cannot hold, and says nothing.
-            scenario.expect.retain(|e| !e.is_of_faults());
+            scenario.expect.retain(|e| !e.needs_faults());
         }
         let done = run::conduct(&scenario, &scenario.name, &self.options, self.stop).await;
         if self.stop.is_cancelled() {

@@ -125,34 +125,7 @@ impl Ablation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{
-        AuditRow, ExpectationRow, Generator, PhaseRow, PlanDigest, Quantiles, SCHEMA, StepRow,
-    };
-
-    fn nothing() -> RunSummary {
-        RunSummary {
-            schema: SCHEMA.to_owned(),
-            scenario: "storm".to_owned(),
-            seed: 7,
-            version: String::new(),
-            started_at: String::new(),
-            duration_s: 0.0,
-            interrupted: false,
-            aborted: None,
-            metastability: None,
-            verdict: Verdict::Invalid,
-            reasons: Vec::new(),
-            plan: PlanDigest::default(),
-            generator: Generator::default(),
-            phases: Vec::new(),
-            steps: Vec::new(),
-            faults: Vec::new(),
-            crashes: Vec::new(),
-            expectations: Vec::new(),
-            audit: AuditRow::default(),
-            resources: Vec::new(),
-        }
-    }
+    use crate::record::{ExpectationRow, PhaseRow, PlanDigest, Quantiles, StepRow};
 
     fn summary(verdict: Verdict, ok: u64, failed: u64) -> RunSummary {
         let step = |step: &str, ok, failed, p99| StepRow {
@@ -191,7 +164,13 @@ mod tests {
                 observed: "9%".to_owned(),
                 metric: None,
             }],
-            ..nothing()
+            ..RunSummary::new(
+                "storm",
+                7,
+                "",
+                jiff::Timestamp::UNIX_EPOCH,
+                PlanDigest::default(),
+            )
         }
     }
 

@@ -315,8 +315,14 @@ mod tests {
     fn a_torn_last_line_is_dropped_and_a_damaged_one_is_named() {
         let (_out, run, mut log) = run();
         for n in 0..3 {
-            log.write("home", LatencyKind::Response, f64::from(n), SECOND, &one(900))
-                .unwrap();
+            log.write(
+                "home",
+                LatencyKind::Response,
+                f64::from(n),
+                SECOND,
+                &one(900),
+            )
+            .unwrap();
         }
         log.flush().unwrap();
         let path = run.path().join(LATENCY);

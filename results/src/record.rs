@@ -7,6 +7,7 @@ mod score;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use score::{
@@ -63,6 +64,40 @@ pub struct RunSummary {
     pub audit: AuditRow,
     /// A row per process.
     pub resources: Vec<ResourceRow>,
+}
+
+impl RunSummary {
+    /// The summary of a run before anything was measured. Its verdict is [`Verdict::Invalid`] until the run is judged.
+    pub fn new(
+        scenario: &str,
+        seed: u64,
+        version: &str,
+        started_at: Timestamp,
+        plan: PlanDigest,
+    ) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            scenario: scenario.to_owned(),
+            seed,
+            version: version.to_owned(),
+            started_at: started_at.to_string(),
+            duration_s: 0.0,
+            interrupted: false,
+            aborted: None,
+            verdict: Verdict::Invalid,
+            reasons: Vec::new(),
+            plan,
+            generator: Generator::default(),
+            phases: Vec::new(),
+            steps: Vec::new(),
+            faults: Vec::new(),
+            metastability: None,
+            crashes: Vec::new(),
+            expectations: Vec::new(),
+            audit: AuditRow::default(),
+            resources: Vec::new(),
+        }
+    }
 }
 
 /// What a run says in one word.

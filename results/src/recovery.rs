@@ -32,7 +32,7 @@ use crate::record::Interval;
 pub use crate::steady::{
     BEFORE_S, ENOUGH, ERRORS_OVER, FAILURES, FEW, SLOWER_BY_US, SLOWER_TIMES, STEP_ERRORS_OVER,
 };
-use crate::steady::{Judgement, SteadyState, requests};
+use crate::steady::{Judgement, ROUNDING_S, SteadyState, requests};
 
 /// Seconds in a row that make a recovery.
 pub const CALM: usize = 3;
@@ -77,9 +77,6 @@ pub fn measure(intervals: &[Interval], started_s: f64, ended_s: f64) -> Recovery
     }
     felt.recovered(None)
 }
-
-/// Ends of seconds and of faults come from one clock by different ways; this much apart they are the same.
-const ROUNDING_S: f64 = 0.001;
 
 /// What was felt of the fault so far.
 #[derive(Default)]

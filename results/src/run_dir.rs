@@ -7,6 +7,7 @@
 //! Reading is by free functions over a path, since readers (the report, the gate) did not make the directory.
 
 mod error;
+mod files;
 mod lines;
 mod read;
 
@@ -18,23 +19,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use error::RecordError;
+pub use files::{FAULTS, INTERVALS, LATENCY, LEDGER, PLAN, SUMMARY};
 pub use lines::Lines;
 pub use read::{read_faults, read_intervals, read_ledger, read_lines, read_summary};
 
 use crate::record::{FaultEvent, Interval, LedgerEntry, RunSummary};
-
-/// The summary.
-pub const SUMMARY: &str = "run.json";
-/// One line per second.
-pub const INTERVALS: &str = "intervals.jsonl";
-/// One line per event of a fault.
-pub const FAULTS: &str = "faults.jsonl";
-/// One line per order, as its shopper knows it.
-pub const LEDGER: &str = "ledger.jsonl";
-/// What was planned from the seed.
-pub const PLAN: &str = "plan.jsonl";
-/// The histograms of every second.
-pub const LATENCY: &str = "latency.hlog";
 
 /// Scenario names longer than this are cut in the directory's name: file systems allow 255 bytes in all.
 const LONGEST_SLUG: usize = 60;

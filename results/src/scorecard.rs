@@ -20,31 +20,21 @@
 
 mod callers;
 mod orders;
+mod run_data;
+mod window;
 
 use crate::expect::{Expectation, Limit};
-use crate::record::{Budget, FaultRow, Interval, LedgerEntry, Requests, Score, StepInterval};
+use crate::record::{Budget, FaultRow, Interval, Requests, Score, StepInterval};
 use crate::recovery;
-use crate::steady::{SteadyState, ratio};
+use crate::steady::{ROUNDING_S, SteadyState, ratio};
 use callers::Callers;
+pub use run_data::RunData;
+use window::Window;
 
 /// The share of failures that is forgiven where the scenario does not say: a service level of 99 %.
 pub const BUDGET: f64 = 0.01;
 
-/// Ends of seconds and of faults come from one clock by different ways; this much apart they are the same.
-const ROUNDING_S: f64 = 0.001;
-
-/// What a run leaves behind that cards are made from.
-#[derive(Debug, Clone, Copy)]
-pub struct Evidence<'r> {
-    /// The seconds, in the order of time.
-    pub intervals: &'r [Interval],
-    /// The orders as their shoppers know them.
-    pub ledger: &'r [LedgerEntry],
-    /// What the scenario expects.
-    pub expectations: &'r [Expectation],
-}
-
-impl Evidence<'_> {
+impl RunData<'_> {
     /// Fills in what the run alone can know of a fault: when it was noticed and by what, when it was over for shoppers,
     /// and what it cost.
     pub fn complete(&self, fault: &mut FaultRow) {
@@ -112,11 +102,6 @@ impl Evidence<'_> {
             .collect();
         fault.recovered_s = found.recovered_s;
         fault.score = Some(score);
-    }
-
-    /// The end of the last second.
-    fn end_s(&self) -> f64 {
-        self.intervals.last().map_or(0.0, |second| second.t_s)
     }
 
     fn requests(&self, window: Window, steady: Option<&SteadyState<'_>>) -> Requests {
@@ -226,31 +211,6 @@ impl Evidence<'_> {
             ));
         }
         unknown
-    }
-}
-
-/// The time that is held against a fault.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Window {
-    from_s: f64,
-    to_s: f64,
-}
-
-impl Window {
-    /// The seconds that have a part in it.
-    fn seconds(self, intervals: &[Interval]) -> impl Iterator<Item = &Interval> {
-        intervals
-            .iter()
-            .filter(move |second| self.share_of(second) > ROUNDING_S)
-    }
-
-    /// How much of a second lies in it, from 0 to 1.
-    fn share_of(self, second: &Interval) -> f64 {
-        (second.t_s.min(self.to_s) - (second.t_s - 1.0).max(self.from_s)).clamp(0.0, 1.0)
-    }
-
-    fn length_s(self) -> f64 {
-        self.to_s - self.from_s
     }
 }
 

@@ -41,6 +41,9 @@ const UNANSWERED: u64 = 5;
 /// Seconds that make a baseline.
 const LEAST_BASELINE: usize = 3;
 
+/// The ends of seconds and of faults come from one clock by different ways. Times this close are the same.
+pub(crate) const ROUNDING_S: f64 = 0.001;
+
 /// The figures before the fault.
 pub(crate) struct SteadyState<'r> {
     /// Share of failed requests, all steps together.

@@ -8,6 +8,7 @@ mod expectations;
 mod groups;
 mod scorecard;
 mod steps;
+mod style;
 mod table;
 
 use crate::expect::goodput_seen;
@@ -15,28 +16,8 @@ use crate::format::{bytes, count, latency};
 use crate::record::{
     FaultRow, Interval, Metastability, ResourceRow, RunSummary, StepInterval, Verdict,
 };
+pub use style::Style;
 use table::{Cell, Column, Paint, Table, wrapped};
-
-/// How the summary is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Style {
-    /// Whether to use ANSI colours: a terminal, and no `NO_COLOR`.
-    pub colour: bool,
-    /// Columns of the terminal. Tables leave out or wrap what does not fit; below 60 they are as if it were 60.
-    pub width: usize,
-}
-
-impl Style {
-    /// Without colour, a hundred columns: files, pipes, CI logs.
-    pub const PLAIN: Self = Self {
-        colour: false,
-        width: 100,
-    };
-
-    fn width(self) -> usize {
-        self.width.max(60)
-    }
-}
 
 /// Contradictions shown; the others are in `run.json`.
 const SHOWN_VIOLATIONS: usize = 5;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use results::expect::{Evidence, Expectation, Limit, Quantile, judge, verdict};
+use results::expect::{Evidence, Expectation, Limit, Quantile, conclude, judge};
 use results::record::*;
 use results::summary::{Style, line, render};
 use std::time::Duration;
@@ -131,23 +131,15 @@ fn demo() -> RunSummary {
         peak_rss_bytes: mib << 20,
         cpu_s,
     };
+    let started_at = "2026-11-21T06:57:30.655348874Z".parse().unwrap();
+    let plan = PlanDigest {
+        sessions: 1410,
+        steps: 6533,
+        digest: "2c26b46b".to_owned(),
+    };
     RunSummary {
-        crashes: Vec::new(),
-        schema: SCHEMA.to_owned(),
-        scenario: "demo".to_owned(),
-        seed: 7,
-        version: "0.1.0".to_owned(),
-        started_at: "2026-11-21T06:57:30.655348874Z".to_owned(),
         duration_s: 50.04,
-        interrupted: false,
-        aborted: None,
         verdict: Verdict::Pass,
-        reasons: vec![],
-        plan: PlanDigest {
-            sessions: 1410,
-            steps: 6533,
-            digest: "2c26b46b".to_owned(),
-        },
         generator: Generator {
             offered: 6210,
             sent: 6210,
@@ -189,7 +181,6 @@ fn demo() -> RunSummary {
             },
             fault("order-down", "kill", "order/1", 30.0, 33.2, 17),
         ],
-        expectations: vec![],
         audit: AuditRow {
             complete: true,
             orders_promised: 428,
@@ -210,6 +201,7 @@ fn demo() -> RunSummary {
             process("product", 0, 44, 4.0),
             process("bank", 0, 19, 0.7),
         ],
+        ..RunSummary::new("demo", 7, "0.1.0", started_at, plan)
     }
 }
 
@@ -229,11 +221,7 @@ fn judged(mut summary: RunSummary, p99: Duration) -> RunSummary {
         },
         Expectation::AuditClean,
     ];
-    let rows = judge(&expectations, &Evidence::of(&summary));
-    let (verdict, reasons) = verdict(&expectations, &rows, &Evidence::of(&summary));
-    summary.expectations = rows;
-    summary.verdict = verdict;
-    summary.reasons = reasons;
+    conclude(&expectations, &mut summary, &[]);
     summary
 }
 
@@ -337,7 +325,7 @@ fn p99_of_home(ms: u64, phase: Option<&str>) -> Expectation {
 fn what_held_is_told_once_and_what_was_missed_comes_first_and_alone() {
     let mut summary = demo();
     let expected = [p99_of_home(15, None), p99_of_home(15, Some("steady"))];
-    summary.expectations = judge(&expected, &Evidence::of(&summary));
+    summary.expectations = judge(&expected, &Evidence::of(&summary, &[]));
     assert_eq!(
         expectations(&summary),
         [
@@ -354,7 +342,7 @@ fn different_limits_on_one_figure_are_not_taken_for_one() {
         p99_of_home(10, Some("steady")),
         p99_of_home(20, Some("rush")),
     ];
-    summary.expectations = judge(&expected, &Evidence::of(&summary));
+    summary.expectations = judge(&expected, &Evidence::of(&summary, &[]));
     let one_by_one = [
         "✓ home p99 ≤ 10ms in steady 9.9ms of 1240 requests",
         "✓ home p99 ≤ 20ms in rush 18.2ms of 2418 requests",
@@ -379,7 +367,7 @@ fn a_quantile_that_missed_its_limit_has_a_column() {
             at_most: Duration::from_millis(500),
         }],
     };
-    summary.expectations = judge(&[expected], &Evidence::of(&summary));
+    summary.expectations = judge(&[expected], &Evidence::of(&summary, &[]));
     let colour = Style {
         colour: true,
         width: 140,

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use syntax::units::show_duration;
 
-use super::{Evidence, Expectation, Limit};
+use super::evidence::Evidence;
+use super::expectation::{Expectation, Limit};
 use crate::format::{percent, seconds, written};
-use crate::record::{ExpectationRow, FaultRow, StepMetric, Metastability, MetastabilityRow, StepRow};
+use crate::record::{
+    ExpectationRow, FaultRow, Metastability, MetastabilityRow, StepMetric, StepRow,
+};
 
 /// The text of the audit's row.
 pub(super) const AUDIT_CLEAN: &str = "audit clean";
@@ -227,7 +230,8 @@ fn rounded(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Quantile, verdict::tests::Record};
+    use super::super::expectation::Quantile;
+    use super::super::fixture::Record;
     use super::*;
     use crate::record::{Retries, Score};
 

@@ -2,7 +2,7 @@
 
 use syntax::{Map, Node, did_you_mean, units};
 
-use super::{Expectation, Limit, Quantile};
+use super::expectation::{Expectation, Limit, Quantile};
 
 /// What an entry may be about: the keys that tell the forms apart.
 const SUBJECTS: [&str; 5] = ["step", "recovery", "goodput", "attempts", "audit"];

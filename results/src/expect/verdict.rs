@@ -1,33 +1,57 @@
 //! The run in one word, and the exit code that follows from it.
 
+use super::evidence::Evidence;
+use super::expectation::Expectation;
 use super::judge::{AUDIT_CLEAN, GOODPUT_BACK};
-use super::{Evidence, Expectation};
 use crate::format::latency;
 use crate::record::{AuditRow, ExpectationRow, Metastability, Verdict};
 
 /// The verdict, and every reason why it is not pass.
 ///
-/// *Invalid* outranks *fail*: figures that cannot be trusted prove a failure no more than a success. What failed
-/// is among the reasons all the same, after those of invalidity.
+/// | verdict | when |
+/// |---|---|
+/// | invalid | the instruments report a doubt, or the measurement cannot be trusted (below) |
+/// | fail | an abort condition ended the run and the generator is valid; an expectation did not hold; every request of a step failed in a phase; a service crashed; the audit found a contradiction |
+/// | pass | otherwise |
 ///
-/// Invalid: the run was interrupted, the generator disturbed its own measurement, a fault touched no request (the
-/// experiment is void; one that was refused is such a one), an expected audit could not be completed, an expected goodput
-/// cannot be judged, or no request was measured at all.
-/// Fail: an expectation did not hold, or, whatever the scenario expects, every request of a step failed in a
-/// phase or the audit found a contradiction.
+/// *Invalid* outranks *fail*: a measurement that cannot be trusted proves neither success nor failure. There is one
+/// exception. An abort is a failure even if faults had no hits by then, because the run ended before they could.
+///
+/// The measurement cannot be trusted when the run was interrupted, the generator disturbed its own measurement, a fault
+/// hit no request (as when it was refused) or did not end cleanly, an expected audit could not be completed, an expected
+/// goodput cannot be judged, or no request was measured.
+///
+/// The order of the reasons: doubts of the instruments, the abort, reasons for invalidity, failures.
 pub fn verdict(
     expectations: &[Expectation],
     judged: &[ExpectationRow],
     evidence: &Evidence<'_>,
 ) -> (Verdict, Vec<String>) {
-    let mut reasons = doubts(expectations, evidence);
-    let trusted = reasons.is_empty();
-    reasons.extend(failures(judged, evidence));
-    let verdict = match (trusted, reasons.is_empty()) {
-        (false, _) => Verdict::Invalid,
-        (true, false) => Verdict::Fail,
-        (true, true) => Verdict::Pass,
+    let untrusted = untrusted(expectations, evidence);
+    let failures = failures(judged, evidence);
+    let generator_valid = evidence.generator.valid && !evidence.interrupted;
+    let verdict = if !evidence.doubts.is_empty() {
+        Verdict::Invalid
+    } else if evidence.aborted.is_some() && generator_valid {
+        Verdict::Fail
+    } else if !untrusted.is_empty() {
+        Verdict::Invalid
+    } else if !failures.is_empty() {
+        Verdict::Fail
+    } else {
+        Verdict::Pass
     };
+    let aborted = evidence.aborted.map(|why| format!("aborted: {why}"));
+    let mut reasons: Vec<String> = aborted
+        .into_iter()
+        .chain(untrusted)
+        .chain(failures)
+        .collect();
+    for doubt in evidence.doubts.iter().rev() {
+        if !reasons.contains(doubt) {
+            reasons.insert(0, doubt.clone());
+        }
+    }
     (verdict, reasons)
 }
 
@@ -48,15 +72,15 @@ impl AuditRow {
     }
 }
 
-/// Why the measurement cannot be trusted.
-fn doubts(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<String> {
-    let mut doubts = Vec::new();
+/// Why the record itself shows that the measurement cannot be trusted.
+fn untrusted(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<String> {
+    let mut reasons = Vec::new();
     if evidence.interrupted {
-        doubts.push("the run was interrupted before its end".to_owned());
+        reasons.push("the run was interrupted before its end".to_owned());
     }
     let generator = evidence.generator;
     if !generator.valid {
-        doubts.push(format!(
+        reasons.push(format!(
             "the generator disturbed the measurement: {} of {} steps were dropped, sends were late by {} at p99; \
              lower the arrival rate or give it a larger machine",
             generator.dropped,
@@ -65,31 +89,31 @@ fn doubts(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<String> 
         ));
     }
     for fault in evidence.faults.iter().filter(|fault| fault.hits == 0) {
-        doubts.push(format!(
+        reasons.push(format!(
             "fault {} touched no request at {}: the experiment is void",
             fault.name, fault.target
         ));
     }
     for fault in evidence.faults {
-        if let Some(trouble) = &fault.trouble {
-            doubts.push(format!(
-                "fault {} did not end as it should: {trouble}",
+        if let Some(error) = &fault.end_error {
+            reasons.push(format!(
+                "fault {} did not end as it should: {error}",
                 fault.name
             ));
         }
     }
     if expectations.contains(&Expectation::AuditClean) && !evidence.audit.complete {
-        doubts.push("the audit could not be completed".to_owned());
+        reasons.push("the audit could not be completed".to_owned());
     }
     if let Some(why) =
         goodput_unknown(evidence).filter(|_| expectations.contains(&Expectation::GoodputBack))
     {
-        doubts.push(format!("whether the goodput came back is not known: {why}"));
+        reasons.push(format!("whether the goodput came back is not known: {why}"));
     }
     if evidence.steps.iter().all(|row| row.requests == 0) {
-        doubts.push("no request was measured".to_owned());
+        reasons.push("no request was measured".to_owned());
     }
-    doubts
+    reasons
 }
 
 /// Why nothing can be said of the goodput, where that is so.
@@ -143,104 +167,15 @@ fn failures(judged: &[ExpectationRow], evidence: &Evidence<'_>) -> Vec<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::super::judge;
+mod tests {
+    use super::super::fixture::Record;
+    use super::super::judge::judge;
     use super::*;
-    use crate::record::{FaultRow, Generator, MetastabilityRow, PhaseRow, Quantiles, StepRow};
+    use crate::record::{FaultRow, MetastabilityRow};
 
-    /// The rows of a run, to be spoilt by a test.
-    pub(in super::super) struct Record {
-        pub(in super::super) phases: Vec<PhaseRow>,
-        pub(in super::super) steps: Vec<StepRow>,
-        pub(in super::super) faults: Vec<FaultRow>,
-        pub(in super::super) metastability: Option<MetastabilityRow>,
-        pub(in super::super) audit: AuditRow,
-        pub(in super::super) generator: Generator,
-        pub(in super::super) interrupted: bool,
-    }
-
-    impl Record {
-        /// A run on which there is nothing to hold against it.
-        pub(in super::super) fn good() -> Self {
-            let phase = |name: &str, from_s, to_s, measure| PhaseRow {
-                name: name.to_owned(),
-                from_s,
-                to_s,
-                measure,
-            };
-            let step = |step: &str, phase: &str| StepRow {
-                step: step.to_owned(),
-                phase: phase.to_owned(),
-                requests: 200,
-                ok: 200,
-                response_us: Quantiles {
-                    p50: 9_000,
-                    p99: 412_000,
-                    ..Quantiles::default()
-                },
-                ..StepRow::default()
-            };
-            let fault = |name: &str, target: &str| FaultRow {
-                name: name.to_owned(),
-                target: target.to_owned(),
-                hits: 40,
-                recovered_s: Some(0.0),
-                ..FaultRow::default()
-            };
-            Self {
-                phases: vec![
-                    phase("warm-up", 0.0, 5.0, false),
-                    phase("steady", 5.0, 25.0, true),
-                    phase("rush", 25.0, 35.0, true),
-                ],
-                steps: vec![
-                    step("home", "steady"),
-                    step("buy_confirm", "steady"),
-                    step("home", "rush"),
-                    step("buy_confirm", "rush"),
-                ],
-                faults: vec![fault("bank-slow", "bank"), fault("order-down", "order/1")],
-                metastability: None,
-                audit: AuditRow {
-                    complete: true,
-                    orders_promised: 212,
-                    orders_found: 212,
-                    ..AuditRow::default()
-                },
-                generator: Generator {
-                    offered: 800,
-                    sent: 800,
-                    valid: true,
-                    ..Generator::default()
-                },
-                interrupted: false,
-            }
-        }
-
-        pub(in super::super) fn evidence(&self) -> Evidence<'_> {
-            Evidence {
-                crashes: &[],
-                phases: &self.phases,
-                steps: &self.steps,
-                faults: &self.faults,
-                metastability: self.metastability.as_ref(),
-                audit: &self.audit,
-                generator: &self.generator,
-                interrupted: self.interrupted,
-            }
-        }
-
-        pub(in super::super) fn step(&mut self, step: &str, phase: &str) -> &mut StepRow {
-            self.steps
-                .iter_mut()
-                .find(|row| row.step == step && row.phase == phase)
-                .unwrap()
-        }
-
-        fn verdict(&self, expectations: &[Expectation]) -> (Verdict, Vec<String>) {
-            let judged = judge(expectations, &self.evidence());
-            verdict(expectations, &judged, &self.evidence())
-        }
+    fn judged(record: &Record, expectations: &[Expectation]) -> (Verdict, Vec<String>) {
+        let judged = judge(expectations, &record.evidence());
+        verdict(expectations, &judged, &record.evidence())
     }
 
     fn recovery() -> Expectation {
@@ -251,7 +186,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_good_run_passes_without_a_reason() {
-        let verdict = Record::good().verdict(&[recovery(), Expectation::AuditClean]);
+        let verdict = judged(&Record::good(), &[recovery(), Expectation::AuditClean]);
         assert_eq!(verdict, (Verdict::Pass, vec![]));
     }
 
@@ -259,7 +194,7 @@ pub(super) mod tests {
     fn an_expectation_that_did_not_hold_fails_the_run() {
         let mut record = Record::good();
         record.faults[0].recovered_s = Some(11.0);
-        let (verdict, reasons) = record.verdict(&[recovery()]);
+        let (verdict, reasons) = judged(&record, &[recovery()]);
         assert_eq!(verdict, Verdict::Fail);
         assert_eq!(reasons, ["recovery ≤ 10s: bank-slow took 11s"]);
     }
@@ -269,7 +204,7 @@ pub(super) mod tests {
         let mut record = Record::good();
         let row = record.step("home", "rush");
         (row.ok, row.failed, row.requests) = (0, 1, 1);
-        let (verdict, reasons) = record.verdict(&[]);
+        let (verdict, reasons) = judged(&record, &[]);
         assert_eq!(verdict, Verdict::Fail);
         assert_eq!(reasons, ["home in rush: none of 1 requests succeeded"]);
     }
@@ -278,20 +213,20 @@ pub(super) mod tests {
     fn a_contradiction_fails_the_run_even_when_no_audit_is_expected() {
         let mut record = Record::good();
         record.audit.violations = vec!["order o-1 is charged twice".to_owned()];
-        let (verdict, reasons) = record.verdict(&[]);
+        let (verdict, reasons) = judged(&record, &[]);
         assert_eq!(verdict, Verdict::Fail);
         assert!(reasons[0].contains("charged twice"), "{reasons:?}");
         record.audit.violations.clear();
         record.audit.orders_found -= 1;
-        assert_eq!(record.verdict(&[]).0, Verdict::Fail);
+        assert_eq!(judged(&record, &[]).0, Verdict::Fail);
     }
 
     #[test]
     fn an_audit_that_nobody_expects_may_be_incomplete() {
         let mut record = Record::good();
         record.audit = AuditRow::default();
-        assert_eq!(record.verdict(&[]).0, Verdict::Pass);
-        let (verdict, reasons) = record.verdict(&[Expectation::AuditClean]);
+        assert_eq!(judged(&record, &[]).0, Verdict::Pass);
+        let (verdict, reasons) = judged(&record, &[Expectation::AuditClean]);
         assert_eq!(verdict, Verdict::Invalid);
         assert_eq!(reasons, ["the audit could not be completed"]);
     }
@@ -311,7 +246,7 @@ pub(super) mod tests {
         for (words, spoil) in spoil {
             let mut record = Record::good();
             spoil(&mut record);
-            let (verdict, reasons) = record.verdict(&[]);
+            let (verdict, reasons) = judged(&record, &[]);
             assert_eq!(verdict, Verdict::Invalid, "{words}");
             assert!(reasons[0].contains(words), "{reasons:?}");
         }
@@ -329,7 +264,7 @@ pub(super) mod tests {
                 ended_s: 30.0,
                 ..FaultRow::default()
             };
-            let (verdict, reasons) = record.verdict(&[]);
+            let (verdict, reasons) = judged(&record, &[]);
             assert_eq!(verdict, Verdict::Invalid, "{kind}");
             assert!(reasons[0].contains("the experiment is void"), "{reasons:?}");
         }
@@ -342,8 +277,8 @@ pub(super) mod tests {
             why: Some("the run ended".to_owned()),
             ..MetastabilityRow::default()
         });
-        assert_eq!(record.verdict(&[]).0, Verdict::Pass);
-        let (verdict, reasons) = record.verdict(&[Expectation::GoodputBack]);
+        assert_eq!(judged(&record, &[]).0, Verdict::Pass);
+        let (verdict, reasons) = judged(&record, &[Expectation::GoodputBack]);
         assert_eq!(verdict, Verdict::Invalid);
         let told = "whether the goodput came back is not known: the run ended";
         assert_eq!(reasons, [told]);
@@ -354,13 +289,73 @@ pub(super) mod tests {
         let mut record = Record::good();
         record.generator.valid = false;
         record.faults[1].recovered_s = None;
-        let (verdict, reasons) = record.verdict(&[recovery()]);
+        let (verdict, reasons) = judged(&record, &[recovery()]);
         assert_eq!(verdict, Verdict::Invalid);
         assert_eq!(reasons.len(), 2);
         assert!(
             reasons[1].contains("order-down was not recovered"),
             "{reasons:?}"
         );
+    }
+
+    #[test]
+    fn an_abort_fails_the_run_even_if_a_fault_had_no_hits_by_then() {
+        let mut record = Record::good();
+        record.aborted = Some("errors of home above 50% for 3s");
+        record.faults[1].hits = 0;
+        let (verdict, reasons) = judged(&record, &[]);
+        assert_eq!(verdict, Verdict::Fail);
+        assert_eq!(reasons[0], "aborted: errors of home above 50% for 3s");
+        assert!(
+            reasons[1].contains("order-down touched no request"),
+            "{reasons:?}"
+        );
+    }
+
+    #[test]
+    fn an_abort_of_an_invalid_or_interrupted_run_is_invalid() {
+        let spoil: [fn(&mut Record); 3] = [
+            |r| r.generator.valid = false,
+            |r| r.interrupted = true,
+            |r| r.doubts.push("sends were late".to_owned()),
+        ];
+        for spoil in spoil {
+            let mut record = Record::good();
+            record.aborted = Some("errors of home above 50%");
+            spoil(&mut record);
+            let (verdict, reasons) = judged(&record, &[]);
+            assert_eq!(verdict, Verdict::Invalid, "{reasons:?}");
+            assert!(reasons.contains(&"aborted: errors of home above 50%".to_owned()));
+        }
+    }
+
+    #[test]
+    fn doubts_of_the_instruments_make_the_run_invalid_and_come_first_and_once() {
+        let mut record = Record::good();
+        record.aborted = Some("errors of home above 50%");
+        record.steps.clear();
+        record.doubts = [
+            "sends were late",
+            "no request was measured",
+            "an order still moved",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        let (verdict, reasons) = judged(&record, &[]);
+        assert_eq!(verdict, Verdict::Invalid);
+        assert_eq!(
+            reasons,
+            [
+                "sends were late",
+                "an order still moved",
+                "aborted: errors of home above 50%",
+                "no request was measured",
+            ]
+        );
+        let mut record = Record::good();
+        record.doubts = vec!["sends were late".to_owned()];
+        let expected = (Verdict::Invalid, vec!["sends were late".to_owned()]);
+        assert_eq!(judged(&record, &[]), expected);
     }
 
     #[test]

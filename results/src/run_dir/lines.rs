@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::RecordError;
+use super::error::RecordError;
 
 /// [`Lines::append_all`] hands lines to the system in pieces of about this size.
 const PIECE: usize = 64 * 1024;

@@ -9,9 +9,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::record::{Edge, Interval, Retries};
-use crate::steady::SteadyState;
+use crate::steady::{ROUNDING_S, SteadyState};
 
-use super::{ROUNDING_S, Window};
+use super::window::Window;
 
 /// What joins the ends of an edge.
 const ARROW: char = '→';

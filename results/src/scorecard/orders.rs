@@ -11,7 +11,8 @@
 
 use crate::record::{Interval, OrderOutcome, Orders, Revenue};
 
-use super::{Evidence, Window};
+use super::run_data::RunData;
+use super::window::Window;
 
 /// How far back the share of purchases that succeed is looked for: purchases are rare.
 const BEFORE_S: f64 = 30.0;
@@ -20,8 +21,8 @@ const BEFORE_S: f64 = 30.0;
 const LAG_S: f64 = 0.5;
 
 /// Orders and revenue; none when no purchase was planned in undisturbed seconds before.
-pub(super) fn estimate(evidence: &Evidence<'_>, window: Window) -> Option<(Orders, Revenue)> {
-    let before: Vec<&Interval> = evidence
+pub(super) fn estimate(run: &RunData<'_>, window: Window) -> Option<(Orders, Revenue)> {
+    let before: Vec<&Interval> = run
         .intervals
         .iter()
         .filter(|second| second.t_s <= window.from_s && second.t_s > window.from_s - BEFORE_S)
@@ -32,12 +33,12 @@ pub(super) fn estimate(evidence: &Evidence<'_>, window: Window) -> Option<(Order
         return None;
     }
     let planned: f64 = window
-        .seconds(evidence.intervals)
+        .seconds(run.intervals)
         .map(|second| second.planned.purchases as f64 * window.share_of(second))
         .sum();
     let in_window = |t_s: f64| {
         // Answers that came when the load was over are told in no second.
-        let last = window.to_s >= evidence.end_s();
+        let last = window.to_s >= run.end_s();
         t_s > window.from_s && (t_s <= window.to_s || last)
     };
     let in_before = |t_s: f64| {
@@ -47,7 +48,7 @@ pub(super) fn estimate(evidence: &Evidence<'_>, window: Window) -> Option<(Order
 
     let mut orders = Orders::default();
     let (mut promised_before, mut promised) = (Vec::new(), 0);
-    for entry in evidence.ledger {
+    for entry in run.ledger {
         let total = entry.total_minor.unwrap_or(0);
         let is_promise = entry.outcome == OrderOutcome::Promised;
         if is_promise && in_before(entry.t_s) {

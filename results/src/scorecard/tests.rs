@@ -1,7 +1,7 @@
 //! Cards of faults on made-up seconds.
 
 use super::*;
-use crate::record::{Edge, OrderOutcome, Planned, Quantiles, Retries};
+use crate::record::{Edge, LedgerEntry, OrderOutcome, Planned, Quantiles, Retries};
 
 /// When the fault of most tests is in force.
 const FROM_S: f64 = 20.0;
@@ -106,12 +106,12 @@ fn fault() -> FaultRow {
 
 fn card(intervals: &[Interval], ledger: &[LedgerEntry], expect: &[Expectation]) -> FaultRow {
     let mut fault = fault();
-    let evidence = Evidence {
+    let run = RunData {
         intervals,
         ledger,
         expectations: expect,
     };
-    evidence.complete(&mut fault);
+    run.complete(&mut fault);
     fault
 }
 

@@ -1,6 +1,6 @@
 //! The runs of an ablation, as the terminal shows them.
 
-use super::Style;
+use super::style::Style;
 use super::table::{Cell, Column, Paint, Table, wrapped};
 use crate::ablation::{Ablation, Arm};
 use crate::format::{count, latency, percent, rate};

@@ -1,10 +1,10 @@
 //! The expectations: what was missed first and one by one, what held as briefly as can be.
 
-use super::Style;
+use super::style::Style;
 use super::table::{Cell, Column, GAP, INDENT, Paint, Table, wrapped};
 use crate::expect::Quantile;
 use crate::format::{percent, written};
-use crate::record::{ExpectationRow, StepMetric, RunSummary};
+use crate::record::{ExpectationRow, RunSummary, StepMetric};
 
 /// A line of the table, before it is laid out.
 struct Line {

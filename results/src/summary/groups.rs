@@ -2,7 +2,7 @@
 //!
 //! For figures that are compared along a row: every block has the same rows, and a group is never torn apart.
 
-use super::Style;
+use super::style::Style;
 use super::table::{Cell, GAP, INDENT, Paint};
 
 /// Between the columns of a group. Groups are a [`GAP`] apart, so that the eye finds them.

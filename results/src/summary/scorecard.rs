@@ -1,6 +1,6 @@
 //! What each fault cost, in sentences: figures that are estimates need words around them.
 
-use super::Style;
+use super::style::Style;
 use super::table::{INDENT, Paint, wrapped};
 use crate::format::{count, latency, percent};
 use crate::record::{FaultRow, Orders, Retries, Revenue, RunSummary, Score};

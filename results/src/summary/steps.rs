@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Style;
 use super::groups::{Group, Groups};
+use super::style::Style;
 use super::table::{Cell, Paint};
 use crate::expect::Quantile;
 use crate::format::{count, millis, rate, share, trimmed};

@@ -1,6 +1,6 @@
 //! Aligned columns under a thin rule, with or without colour.
 
-use super::Style;
+use super::style::Style;
 
 /// What a piece of text is, from which its colour follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
