@@ -31,11 +31,11 @@ impl Plan {
         for session in self.sessions() {
             let mut at = session.at;
             note(at, &|planned| planned.sessions += 1);
-            for stride in session.walk {
-                at += stride.think;
+            for step in session.walk {
+                at += step.think;
                 note(at, &|planned| {
                     planned.steps += 1;
-                    planned.purchases += u64::from(stride.step == Step::BuyConfirm);
+                    planned.purchases += u64::from(step.step == Step::BuyConfirm);
                 });
             }
         }
@@ -117,10 +117,10 @@ mod tests {
         for session in plan.sessions() {
             sessions += 1;
             let mut at = session.at;
-            for stride in &session.walk {
-                at += stride.think;
+            for step in &session.walk {
+                at += step.think;
                 steps += u64::from(at < total);
-                purchases += u64::from(at < total && stride.step == Step::BuyConfirm);
+                purchases += u64::from(at < total && step.step == Step::BuyConfirm);
             }
         }
         let sum = |of: fn(&Planned) -> u64| demand.iter().map(of).sum::<u64>();

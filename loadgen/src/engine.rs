@@ -13,7 +13,8 @@ use crate::event::Event;
 use crate::metrics::SharedRecorder;
 use crate::plan::Plan;
 use crate::target::Target;
-use crate::worker::{self, Message, Orders};
+use crate::worker;
+use crate::worker_context::{Message, WorkerConfig};
 
 /// How a plan is run; nothing in here changes what is planned.
 #[derive(Clone, Default)]
@@ -79,11 +80,11 @@ pub async fn run(
     // However this function is left, the workers end.
     let _guard = halt.clone().drop_guard();
     // Unbounded, so that no worker ever waits; it holds a message per second and order, and is read all the time.
-    let (say, mut hear) = mpsc::unbounded_channel();
+    let (tx, mut rx) = mpsc::unbounded_channel();
     let start = options.start.unwrap_or_else(Instant::now);
     let mut threads: Vec<JoinHandle<std::io::Result<()>>> = Vec::with_capacity(workers);
     for worker in 0..workers {
-        let orders = Orders {
+        let config = WorkerConfig {
             worker,
             workers,
             plan: plan.clone(),
@@ -92,30 +93,28 @@ pub async fn run(
             key_prefix: options.key_prefix.clone(),
             metrics: options.metrics.clone(),
             halt: halt.clone(),
-            say: say.clone(),
+            tx: tx.clone(),
         };
         let thread = std::thread::Builder::new().name(format!("loadgen-{worker}"));
         threads.push(thread.spawn(move || {
             // A share of a load is another load: when one worker cannot go on, none does.
-            let together = orders.halt.clone().drop_guard();
-            worker::work(orders)?;
+            let together = config.halt.clone().drop_guard();
+            worker::run(config)?;
             together.disarm();
             Ok(())
         })?);
     }
-    drop(say);
+    drop(tx);
 
     let mut collector = Collector::new(plan.load(), workers);
     let mut ledger = Vec::new();
-    while let Some(message) = hear.recv().await {
+    while let Some(message) = rx.recv().await {
         match message {
             Message::Ledger(entry) => {
                 ledger.push(entry.clone());
                 observe(Event::Ledger(entry));
             }
-            Message::Second(handover) => {
-                collector.take(*handover).into_iter().for_each(&mut observe)
-            }
+            Message::Report(report) => collector.take(*report).into_iter().for_each(&mut observe),
         }
     }
     // The channel is closed, so all of them have ended or are about to.

@@ -40,7 +40,6 @@
 //! its services.
 
 pub mod arrivals;
-pub mod call;
 mod client;
 mod collector;
 mod demand;
@@ -50,15 +49,17 @@ pub mod metrics;
 pub mod mix;
 pub mod persona;
 pub mod plan;
+pub mod request;
 mod session;
 pub mod shopper;
 pub mod spec;
+mod stats;
 pub mod step;
-mod tally;
 mod target;
 mod timer;
 mod validity;
 mod worker;
+mod worker_context;
 
 pub use engine::{EngineError, Options, Outcome, run};
 pub use event::{Event, StepHistogram};

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Label, Recorder, counter, gauge, histogram};
 
-use crate::call::Failure;
+use crate::request::Failure;
+use crate::stats::Timing;
 use crate::step::Step;
-use crate::tally::Timing;
 
 /// Where figures go. Workers share it.
 pub type SharedRecorder = Arc<dyn Recorder + Send + Sync>;
@@ -52,12 +52,12 @@ pub const HELP: &[(&str, &str)] = &[
 ];
 
 /// Response time and service time of one step and outcome.
-type Clocks = (Histogram, Histogram);
+type LatencyHistograms = (Histogram, Histogram);
 
 /// The figures of one worker.
 pub(crate) struct LoadMetrics {
     recorder: SharedRecorder,
-    steps: BTreeMap<(Step, Option<Failure>), Clocks>,
+    steps: BTreeMap<(Step, Option<Failure>), LatencyHistograms>,
     lateness: Histogram,
     sessions: Gauge,
     offered: Counter,
@@ -78,42 +78,42 @@ impl LoadMetrics {
             dropped: counter!(DROPPED),
         });
         for step in Step::ALL {
-            load_metrics.clocks(step, None);
+            load_metrics.latencies(step, None);
         }
         load_metrics
     }
 
     /// A step's instant has come and it is being sent.
-    pub(crate) fn send(&self, lateness: Duration) {
+    pub(crate) fn sent(&self, lateness: Duration) {
         self.offered.increment(1);
         self.sent.increment(1);
         self.lateness.record(lateness);
     }
 
     /// A step's instant has come and nobody is free to send it.
-    pub(crate) fn drop_one(&self) {
+    pub(crate) fn dropped(&self) {
         self.offered.increment(1);
         self.dropped.increment(1);
     }
 
     /// A step is over.
     pub(crate) fn record(&mut self, step: Step, timing: Timing, result: Result<(), Failure>) {
-        let (response, service) = self.clocks(step, result.err());
+        let (response, service) = self.latencies(step, result.err());
         response.record(timing.done.saturating_sub(timing.intended));
         service.record(timing.done.saturating_sub(timing.sent));
     }
 
     /// A shopper has come in.
-    pub(crate) fn enter(&self) {
+    pub(crate) fn session_started(&self) {
         self.sessions.increment(1.0);
     }
 
     /// A shopper has left.
-    pub(crate) fn leave(&self) {
+    pub(crate) fn session_ended(&self) {
         self.sessions.decrement(1.0);
     }
 
-    fn clocks(&mut self, step: Step, failure: Option<Failure>) -> &Clocks {
+    fn latencies(&mut self, step: Step, failure: Option<Failure>) -> &LatencyHistograms {
         let recorder = &self.recorder;
         self.steps.entry((step, failure)).or_insert_with(|| {
             let outcome = failure.map_or_else(|| "ok".to_owned(), |f| f.to_string());

@@ -18,7 +18,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::arrivals::Arrivals;
-use crate::persona::{Dealer, Persona};
+use crate::persona::{Persona, PersonaPicker};
 use crate::spec::Load;
 use crate::step::Step;
 
@@ -29,9 +29,9 @@ const LONGEST_WALK: usize = 10_000;
 
 /// What a stream of random numbers is for.
 #[derive(Clone, Copy)]
-enum Purpose {
+enum RngStream {
     Arrivals,
-    Dealing,
+    PersonaOrder,
     Persona(u64),
     Walk(u64),
     Choices(u64),
@@ -42,7 +42,7 @@ enum Purpose {
 pub struct Plan {
     load: Arc<Load>,
     seed: u64,
-    dealer: Dealer,
+    personas: PersonaPicker,
 }
 
 /// One shopper's visit.
@@ -55,14 +55,14 @@ pub struct Session {
     /// Who it is.
     pub persona: Persona,
     /// What the shopper does, step by step.
-    pub walk: Vec<Stride>,
+    pub walk: Vec<PlannedStep>,
     /// Where the shopper's own choices come from: which product of a list, how many.
     pub choices: ChaCha8Rng,
 }
 
 /// One step of a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stride {
+pub struct PlannedStep {
     /// From the previous answer to this step; zero for the first.
     pub think: Duration,
     /// The step.
@@ -86,7 +86,7 @@ impl Plan {
         Self {
             load: Arc::new(load),
             seed,
-            dealer: Dealer::new(seed, customers, &mut stream(seed, Purpose::Dealing)),
+            personas: PersonaPicker::new(seed, customers, &mut rng(seed, RngStream::PersonaOrder)),
         }
     }
 
@@ -108,9 +108,9 @@ impl Plan {
     /// Every `of`-th session from the `first`: what one of several workers has to do. The walks of all others
     /// are not made.
     pub fn share(&self, first: usize, of: usize) -> impl Iterator<Item = Session> + '_ {
-        let rng = stream(self.seed, Purpose::Arrivals);
+        let arrivals = rng(self.seed, RngStream::Arrivals);
         (0..)
-            .zip(Arrivals::new(&self.load.phases, rng))
+            .zip(Arrivals::new(&self.load.phases, arrivals))
             .skip(first)
             .step_by(of.max(1))
             .map(|(index, at)| self.session(index, at))
@@ -141,22 +141,22 @@ impl Plan {
     }
 
     fn session(&self, index: u64, at: Duration) -> Session {
-        let mut persona = stream(self.seed, Purpose::Persona(index));
+        let mut persona = rng(self.seed, RngStream::Persona(index));
         Session {
             index,
             at,
-            persona: self.dealer.persona(index, &mut persona),
-            walk: self.walk(&mut stream(self.seed, Purpose::Walk(index))),
-            choices: stream(self.seed, Purpose::Choices(index)),
+            persona: self.personas.persona(index, &mut persona),
+            walk: self.walk(&mut rng(self.seed, RngStream::Walk(index))),
+            choices: rng(self.seed, RngStream::Choices(index)),
         }
     }
 
     /// Home first, then on until thinking has used up the session's length.
-    fn walk(&self, rng: &mut ChaCha8Rng) -> Vec<Stride> {
+    fn walk(&self, rng: &mut ChaCha8Rng) -> Vec<PlannedStep> {
         let length = rng.sample::<f64, _>(Exp1) * self.load.session.as_secs_f64();
         let think = self.load.think.as_secs_f64();
         let mut step = Step::Home;
-        let mut walk = vec![Stride {
+        let mut walk = vec![PlannedStep {
             think: Duration::ZERO,
             step,
         }];
@@ -168,7 +168,7 @@ impl Plan {
                 break;
             }
             step = self.load.mix.next(step, rng);
-            walk.push(Stride {
+            walk.push(PlannedStep {
                 think: Duration::from_micros((pause * 1e6) as u64),
                 step,
             });
@@ -199,16 +199,16 @@ impl From<Session> for PlanLine {
 }
 
 /// The key names this crate, so that the same seed elsewhere in a run (for faults) gives other numbers.
-fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
+fn rng(seed: u64, stream: RngStream) -> ChaCha8Rng {
     let mut key = *b"seed....doorbuster loadgen crowd";
     key[..8].copy_from_slice(&seed.to_le_bytes());
     let mut rng = ChaCha8Rng::from_seed(key);
-    rng.set_stream(match purpose {
-        Purpose::Arrivals => 0,
-        Purpose::Dealing => 1,
-        Purpose::Persona(session) => session * 3 + 2,
-        Purpose::Walk(session) => session * 3 + 3,
-        Purpose::Choices(session) => session * 3 + 4,
+    rng.set_stream(match stream {
+        RngStream::Arrivals => 0,
+        RngStream::PersonaOrder => 1,
+        RngStream::Persona(session) => session * 3 + 2,
+        RngStream::Walk(session) => session * 3 + 3,
+        RngStream::Choices(session) => session * 3 + 4,
     });
     rng
 }

@@ -24,7 +24,7 @@ const STALL: Duration = Duration::from_millis(500);
 
 /// What the generator knows of its own part.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct SelfAccount {
+pub(crate) struct SelfMeasurement {
     pub(crate) offered: u64,
     pub(crate) dropped: u64,
     /// Steps that failed for want of the generator's own sockets.
@@ -37,7 +37,7 @@ pub(crate) struct SelfAccount {
 }
 
 /// Every reason not to trust the measurement, in words; none when it is valid.
-pub(crate) fn doubts(own: &SelfAccount) -> Vec<String> {
+pub(crate) fn doubts(own: &SelfMeasurement) -> Vec<String> {
     let mut doubts = Vec::new();
     if own.offered == 0 {
         doubts.push("nothing was offered: no shopper arrived".to_owned());
@@ -71,8 +71,8 @@ pub(crate) fn doubts(own: &SelfAccount) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn quiet() -> SelfAccount {
-        SelfAccount {
+    fn quiet() -> SelfMeasurement {
+        SelfMeasurement {
             offered: 10_000,
             lateness_us: Lateness {
                 p50: 40,
@@ -81,7 +81,7 @@ mod tests {
             },
             stall: Duration::from_millis(100),
             response_p99_us: 30_000,
-            ..SelfAccount::default()
+            ..SelfMeasurement::default()
         }
     }
 
@@ -96,11 +96,11 @@ mod tests {
 
     #[test]
     fn a_generator_that_was_stopped_for_two_seconds_is_not_believed() {
-        let by_send = SelfAccount {
+        let by_send = SelfMeasurement {
             lateness_us: late(900, 1_950_000),
             ..quiet()
         };
-        let by_heartbeat = SelfAccount {
+        let by_heartbeat = SelfMeasurement {
             stall: Duration::from_millis(1200),
             ..quiet()
         };
@@ -113,12 +113,12 @@ mod tests {
 
     #[test]
     fn lateness_matters_where_it_is_a_good_part_of_what_is_measured() {
-        let own = SelfAccount {
+        let own = SelfMeasurement {
             lateness_us: late(20_000, 50_000),
             ..quiet()
         };
         assert_eq!(doubts(&own).len(), 1);
-        let slow_shop = SelfAccount {
+        let slow_shop = SelfMeasurement {
             response_p99_us: 900_000,
             ..own
         };
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn load_that_was_never_sent_is_a_doubt_and_so_is_no_load_at_all() {
         let dropping = |dropped, own_failures| {
-            doubts(&SelfAccount {
+            doubts(&SelfMeasurement {
                 dropped,
                 own_failures,
                 ..quiet()
@@ -137,6 +137,6 @@ mod tests {
         assert!(dropping(10, 0).is_empty());
         assert_eq!(dropping(11, 0).len(), 1);
         assert_eq!(dropping(6, 5).len(), 1);
-        assert_eq!(doubts(&SelfAccount::default()).len(), 1);
+        assert_eq!(doubts(&SelfMeasurement::default()).len(), 1);
     }
 }

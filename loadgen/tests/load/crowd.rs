@@ -8,7 +8,7 @@ use loadgen::{Event, Load, Options, Outcome};
 use results::hlog::LatencyKind;
 use results::record::{Interval, OrderOutcome};
 
-use crate::stub::{Stub, Trouble, load, mix, phase};
+use crate::stub::{Stub, StubBehavior, load, mix, phase};
 
 fn total(outcome: &Outcome, step: &str) -> u64 {
     let rows = outcome.steps.iter().filter(|r| r.step == step);
@@ -41,8 +41,8 @@ async fn every_step_is_counted_as_often_as_the_shop_was_asked() {
          new_products: { search_request: 1 }\n\
          search_request: { search_results: 1 }\n\
          search_results: { home: 1 }");
-    let shop = Stub::open(Trouble::None).await;
-    let (outcome, events) = shop.meet(measured(load(browsing, 60.0, 8))).await;
+    let shop = Stub::open(StubBehavior::Normal).await;
+    let (outcome, events) = shop.run(measured(load(browsing, 60.0, 8))).await;
     for (step, asked) in [
         ("best_sellers", "GET /products category sort=best"),
         ("new_products", "GET /products category sort=new"),
@@ -86,9 +86,9 @@ async fn every_step_is_counted_as_often_as_the_shop_was_asked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_order_is_in_the_ledger_under_a_key_of_its_own() {
-    let shop = Stub::open(Trouble::None).await;
+    let shop = Stub::open(StubBehavior::Normal).await;
     let buying = Mix::named("ordering").unwrap();
-    let (outcome, events) = shop.meet(measured(load(buying, 60.0, 30))).await;
+    let (outcome, events) = shop.run(measured(load(buying, 60.0, 30))).await;
     let orders = total(&outcome, "buy_confirm");
     assert!(orders > 10, "{orders} orders");
     assert_eq!(shop.asked("POST /orders"), orders);
@@ -112,8 +112,8 @@ async fn every_order_is_in_the_ledger_under_a_key_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_measured_phases_have_rows_and_all_phases_are_named() {
-    let shop = Stub::open(Trouble::None).await;
-    let (outcome, _) = shop.meet(load(home_only(), 100.0, 3)).await;
+    let shop = Stub::open(StubBehavior::Normal).await;
+    let (outcome, _) = shop.run(load(home_only(), 100.0, 3)).await;
     assert!(outcome.steps.iter().all(|r| r.phase == "steady"));
     let rows: u64 = outcome.steps.iter().map(|r| r.requests).sum();
     assert!(rows > 0 && rows < outcome.generator.sent);
@@ -130,13 +130,13 @@ async fn only_measured_phases_have_rows_and_all_phases_are_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stalled_shop_is_seen_by_everybody_who_arrived_meanwhile() {
-    let shop = Stub::open(Trouble::Stall(500, 1500)).await;
+    let shop = Stub::open(StubBehavior::Stall(500, 1500)).await;
     let crowd = Load {
         phases: vec![phase("steady", 2000, 100.0)],
         session: Duration::from_micros(1),
         ..load(home_only(), 0.0, 1)
     };
-    let (outcome, _) = shop.meet(crowd).await;
+    let (outcome, _) = shop.run(crowd).await;
     let home = &outcome.steps[0];
     // Half of the shoppers come during the stall and wait for what is left of it, half a second in the mean. A
     // generator that waits for answers would have sent next to nothing in that time.
@@ -148,7 +148,7 @@ async fn a_stalled_shop_is_seen_by_everybody_who_arrived_meanwhile() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_generator_says_so_and_its_lateness_counts_as_response_time() {
-    let shop = Stub::open(Trouble::None).await;
+    let shop = Stub::open(StubBehavior::Normal).await;
     let late = Options {
         start: Instant::now().checked_sub(Duration::from_secs(2)),
         ..Options::default()
@@ -157,7 +157,7 @@ async fn a_late_generator_says_so_and_its_lateness_counts_as_response_time() {
         session: Duration::from_micros(1),
         ..measured(load(home_only(), 100.0, 1))
     };
-    let (outcome, _) = shop.meet_with(crowd, late).await;
+    let (outcome, _) = shop.run_with(crowd, late).await;
     let own = &outcome.generator;
     assert!(own.lateness_us.max > 1_500_000, "{:?}", own.lateness_us);
     assert!(!own.valid);
@@ -170,8 +170,8 @@ async fn a_late_generator_says_so_and_its_lateness_counts_as_response_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_closes_after_each_answer_is_met_anew_each_time() {
-    let shop = Stub::open(Trouble::Close).await;
-    let (outcome, _) = shop.meet(measured(load(home_only(), 50.0, 5))).await;
+    let shop = Stub::open(StubBehavior::Close).await;
+    let (outcome, _) = shop.run(measured(load(home_only(), 50.0, 5))).await;
     assert!(
         outcome
             .steps
@@ -188,7 +188,7 @@ async fn a_server_that_closes_after_each_answer_is_met_anew_each_time() {
 async fn several_workers_send_the_same_crowd_as_one() {
     let mut sent = Vec::new();
     for workers in [1, 3] {
-        let shop = Stub::open(Trouble::None).await;
+        let shop = Stub::open(StubBehavior::Normal).await;
         let options = Options {
             workers: std::num::NonZeroUsize::new(workers),
             ..shop.options()
@@ -198,7 +198,7 @@ async fn several_workers_send_the_same_crowd_as_one() {
             session: Duration::from_micros(1),
             ..load(home_only(), 100.0, 1)
         };
-        let (outcome, events) = shop.meet_with(crowd, options).await;
+        let (outcome, events) = shop.run_with(crowd, options).await;
         assert_eq!(
             outcome.generator.sent,
             shop.asked("GET /products sort=best")

@@ -8,7 +8,7 @@ use loadgen::{Event, Load, Options, Outcome, Plan, Target};
 use results::record::OrderOutcome;
 use tokio_util::sync::CancellationToken;
 
-use crate::stub::{Stub, Trouble, load, mix, phase};
+use crate::stub::{Stub, StubBehavior, load, mix, phase};
 
 fn ordering(rate: f64) -> Load {
     load(Mix::named("ordering").unwrap(), rate, 30)
@@ -30,8 +30,8 @@ fn nothing_is_ok(outcome: &Outcome) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_every_answer_is_an_error_nothing_is_ok() {
-    let shop = Stub::open(Trouble::Status(503)).await;
-    let (outcome, _) = shop.meet(ordering(60.0)).await;
+    let shop = Stub::open(StubBehavior::Status(503)).await;
+    let (outcome, _) = shop.run(ordering(60.0)).await;
     nothing_is_ok(&outcome);
     assert!(errors(&outcome, "home", "http_503") > 0);
     // Nobody gets in, so whatever needs an account fails for that, and logging in is tried each time.
@@ -44,8 +44,8 @@ async fn when_every_answer_is_an_error_nothing_is_ok() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_another_kind_is_no_answer() {
-    let shop = Stub::open(Trouble::Nonsense).await;
-    let (outcome, _) = shop.meet(ordering(60.0)).await;
+    let shop = Stub::open(StubBehavior::WrongJson).await;
+    let (outcome, _) = shop.run(ordering(60.0)).await;
     nothing_is_ok(&outcome);
     assert!(errors(&outcome, "home", "bad_answer") > 0);
 }
@@ -67,8 +67,8 @@ async fn a_shop_that_is_not_there_is_named_as_such() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_whose_answer_breaks_off_is_of_unknown_outcome() {
-    let shop = Stub::open(Trouble::OrdersBreak).await;
-    let (outcome, _) = shop.meet(ordering(60.0)).await;
+    let shop = Stub::open(StubBehavior::OrdersBreak).await;
+    let (outcome, _) = shop.run(ordering(60.0)).await;
     let orders = shop.asked("POST /orders");
     assert!(orders > 0);
     // Sent once each: a generator that tried again would have placed more.
@@ -90,13 +90,13 @@ async fn an_order_whose_answer_breaks_off_is_of_unknown_outcome() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_without_an_answer_times_out_and_counts_with_all_its_waiting() {
-    let shop = Stub::open(Trouble::OrdersHang).await;
+    let shop = Stub::open(StubBehavior::OrdersHang).await;
     let timeout = Duration::from_millis(200);
     let crowd = Load {
         timeout,
         ..ordering(60.0)
     };
-    let (outcome, _) = shop.meet(crowd).await;
+    let (outcome, _) = shop.run(crowd).await;
     let row = outcome
         .steps
         .iter()
@@ -115,13 +115,13 @@ async fn an_order_without_an_answer_times_out_and_counts_with_all_its_waiting() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_finds_no_room_is_turned_away_and_counted() {
-    let shop = Stub::open(Trouble::AllHang).await;
+    let shop = Stub::open(StubBehavior::AllHang).await;
     let crowd = Load {
         max_sessions: 5,
         timeout: Duration::from_millis(300),
         ..load(mix("home: { home: 1 }"), 100.0, 1)
     };
-    let (outcome, _) = shop.meet(crowd).await;
+    let (outcome, _) = shop.run(crowd).await;
     let own = &outcome.generator;
     assert!(own.dropped > 0);
     assert_eq!(own.offered, own.sent + own.dropped);
@@ -135,7 +135,7 @@ async fn who_finds_no_room_is_turned_away_and_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interruption_ends_the_load_at_once_with_what_was_measured() {
-    let shop = Stub::open(Trouble::OrdersHang).await;
+    let shop = Stub::open(StubBehavior::OrdersHang).await;
     let crowd = Load {
         phases: vec![phase("steady", 60_000, 60.0), phase("later", 60_000, 60.0)],
         timeout: Duration::from_secs(60),
@@ -186,7 +186,7 @@ async fn an_interruption_ends_the_load_at_once_with_what_was_measured() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_that_nobody_waits_for_ends() {
-    let shop = Stub::open(Trouble::None).await;
+    let shop = Stub::open(StubBehavior::Normal).await;
     let crowd = Load {
         phases: vec![phase("steady", 60_000, 100.0)],
         ..load(mix("home: { home: 1 }"), 0.0, 1)

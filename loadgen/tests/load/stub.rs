@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 /// What is wrong with the shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    None,
+pub(crate) enum StubBehavior {
+    Normal,
     /// Everything is answered with this status.
     Status(u16),
     /// Orders are begun to be answered, then the connection breaks.
@@ -34,12 +34,12 @@ pub(crate) enum Trouble {
     /// Every answer is the last on its connection.
     Close,
     /// Every body is JSON of another kind.
-    Nonsense,
+    WrongJson,
 }
 
 #[derive(Clone)]
 pub(crate) struct Stub {
-    trouble: Trouble,
+    behavior: StubBehavior,
     pub(crate) address: SocketAddr,
     pub(crate) opened: Instant,
     /// Requests by method and path, ids and queries' values left out.
@@ -49,10 +49,10 @@ pub(crate) struct Stub {
 }
 
 impl Stub {
-    pub(crate) async fn open(trouble: Trouble) -> Stub {
+    pub(crate) async fn open(behavior: StubBehavior) -> Stub {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stub = Stub {
-            trouble,
+            behavior,
             address: listener.local_addr().unwrap(),
             opened: Instant::now(),
             asked: Arc::default(),
@@ -73,11 +73,11 @@ impl Stub {
     }
 
     /// Runs a load against it to its end.
-    pub(crate) async fn meet(&self, load: Load) -> (Outcome, Vec<Event>) {
-        self.meet_with(load, self.options()).await
+    pub(crate) async fn run(&self, load: Load) -> (Outcome, Vec<Event>) {
+        self.run_with(load, self.options()).await
     }
 
-    pub(crate) async fn meet_with(&self, load: Load, options: Options) -> (Outcome, Vec<Event>) {
+    pub(crate) async fn run_with(&self, load: Load, options: Options) -> (Outcome, Vec<Event>) {
         let mut events = Vec::new();
         let plan = Plan::new(load, 7, 1000);
         let never = CancellationToken::new();
@@ -134,16 +134,16 @@ async fn answer(State(stub): State<Stub>, request: Request<Body>) -> Response<Bo
         let key = request.headers()[IDEMPOTENCY_KEY].to_str().unwrap();
         stub.keys.lock().unwrap().push(key.to_owned());
     }
-    match stub.trouble {
-        Trouble::Status(status) => return reply(status, &json!({})),
-        Trouble::Nonsense => return reply(200, &json!(["what?"])),
+    match stub.behavior {
+        StubBehavior::Status(status) => return reply(status, &json!({})),
+        StubBehavior::WrongJson => return reply(200, &json!(["what?"])),
         // A body longer than its limit is an error at the server, in the middle of the answer.
-        Trouble::OrdersBreak if order => {
+        StubBehavior::OrdersBreak if order => {
             return Response::new(Body::new(Limited::new(Full::from("{\"id\":"), 1)));
         }
-        Trouble::OrdersHang if order => std::future::pending().await,
-        Trouble::AllHang => std::future::pending().await,
-        Trouble::Stall(from, to) => {
+        StubBehavior::OrdersHang if order => std::future::pending().await,
+        StubBehavior::AllHang => std::future::pending().await,
+        StubBehavior::Stall(from, to) => {
             let (from, to) = (Duration::from_millis(from), Duration::from_millis(to));
             if (from..to).contains(&stub.opened.elapsed()) {
                 tokio::time::sleep_until((stub.opened + to).into()).await;
@@ -151,8 +151,8 @@ async fn answer(State(stub): State<Stub>, request: Request<Body>) -> Response<Bo
         }
         _ => {}
     }
-    let mut response = well(&what);
-    if stub.trouble == Trouble::Close {
+    let mut response = good_reply(&what);
+    if stub.behavior == StubBehavior::Close {
         let close = header::HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
@@ -177,7 +177,7 @@ fn name(request: &Request<Body>) -> String {
     format!("{method} {}{kind}", path.join("/"))
 }
 
-fn well(what: &str) -> Response<Body> {
+fn good_reply(what: &str) -> Response<Body> {
     let money = json!({"minor": 1999, "currency": "EUR"});
     let product = |id: &str| {
         json!({"id": id, "title": "Lamp", "description": "It shines.", "category": "garden",
