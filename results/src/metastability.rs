@@ -164,7 +164,7 @@ impl Stretch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Planned, StepInterval};
+    use crate::record::{PlannedDemand, StepInterval};
 
     /// Forty seconds under an even load, each with `ok` steps of a hundred planned.
     fn run(ok: impl Fn(u32) -> u64) -> Vec<Interval> {
@@ -176,10 +176,10 @@ mod tests {
                 ok: ok(t),
                 ..StepInterval::default()
             },
-            planned: Planned {
+            planned: PlannedDemand {
                 arrival_rate: 10.0,
                 steps: 100,
-                ..Planned::default()
+                ..PlannedDemand::default()
             },
             ..Interval::default()
         };

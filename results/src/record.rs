@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use score::{
-    Budget, Edge, Metastability, MetastabilityRow, Orders, Planned, Requests, Retries, Revenue,
-    Score, StepSteady,
+    Budget, Edge, Metastability, MetastabilityRow, Orders, PlannedDemand, Requests, Retries,
+    Revenue, Score, StepSteady,
 };
 
 /// What `schema` in `run.json` says. Readers refuse a number they do not know.
@@ -351,7 +351,7 @@ pub struct Interval {
     pub faults: Vec<String>,
     /// What the plan has in this second.
     #[serde(default)]
-    pub planned: Planned,
+    pub planned: PlannedDemand,
     /// What services say of those that they call, `cart→product`, where anything is to be said. Counted up to a tenth
     /// of a second before the end of this one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -8,7 +8,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use loadgen::Event;
 use results::hlog::LatencyLog;
-use results::record::{Edge, FaultEvent, FaultEventKind, Interval, LedgerEntry, Planned};
+use results::record::{Edge, FaultEvent, FaultEventKind, Interval, LedgerEntry, PlannedDemand};
 use results::run_dir::{Lines, RecordError, RunDir};
 
 use crate::figures::Figures;
@@ -33,7 +33,7 @@ struct Files {
     faults: Lines<FaultEvent>,
     latency: LatencyLog,
     /// What the plan has in each second.
-    demand: Vec<Planned>,
+    demand: Vec<PlannedDemand>,
     /// What services told of those that they call, by the second it belongs to, until that second is written.
     callers: BTreeMap<u64, BTreeMap<String, Edge>>,
     /// In force now.
@@ -46,7 +46,7 @@ struct Files {
 
 impl Files {
     /// What the plan has in a second, the first of which is 1.
-    fn planned_in(&self, second: u64) -> Planned {
+    fn planned_in(&self, second: u64) -> PlannedDemand {
         let index = usize::try_from(second).ok().and_then(|n| n.checked_sub(1));
         let planned = index.and_then(|index| self.demand.get(index));
         planned.copied().unwrap_or_default()
@@ -84,7 +84,7 @@ impl Recorder {
         states: Arc<States>,
         progress: Arc<Progress>,
         figures: Figures,
-        demand: Vec<Planned>,
+        demand: Vec<PlannedDemand>,
     ) -> Result<Self> {
         let files = Files {
             intervals: dir.intervals()?,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// the seed alone, so a shop that fails has the same demand as one that does not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Planned {
+pub struct PlannedDemand {
     /// Arrivals per second that the scenario asks for, on average over the second.
     pub arrival_rate: f64,
     /// Shoppers that arrive.

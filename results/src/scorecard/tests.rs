@@ -1,7 +1,7 @@
 //! Cards of faults on made-up seconds.
 
 use super::*;
-use crate::record::{Edge, LedgerEntry, OrderOutcome, Planned, Quantiles, Retries};
+use crate::record::{Edge, LedgerEntry, OrderOutcome, PlannedDemand, Quantiles, Retries};
 
 /// When the fault of most tests is in force.
 const FROM_S: f64 = 20.0;
@@ -16,7 +16,7 @@ fn quiet() -> Vec<Interval> {
                 phase: "steady".to_owned(),
                 measure: true,
                 sent: 102,
-                planned: Planned {
+                planned: PlannedDemand {
                     arrival_rate: 10.0,
                     sessions: 10,
                     steps: 102,
