@@ -1,7 +1,7 @@
-//! Brings the workers' seconds together: intervals for the record, and the sum that the summary comes from.
+//! Merges the reports of all workers: one interval per second for the record, and totals for the summary.
 //!
-//! Pure: it is told what the workers hand over and says what can be told onwards. Every worker hands over once a
-//! second, numbered; a second is complete when all workers that are still at work have reported it over.
+//! Pure: it takes reports and returns events. Every worker reports once a second with a sequence number. A second is
+//! complete when all workers that still run have reported it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,19 +15,19 @@ use crate::spec::Load;
 use crate::stats::{LoadStats, WorkerReport};
 use crate::validity::{SelfMeasurement, doubts};
 
-/// Seconds on their way, and the sum of those that are complete.
+/// The seconds that are not complete yet, and the totals of those that are.
 pub(crate) struct Collector<'l> {
     load: &'l Load,
-    /// Up to which second each worker has reported over.
+    /// The last second that each worker has reported. `u64::MAX` after its last report.
     reported: Vec<u64>,
     pending: BTreeMap<u64, LoadStats>,
-    sum: LoadStats,
-    /// The latest report.
+    totals: LoadStats,
+    /// When the latest report was sent.
     ended: Duration,
 }
 
-/// What the collector knows when all workers have ended.
-pub(crate) struct Sum {
+/// The totals when all workers have ended.
+pub(crate) struct Totals {
     pub(crate) generator: Generator,
     pub(crate) steps: Vec<StepRow>,
     pub(crate) phases: Vec<PhaseRow>,
@@ -40,12 +40,12 @@ impl<'l> Collector<'l> {
             load,
             reported: vec![0; workers],
             pending: BTreeMap::new(),
-            sum: LoadStats::default(),
+            totals: LoadStats::default(),
             ended: Duration::ZERO,
         }
     }
 
-    /// Takes in a worker's second; gives the events of those that it completes.
+    /// Takes a worker's report. Returns the events of the seconds that it completes.
     pub(crate) fn take(&mut self, report: WorkerReport) -> Vec<Event> {
         let second = report.second;
         self.ended = self.ended.max(report.at);
@@ -59,19 +59,19 @@ impl<'l> Collector<'l> {
             }
             let (second, stats) = entry.remove_entry();
             self.events(second, &stats, &mut events);
-            self.sum.merge(&stats);
+            self.totals.merge(&stats);
         }
         events
     }
 
     fn events(&self, second: u64, stats: &LoadStats, events: &mut Vec<Event>) {
         let from = Duration::from_secs(second - 1);
-        // The last second may be a part of one.
+        // The last second may be shorter.
         let to = Duration::from_secs(second).min(self.ended).max(from);
         if to - from < Duration::from_secs(1) && stats.is_empty() {
             return;
         }
-        // A second that ends with a phase belongs to that phase, and phases do not include their end.
+        // A second that ends with a phase belongs to that phase: phases do not include their end.
         let phase = self
             .load
             .phase_at(to.saturating_sub(Duration::from_nanos(1)));
@@ -106,23 +106,23 @@ impl<'l> Collector<'l> {
         events.push(Event::Interval(Box::new(interval)));
     }
 
-    /// The sum, once every worker has reported over its last second.
-    pub(crate) fn finish(self, interrupted: bool) -> Sum {
-        let all = self.sum.all();
-        let lateness_us = Lateness::of(&self.sum.lateness);
+    /// The totals, after the last report of every worker.
+    pub(crate) fn finish(self, interrupted: bool) -> Totals {
+        let all = self.totals.all();
+        let lateness_us = Lateness::of(&self.totals.lateness);
         let doubts = doubts(&SelfMeasurement {
-            offered: self.sum.offered,
-            dropped: self.sum.dropped,
+            offered: self.totals.offered,
+            dropped: self.totals.dropped,
             own_failures: all.failed_by(Failure::Generator),
             lateness_us,
-            stall: self.sum.stall,
+            stall: self.totals.stall,
             response_p99_us: all.summary().response_us.p99,
         });
-        Sum {
+        Totals {
             generator: Generator {
-                offered: self.sum.offered,
-                sent: self.sum.sent,
-                dropped: self.sum.dropped,
+                offered: self.totals.offered,
+                sent: self.totals.sent,
+                dropped: self.totals.dropped,
                 lateness_us,
                 valid: doubts.is_empty(),
             },
@@ -132,10 +132,10 @@ impl<'l> Collector<'l> {
         }
     }
 
-    /// Measured phases only, in the order of time and steps.
+    /// Measured phases only, in the order of phases and steps.
     fn steps(&self) -> Vec<StepRow> {
         let rows = self
-            .sum
+            .totals
             .steps
             .iter()
             .filter_map(|((phase, step), step_stats)| {
@@ -156,7 +156,7 @@ impl<'l> Collector<'l> {
     }
 
     fn phases(&self, interrupted: bool) -> Vec<PhaseRow> {
-        // Answers may have been waited for beyond the last phase; that is no part of it.
+        // The workers may wait for replies beyond the last phase. That time belongs to no phase.
         let end = if interrupted {
             self.ended.min(self.load.total())
         } else {

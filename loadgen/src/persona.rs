@@ -1,40 +1,40 @@
-//! Who a shopper is: a customer of old, or somebody new with a made-up name.
+//! Who a shopper is: a seeded customer who returns, or a new customer with made-up data.
 
 use fake::Fake;
 use fake::faker::name::en::{FirstName, LastName};
 use rand::{Rng, RngExt};
 use serde::Serialize;
 
-/// TPC-W, clause 5.3: four of five shoppers have an account already.
+/// TPC-W, clause 5.3: 80 % of shoppers already have an account.
 const RETURNING: f64 = 0.8;
 
 /// A shopper's identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Persona {
-    /// One of the seeded customers, see `shop_contract::user::seeded_email`.
+    /// One of the seeded customers: see `shop_contract::user::seeded_email`.
     Returning(u64),
-    /// Somebody who is going to open an account.
+    /// A customer without an account.
     New(NewCustomer),
 }
 
-/// What a new customer registers with. All of it is made up.
+/// The data a new customer registers with. All of it is made up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NewCustomer {
-    /// A first and a last name.
+    /// First and last name.
     pub name: String,
-    /// Unique to seed and session; under `.example`, where no mail arrives (RFC 2606).
+    /// Unique to seed and session. The domain ends in `.example`, which receives no mail (RFC 2606).
     pub email: String,
-    /// At least eight characters, and not the seeded one, which the shop refuses.
+    /// At least eight characters. Never the password of seeded customers, which the shop refuses.
     #[serde(skip)]
     pub password: String,
 }
 
-/// Deals personas to sessions.
+/// Assigns personas to sessions.
 ///
-/// Returning customers are dealt like cards: nobody comes twice before everybody has come once. Drawn with
-/// replacement, one customer would often be in the shop twice at the same time, and the two would empty each other's
-/// cart: errors of the load's own making.
+/// Returning customers are assigned without replacement: nobody comes twice before everybody has come once. With
+/// replacement, one customer would often be in the shop twice at the same time. Those two sessions would empty each
+/// other's cart, which would be errors caused by the load.
 #[derive(Debug, Clone)]
 pub(crate) struct PersonaPicker {
     seed: u64,
@@ -44,12 +44,12 @@ pub(crate) struct PersonaPicker {
 }
 
 impl PersonaPicker {
-    /// For a shop with this many seeded customers; where it has none, everybody is new.
+    /// For a shop with this many seeded customers. With none, every shopper is new.
     pub(crate) fn new(seed: u64, customers: u64, rng: &mut impl Rng) -> Self {
         let most = customers.max(1);
         let first = rng.random_range(0..most);
         let mut stride = rng.random_range(0..most).max(1);
-        // Steps of a length that shares no divisor with the number of customers visit all of them.
+        // A stride that is coprime to the number of customers visits all of them.
         while gcd(stride, most) != 1 {
             stride += 1;
         }
@@ -95,7 +95,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_customer_is_in_the_shop_twice_at_a_time(seed: u64, customers in 1u64..500) {
+        fn no_customer_returns_before_all_others_came(seed: u64, customers in 1u64..500) {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let picker = PersonaPicker::new(seed, customers, &mut rng);
             let mut seen = std::collections::HashSet::new();
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn one_in_five_is_new_and_an_unseeded_shop_sees_only_new_faces() {
+    fn one_in_five_is_new_and_without_seeded_customers_all_are() {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         let new = |customers, rng: &mut ChaCha8Rng| {
             let picker = PersonaPicker::new(1, customers, rng);
@@ -122,13 +122,13 @@ mod tests {
     }
 
     #[test]
-    fn newcomers_differ_and_have_plain_addresses() {
+    fn new_customers_differ_and_have_valid_addresses() {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         let picker = PersonaPicker::new(255, 0, &mut rng);
         let mut seen = std::collections::HashSet::new();
         for session in 0..1000 {
             let Persona::New(customer) = picker.persona(session, &mut rng) else {
-                panic!("nobody can return to a shop without customers");
+                panic!("there is no customer who could return");
             };
             let (local, domain) = customer.email.split_once('@').unwrap();
             assert_eq!(domain, "newcomer.example");

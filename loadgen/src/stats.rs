@@ -1,4 +1,4 @@
-//! What a worker counts: bounded by steps and phases, never by requests.
+//! The statistics of a worker. Their size depends on steps and phases, never on the number of requests.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use results::record::{Quantiles, StepInterval};
 use crate::request::Failure;
 use crate::step::Step;
 
-/// The instants of one step, all counted from the start of the load.
+/// The instants of one step, from the start of the load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
-    /// When it should have been sent.
+    /// When it was due.
     pub(crate) intended: Duration,
-    /// When it was.
+    /// When it was sent.
     pub(crate) sent: Duration,
-    /// When its last byte had come, or it had failed.
+    /// When its last byte arrived or it failed.
     pub(crate) done: Duration,
 }
 
@@ -30,25 +30,25 @@ pub(crate) struct StepStats {
     pub(crate) service: Histogram<u64>,
 }
 
-/// Everything counted in some stretch of time.
+/// Counts and latencies of all steps in some span of time.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadStats {
     pub(crate) offered: u64,
     pub(crate) sent: u64,
     pub(crate) dropped: u64,
     pub(crate) lateness: Histogram<u64>,
-    /// The longest that the worker itself overslept, sends or not.
+    /// How late the worker's heartbeat was at most.
     pub(crate) stall: Duration,
-    /// By the phase of the intended instant, and step.
+    /// By step and the phase of its intended instant.
     pub(crate) steps: BTreeMap<(usize, Step), StepStats>,
-    /// Sessions in progress when the stats was handed over.
+    /// Sessions in progress at the end of the time span.
     pub(crate) active_sessions: u64,
 }
 
 /// The statistics of one worker for one second.
 #[derive(Debug)]
 pub(crate) struct WorkerReport {
-    /// The worker, from 0.
+    /// Which worker, from 0.
     pub(crate) worker: usize,
     /// Which second, from 1.
     pub(crate) second: u64,
@@ -95,7 +95,7 @@ impl StepStats {
         self.failures.get(&failure).copied().unwrap_or_default()
     }
 
-    /// Counts and quantiles, as the record has them.
+    /// Counts and quantiles in the format of the record.
     pub(crate) fn summary(&self) -> StepInterval {
         let failed = self.failures.values().sum();
         let errors = self.failures.iter().map(|(f, n)| (f.to_string(), *n));
@@ -125,25 +125,25 @@ impl Default for LoadStats {
 }
 
 impl LoadStats {
-    /// Whether nothing has happened.
+    /// Whether nothing was counted.
     pub(crate) fn is_empty(&self) -> bool {
         self.offered == 0 && self.steps.is_empty()
     }
 
-    /// A step's instant has come and it is being sent.
+    /// Counts a step that is being sent.
     pub(crate) fn sent(&mut self, lateness: Duration) {
         self.offered += 1;
         self.sent += 1;
         quantiles::record(&mut self.lateness, lateness);
     }
 
-    /// A step's instant has come and nobody is free to send it.
+    /// Counts a step that could not be sent because all sessions were in use.
     pub(crate) fn dropped(&mut self) {
         self.offered += 1;
         self.dropped += 1;
     }
 
-    /// A step is over.
+    /// Counts a completed step.
     pub(crate) fn record(
         &mut self,
         phase: usize,
@@ -155,8 +155,8 @@ impl LoadStats {
         stats.record(timing, result);
     }
 
-    /// Adds what another worker, or another stretch of time, has counted. Sessions in progress are added as well,
-    /// so only stats of the same instant may be merged where they matter.
+    /// Adds the statistics of another worker or time span. Sessions in progress are added too, so their sum means
+    /// something only if both belong to the same second.
     pub(crate) fn merge(&mut self, other: &LoadStats) {
         self.offered += other.offered;
         self.sent += other.sent;
@@ -169,7 +169,7 @@ impl LoadStats {
         self.active_sessions += other.active_sessions;
     }
 
-    /// The steps of all phases together, by step.
+    /// By step, over all phases.
     pub(crate) fn by_step(&self) -> BTreeMap<Step, StepStats> {
         let mut steps: BTreeMap<Step, StepStats> = BTreeMap::new();
         for ((_, step), stats) in &self.steps {
@@ -178,7 +178,7 @@ impl LoadStats {
         steps
     }
 
-    /// All steps together.
+    /// Over all steps and phases.
     pub(crate) fn all(&self) -> StepStats {
         let mut all = StepStats::default();
         for stats in self.steps.values() {

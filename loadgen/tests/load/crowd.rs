@@ -161,7 +161,7 @@ async fn a_late_generator_says_so_and_its_lateness_counts_as_response_time() {
     let own = &outcome.generator;
     assert!(own.lateness_us.max > 1_500_000, "{:?}", own.lateness_us);
     assert!(!own.valid);
-    assert!(outcome.doubts.iter().any(|d| d.contains("stood still")));
+    assert!(outcome.doubts.iter().any(|d| d.contains("stalled")));
     for row in &outcome.steps {
         assert!(row.response_us.p50 > 1_000_000, "{row:?}");
         assert!(row.service_us.p50 < 1_000_000, "{row:?}");
