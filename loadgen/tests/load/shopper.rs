@@ -1,4 +1,4 @@
-//! One shopper by itself: which requests, and what is made of the answers.
+//! A single shopper: its requests, and what it learns from the replies.
 
 use http::Method;
 use loadgen::persona::{NewCustomer, Persona};
@@ -36,7 +36,7 @@ fn reply(status: u16, body: Value) -> Result<Reply, Failure> {
     })
 }
 
-fn answer(shopper: &mut Shopper, status: u16, body: Value) -> Next {
+fn respond(shopper: &mut Shopper, status: u16, body: Value) -> Next {
     shopper.reply(reply(status, body), 1.0).0
 }
 
@@ -48,11 +48,11 @@ fn session() -> Value {
     json!({"token": "t", "user_id": "u_1", "expires_in_s": 60})
 }
 
-/// Somebody who is logged in and has seen a product.
-fn at_home(persona: Persona) -> Shopper {
+/// A shopper who is logged in and has a list of products.
+fn logged_in(persona: Persona) -> Shopper {
     let mut shopper = shopper(persona);
     request(shopper.begin(Step::Home));
-    assert_eq!(answer(&mut shopper, 200, list()), Next::Done(Ok(())));
+    assert_eq!(respond(&mut shopper, 200, list()), Next::Done(Ok(())));
     let authentication = shopper.authentication_for(Step::BuyRequest).unwrap();
     let mut next = shopper.begin_authentication(authentication);
     while let Next::Send(request) = next {
@@ -61,17 +61,17 @@ fn at_home(persona: Persona) -> Shopper {
         } else {
             session()
         };
-        next = answer(&mut shopper, 200, body);
+        next = respond(&mut shopper, 200, body);
     }
     assert_eq!(next, Next::Done(Ok(())));
     shopper
 }
 
-/// Buys, and is told this of the order.
+/// Places an order that gets this reply.
 fn order(status: u16, body: Value) -> (Next, LedgerEntry) {
-    let mut shopper = at_home(Persona::Returning(3));
+    let mut shopper = logged_in(Persona::Returning(3));
     request(shopper.begin(Step::BuyRequest));
-    answer(&mut shopper, 200, json!({"items": [{"product_id": "p_7"}]}));
+    respond(&mut shopper, 200, json!({"items": [{"product_id": "p_7"}]}));
     let placed = request(shopper.begin(Step::BuyConfirm));
     assert_eq!(
         (placed.method, placed.path.as_str()),
@@ -88,23 +88,23 @@ fn an_order() -> Value {
 }
 
 #[test]
-fn a_product_page_takes_a_product_in_sight() {
+fn a_product_page_shows_a_product_of_the_last_list() {
     let mut shopper = shopper(Persona::Returning(3));
-    // Nothing in sight yet, so the front page first.
+    // No product is known yet, so the front page comes first.
     let front = request(shopper.begin(Step::ProductDetail));
     assert_eq!(front.path, "/products?sort=best&limit=5");
-    let page = request(answer(&mut shopper, 200, list()));
+    let page = request(respond(&mut shopper, 200, list()));
     assert_eq!(page.path, "/products/p_7");
     let product = json!({"id": "p_7", "title": "", "description": "", "category": "toys",
                          "price": {"minor": 1, "currency": "EUR"}, "sold": 0, "added_at_ms": 0});
-    assert_eq!(answer(&mut shopper, 200, product), Next::Done(Ok(())));
+    assert_eq!(respond(&mut shopper, 200, product), Next::Done(Ok(())));
 }
 
 #[test]
 fn a_shop_without_products_fails_the_steps_that_need_one() {
     let mut shopper = shopper(Persona::Returning(3));
     request(shopper.begin(Step::ProductDetail));
-    let next = answer(&mut shopper, 200, json!({"items": []}));
+    let next = respond(&mut shopper, 200, json!({"items": []}));
     assert_eq!(next, Next::Done(Err(Failure::NoProduct)));
 }
 
@@ -119,13 +119,13 @@ fn a_customer_logs_in_once_and_again_when_the_token_is_refused() {
     let login = request(shopper.begin_authentication(Authentication::Customer));
     assert_eq!(login.path, "/users/login");
     assert!(login.body.unwrap().contains("customer-3@shop.example"));
-    assert_eq!(answer(&mut shopper, 200, session()), Next::Done(Ok(())));
+    assert_eq!(respond(&mut shopper, 200, session()), Next::Done(Ok(())));
     assert_eq!(shopper.authentication_for(Step::ShoppingCart), None);
 
     let account = request(shopper.begin(Step::CustomerRegistration));
     assert_eq!(account.path, "/users/u_1");
     assert_eq!(account.token.as_deref(), Some("t"));
-    let next = answer(&mut shopper, 401, json!({}));
+    let next = respond(&mut shopper, 401, json!({}));
     assert_eq!(next, Next::Done(Err(Failure::Http(401))));
     assert_eq!(
         shopper.authentication_for(Step::OrderInquiry),
@@ -134,7 +134,7 @@ fn a_customer_logs_in_once_and_again_when_the_token_is_refused() {
 }
 
 #[test]
-fn a_newcomer_registers_once_also_when_the_first_login_fails() {
+fn a_new_customer_registers_once_even_if_the_first_login_fails() {
     let mut shopper = shopper(new_customer());
     assert_eq!(
         shopper.authentication_for(Step::OrderInquiry),
@@ -144,8 +144,8 @@ fn a_newcomer_registers_once_also_when_the_first_login_fails() {
         request(shopper.begin_authentication(Authentication::NewCustomer)).path,
         "/users"
     );
-    // Taken: by ourselves, in an attempt whose answer was lost.
-    let login = request(answer(&mut shopper, 409, json!({})));
+    // The address is taken by this shopper, in an attempt whose reply was lost.
+    let login = request(respond(&mut shopper, 409, json!({})));
     assert_eq!(login.path, "/users/login");
     let next = shopper.reply(Err(Failure::Timeout), 1.0).0;
     assert_eq!(next, Next::Done(Err(Failure::Timeout)));
@@ -159,7 +159,7 @@ fn a_newcomer_registers_once_also_when_the_first_login_fails() {
 
 #[test]
 fn only_an_administrator_changes_a_price() {
-    let mut shopper = at_home(Persona::Returning(3));
+    let mut shopper = logged_in(Persona::Returning(3));
     assert_eq!(
         shopper.authentication_for(Step::AdminConfirm),
         Some(Authentication::Admin)
@@ -167,20 +167,20 @@ fn only_an_administrator_changes_a_price() {
     let login = request(shopper.begin_authentication(Authentication::Admin));
     assert!(login.body.unwrap().contains("admin@shop.example"));
     let admin = json!({"token": "boss", "user_id": "u_0", "expires_in_s": 60});
-    answer(&mut shopper, 200, admin);
+    respond(&mut shopper, 200, admin);
     let change = request(shopper.begin(Step::AdminConfirm));
     assert_eq!(
         (change.method, change.path.as_str()),
         (Method::PUT, "/products/p_7")
     );
     assert_eq!(change.token.as_deref(), Some("boss"));
-    // The shopper stays who it was.
+    // The shopper's own token stays in use.
     let cart = request(shopper.begin(Step::BuyRequest));
     assert_eq!(cart.token.as_deref(), Some("t"));
 }
 
 #[test]
-fn what_the_shop_says_of_an_order_is_what_the_ledger_has() {
+fn the_reply_to_an_order_decides_its_outcome_in_the_ledger() {
     for (status, body, outcome, ok) in [
         (201, an_order(), OrderOutcome::Promised, true),
         (202, an_order(), OrderOutcome::Accepted, true),
@@ -204,34 +204,34 @@ fn what_the_shop_says_of_an_order_is_what_the_ledger_has() {
 }
 
 #[test]
-fn nobody_orders_from_an_empty_cart() {
-    let mut shopper = at_home(new_customer());
+fn an_empty_cart_is_filled_before_an_order() {
+    let mut shopper = logged_in(new_customer());
     let put = request(shopper.begin(Step::BuyConfirm));
     assert_eq!(
         (put.method, put.path.as_str()),
         (Method::PUT, "/cart/items/p_7")
     );
-    let first = request(answer(&mut shopper, 200, json!({"items": [1]})));
+    let first = request(respond(&mut shopper, 200, json!({"items": [1]})));
     assert_eq!(first.path, "/orders");
     let (_, entry) = shopper.reply(reply(201, an_order()), 1.0);
     assert_eq!(entry.unwrap().key, "k-0");
-    // The order has emptied it, so the next one fills it first and has a key of its own.
+    // The order has emptied the cart. So the next one fills it first, and has its own key.
     assert_eq!(
         request(shopper.begin(Step::BuyConfirm)).path,
         "/cart/items/p_7"
     );
-    let second = request(answer(&mut shopper, 200, json!({"items": [1]})));
+    let second = request(respond(&mut shopper, 200, json!({"items": [1]})));
     assert_eq!(second.key.as_deref(), Some("k-1"));
 }
 
 #[test]
 fn the_last_order_is_shown_and_without_one_the_list() {
-    let mut shopper = at_home(Persona::Returning(3));
+    let mut shopper = logged_in(Persona::Returning(3));
     assert_eq!(
         request(shopper.begin(Step::OrderDisplay)).path,
         "/orders?limit=1"
     );
-    answer(&mut shopper, 200, json!({"items": [{"id": "o_9"}]}));
+    respond(&mut shopper, 200, json!({"items": [{"id": "o_9"}]}));
     assert_eq!(
         request(shopper.begin(Step::OrderDisplay)).path,
         "/orders/o_9"
@@ -239,27 +239,27 @@ fn the_last_order_is_shown_and_without_one_the_list() {
 }
 
 #[test]
-fn who_leaves_while_an_order_is_under_way_never_learns_its_outcome() {
-    let mut shopper = at_home(new_customer());
+fn an_abandoned_order_has_an_unknown_outcome() {
+    let mut shopper = logged_in(new_customer());
     assert_eq!(shopper.abandon(1.0), None);
     request(shopper.begin(Step::BuyConfirm));
-    // Only something for the cart so far.
+    // Only the cart was filled so far.
     assert_eq!(shopper.abandon(2.0), None);
     request(shopper.begin(Step::BuyConfirm));
-    request(answer(&mut shopper, 200, json!({"items": [1]})));
+    request(respond(&mut shopper, 200, json!({"items": [1]})));
     let entry = shopper.abandon(3.0).unwrap();
     assert_eq!((entry.outcome, entry.t_s), (OrderOutcome::Unknown, 3.0));
 }
 
 #[test]
 fn one_card_in_a_hundred_is_declined() {
-    let mut shopper = at_home(new_customer());
+    let mut shopper = logged_in(new_customer());
     let mut declined = 0;
     for _ in 0..10_000 {
         request(shopper.begin(Step::BuyConfirm));
-        let placed = request(answer(&mut shopper, 200, json!({"items": [1]})));
+        let placed = request(respond(&mut shopper, 200, json!({"items": [1]})));
         declined += u32::from(placed.body.unwrap().contains("tok_declined"));
-        answer(&mut shopper, 402, json!({}));
+        respond(&mut shopper, 402, json!({}));
     }
     assert!((50..150).contains(&declined), "{declined}");
 }
