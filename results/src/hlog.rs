@@ -1,13 +1,13 @@
-//! `latency.hlog`: every second's histograms, in the HdrHistogram project's interval log format.
+//! `latency.hlog`: the histograms of every second, in the HdrHistogram project's interval log format.
 //!
-//! The histograms are version 2, deflated, as every HdrHistogram tool reads them. Each line has a tag: the step
-//! for its response time (`buy_confirm`), the step and `:service` for its service time (`buy_confirm:service`).
-//! Starts are seconds from the run's start, which the header has as `StartTime` and `BaseTime`.
+//! The histograms are version 2, deflated, as every HdrHistogram tool reads them. Each line has a tag: the step for its
+//! response time (`buy_confirm`), the step with `:service` for its service time (`buy_confirm:service`). Starts are
+//! seconds from the run's start, which the header has as `StartTime` and `BaseTime`.
 //!
-//! **Values are microseconds**, and so is the log's column of maxima (its divisor is 1). The Java tools take
-//! nanoseconds for granted and show milliseconds: give them `-outputValueUnitRatio 1000`.
+//! **Values are microseconds**, and so is the log's column of maxima (its divisor is 1). The Java tools expect
+//! nanoseconds and show milliseconds: run them with `-outputValueUnitRatio 1000`.
 //!
-//! The lines exist to be added up: quantiles of any span of time are those of the sum of its histograms.
+//! The lines can be added up: the quantiles of any time span are those of the sum of its histograms.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -26,14 +26,14 @@ use jiff::Timestamp;
 
 use crate::run_dir::{LATENCY, RecordError, RunDir};
 
-/// What the tag of a service time ends in.
+/// The suffix of the tag of a service time.
 const SERVICE: &str = ":service";
 
-/// Column names, as the format's other writers put them.
+/// Column names, as other writers of the format spell them.
 const LEGEND: &str =
     "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n";
 
-/// Which of the two times of a step.
+/// Which latency of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LatencyKind {
     /// From the intended instant to the last byte.
@@ -75,7 +75,8 @@ impl LatencyLog {
         })
     }
 
-    /// Adds one step's histogram of `lasts` from `start_s`, seconds from the run's start. An empty one is left out.
+    /// Adds one step's histogram of the time span `lasts` from `start_s`, in seconds from the run's start. An empty
+    /// histogram is left out.
     ///
     /// # Errors
     /// A step that cannot be a tag, or a file that cannot be written.
@@ -92,7 +93,7 @@ impl LatencyLog {
             return Ok(());
         }
         let start = Duration::try_from_secs_f64(start_s).unwrap_or_default();
-        // Without settings the builder writes no header, so a writer for one line costs and leaves nothing.
+        // Without settings the builder writes no header, so it can be created anew for each line.
         let mut writer = IntervalLogWriterBuilder::new()
             .begin_log_with(&mut self.file, &mut self.serializer)
             .map_err(|cause| RecordError::write(&self.path, cause))?;
@@ -104,7 +105,7 @@ impl LatencyLog {
             })
     }
 
-    /// Hands everything to the operating system. To be called once a second, after the second's histograms.
+    /// Flushes to the operating system. Call it once a second, after the second's histograms.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -115,10 +116,10 @@ impl LatencyLog {
     }
 }
 
-/// The tag of a step's time.
+/// The tag of a step's latency.
 ///
 /// # Errors
-/// A name that would break the line apart, or be taken for the service time of another step.
+/// A name that would break the format of the line, or be taken for the service time of another step.
 pub fn tag(step: &str, kind: LatencyKind) -> Result<String, RecordError> {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if step.is_empty() || !step.chars().all(safe) {
@@ -135,18 +136,18 @@ pub fn tag(step: &str, kind: LatencyKind) -> Result<String, RecordError> {
 /// One line of the log.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// The step, with `:service` after it for its service time.
+    /// The step, with `:service` appended for its service time.
     pub tag: String,
     /// Start of the interval, from the run's start.
     pub start_s: f64,
-    /// What was recorded in it, in microseconds.
+    /// The recorded values, in microseconds.
     pub histogram: Histogram<u64>,
 }
 
-/// Reads the log of the run in `dir`. A torn last line, which a killed run may leave, is dropped.
+/// Reads the log of the run in `dir`. Drops an incomplete last line, which a killed run may leave.
 ///
 /// # Errors
-/// When it is not there or is damaged.
+/// When it is missing or damaged.
 pub fn read(dir: &Path) -> Result<Vec<Entry>, RecordError> {
     let path = dir.join(LATENCY);
     let bytes = fs::read(&path).map_err(|cause| RecordError::read(&path, cause))?;
@@ -171,7 +172,7 @@ pub fn read(dir: &Path) -> Result<Vec<Entry>, RecordError> {
                 read.map_err(|e| e.to_string())
             })
             .map_err(|e| {
-                // The parser hands out slices of `bytes` without their place; entries so far say where it is.
+                // The parser returns slices without their position, so the number of entries so far gives the line.
                 let at = entries.len() + 1;
                 let message = format!("histogram {at} cannot be read ({e})");
                 RecordError::damaged(&path, line_of_interval(&bytes, at), message)
@@ -187,7 +188,7 @@ pub fn read(dir: &Path) -> Result<Vec<Entry>, RecordError> {
     Ok(entries)
 }
 
-/// The line that the `n`th interval stands on, both from 1.
+/// The line number of the `n`th interval, both from 1.
 fn line_of_interval(bytes: &[u8], n: usize) -> usize {
     let is_interval = |line: &[u8]| !line.starts_with(b"#") && !line.starts_with(b"\"");
     let mut intervals = bytes
@@ -225,7 +226,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
-        /// Whatever was recorded, step by step and second by second: the log's sum has the same quantiles.
+        /// The sum of the log has the quantiles of the recorded values, for any steps and seconds.
         #[test]
         fn the_sum_of_the_log_is_what_was_recorded(
             seconds in prop::collection::vec(
@@ -275,7 +276,7 @@ mod tests {
         assert_eq!(lines[0], "#[Histogram log format version 1.3]");
         assert!(lines.contains(&"#[StartTime: 1795244250.250 (seconds since epoch)]"));
         assert!(lines.contains(&"#[BaseTime: 1795244250.250 (seconds since epoch)]"));
-        // `HISTF` begins every deflated version 2 histogram in base 64.
+        // `HISTF` is the beginning of every deflated version 2 histogram in base 64.
         let last = lines.last().unwrap();
         assert!(
             last.starts_with("Tag=home:service,12.000,1.000,1500.000,HISTF"),

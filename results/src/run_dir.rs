@@ -26,10 +26,10 @@ pub use read::{read_faults, read_intervals, read_ledger, read_lines, read_summar
 use crate::record::{FaultEvent, Interval, LedgerEntry, RunSummary};
 
 /// Scenario names longer than this are cut in the directory's name: file systems allow 255 bytes in all.
-const LONGEST_SLUG: usize = 60;
+const MAX_SLUG: usize = 60;
 
 /// Runs of one scenario that may start within one second.
-const MOST_IN_ONE_SECOND: u32 = 100;
+const MAX_PER_SECOND: u32 = 100;
 
 /// The directory of one run.
 #[derive(Debug, Clone)]
@@ -135,7 +135,7 @@ impl RunDir {
 }
 
 fn make_fresh(out: &Path, name: &str) -> Result<PathBuf, RecordError> {
-    for n in 1..=MOST_IN_ONE_SECOND {
+    for n in 1..=MAX_PER_SECOND {
         let path = match n {
             1 => out.join(name),
             _ => out.join(format!("{name}-{n}")),
@@ -154,7 +154,7 @@ fn make_fresh(out: &Path, name: &str) -> Result<PathBuf, RecordError> {
 fn slug(scenario: &str) -> String {
     let mut slug = String::new();
     for c in scenario.chars() {
-        if slug.len() == LONGEST_SLUG {
+        if slug.len() == MAX_SLUG {
             break;
         }
         if c.is_ascii_alphanumeric() {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_is_named_by_time_and_scenario_and_has_room_for_logs() {
+    fn the_directory_is_named_by_time_and_scenario_and_contains_logs() {
         let out = tempfile::tempdir().unwrap();
         let nested = out.path().join("a/b");
         let run = RunDir::create(&nested, "Black Friday!", instant()).unwrap();
@@ -220,16 +220,16 @@ mod tests {
         ] {
             assert_eq!(slug(name), expected);
         }
-        assert_eq!(slug(&"x".repeat(300)).len(), LONGEST_SLUG);
+        assert_eq!(slug(&"x".repeat(300)).len(), MAX_SLUG);
     }
 
     #[test]
-    fn a_file_in_the_way_is_named_in_one_line() {
+    fn a_file_in_the_way_is_reported_in_one_line() {
         let out = tempfile::tempdir().unwrap();
         let file = out.path().join("runs");
         fs::write(&file, "").unwrap();
-        for place in [file.clone(), file.join("nested")] {
-            let message = RunDir::create(&place, "demo", instant())
+        for path in [file.clone(), file.join("nested")] {
+            let message = RunDir::create(&path, "demo", instant())
                 .unwrap_err()
                 .to_string();
             assert!(
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_replaced_as_a_whole_and_leaves_nothing_beside_it() {
+    fn a_text_is_replaced_completely_and_leaves_no_other_file() {
         let out = tempfile::tempdir().unwrap();
         let run = RunDir::create(out.path(), "demo", instant()).unwrap();
         run.write_text("note.txt", "a long first text").unwrap();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_is_named_and_what_was_there_stays() {
+    fn a_failed_write_names_the_file_and_leaves_the_old_content() {
         let out = tempfile::tempdir().unwrap();
         let run = RunDir::create(out.path(), "demo", instant()).unwrap();
         fs::create_dir(run.path().join("report.html")).unwrap();

@@ -120,7 +120,7 @@ impl RunData<'_> {
             let count = |seconds: &mut dyn Iterator<Item = &Interval>| {
                 let rows = seconds.filter_map(|second| second.steps.get(step));
                 rows.fold((0, 0), |(bad, all), row| {
-                    (bad + out_of_order(row, slowest), all + row.requests)
+                    (bad + affected_requests(row, slowest), all + row.requests)
                 })
             };
             let (bad, all) = count(&mut window.seconds(self.intervals));
@@ -222,7 +222,7 @@ fn role_of(target: &str) -> &str {
 
 /// How many requests of a second failed or were slower than `slowest_us`: at least so many. The quantiles are those of
 /// all of them, failures included, so the larger of the two counts is certain, and their sum is not.
-fn out_of_order(row: &StepInterval, slowest_us: Option<u64>) -> u64 {
+fn affected_requests(row: &StepInterval, slowest_us: Option<u64>) -> u64 {
     let n = row.requests;
     let q = &row.response_us;
     let Some(limit) = slowest_us.filter(|_| n > 0) else {

@@ -61,7 +61,7 @@ impl<'r> Callers<'r> {
             let now: BTreeSet<&str> = second
                 .callers
                 .iter()
-                .filter(|(edge, told)| told.breaker_open && self.leads_here(edge))
+                .filter(|(edge, counts)| counts.breaker_open && self.leads_here(edge))
                 .map(|(edge, _)| edge.as_str())
                 .collect();
             if second.t_s > window.from_s {
@@ -107,12 +107,12 @@ impl<'r> Callers<'r> {
         &self,
         window: Window,
         steady: Option<&SteadyState<'_>>,
-        counts: impl Fn(&str) -> bool,
+        includes: impl Fn(&str) -> bool,
     ) -> Option<Retries> {
         let before = steady.into_iter().flat_map(|s| s.seconds.iter().copied());
         let retries = Retries {
-            before: per_call(before, &counts),
-            during: per_call(window.seconds(self.intervals), &counts),
+            before: per_call(before, &includes),
+            during: per_call(window.seconds(self.intervals), &includes),
         };
         (retries != Retries::default()).then_some(retries)
     }
@@ -120,13 +120,13 @@ impl<'r> Callers<'r> {
 
 fn per_call<'r>(
     seconds: impl Iterator<Item = &'r Interval>,
-    counts: impl Fn(&str) -> bool,
+    includes: impl Fn(&str) -> bool,
 ) -> Option<f64> {
     let mut sum = Edge::default();
-    for (edge, told) in seconds.flat_map(|second| &second.callers) {
-        if counts(edge) {
-            sum.attempts += told.attempts;
-            sum.retries += told.retries;
+    for (edge, counts) in seconds.flat_map(|second| &second.callers) {
+        if includes(edge) {
+            sum.attempts += counts.attempts;
+            sum.retries += counts.retries;
         }
     }
     let calls = sum.attempts.checked_sub(sum.retries).filter(|n| *n > 0)?;

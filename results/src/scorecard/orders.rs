@@ -15,17 +15,17 @@ use super::run_data::RunData;
 use super::window::Window;
 
 /// How far back the share of purchases that succeed is looked for: purchases are rare.
-const BEFORE_S: f64 = 30.0;
+const BASELINE_S: f64 = 30.0;
 
 /// How far real purchases may lag behind planned ones.
-const LAG_S: f64 = 0.5;
+const MAX_LAG_S: f64 = 0.5;
 
 /// Orders and revenue; none when no purchase was planned in undisturbed seconds before.
 pub(super) fn estimate(run: &RunData<'_>, window: Window) -> Option<(Orders, Revenue)> {
     let before: Vec<&Interval> = run
         .intervals
         .iter()
-        .filter(|second| second.t_s <= window.from_s && second.t_s > window.from_s - BEFORE_S)
+        .filter(|second| second.t_s <= window.from_s && second.t_s > window.from_s - BASELINE_S)
         .filter(|second| second.faults.is_empty())
         .collect();
     let planned_before: u64 = before.iter().map(|second| second.planned.purchases).sum();
@@ -85,5 +85,5 @@ fn expect(values: &[f64], before: f64, planned: f64, rate: f64) -> (f64, f64) {
     let squares = values.iter().map(|v| v * v).sum::<f64>() / before;
     let variance = (squares - mean * mean).max(0.0);
     let both = variance * planned * (1.0 + planned / before);
-    (mean * planned, 2.0 * both.sqrt() + LAG_S * rate * mean)
+    (mean * planned, 2.0 * both.sqrt() + MAX_LAG_S * rate * mean)
 }

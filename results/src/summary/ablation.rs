@@ -46,8 +46,8 @@ pub fn render(ablation: &Ablation, style: Style) -> String {
         ablation.seed,
         table.render(style)
     );
-    let told = |arm: &&Arm| !(arm.broken.is_empty() && arm.doubts.is_empty());
-    for arm in ablation.arms.iter().filter(told) {
+    let has_findings = |arm: &&Arm| !(arm.broken.is_empty() && arm.doubts.is_empty());
+    for arm in ablation.arms.iter().filter(has_findings) {
         let name = match &arm.without {
             Some(pattern) => format!("without {pattern}"),
             None => "with all on".to_owned(),
@@ -60,7 +60,7 @@ pub fn render(ablation: &Ablation, style: Style) -> String {
             text += &wrapped("    ✗ ", "      ", broken, style.width());
         }
     }
-    for pattern in ablation.idle() {
+    for pattern in ablation.unneeded_patterns() {
         text +=
             &format!("\n  The scenario says that it relies on {pattern}, and passed without it.\n");
     }
