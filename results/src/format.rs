@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_share_is_not_shown_as_none() {
+    fn a_small_share_is_not_shown_as_zero() {
         for (ratio, shown) in [
             (0.0, "0%"),
             (0.000_001, "<0.001%"),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_of_a_narrow_column_are_short_and_never_say_none_for_a_few() {
+    fn values_in_a_narrow_column_are_short_and_never_zero_for_a_few() {
         assert_eq!(
             [0, 4, 5, 807, 9_994, 62_310, 1_240_000].map(millis),
             ["0.00", "<0.01", "0.01", "0.81", "9.99", "62.3", "1240"]

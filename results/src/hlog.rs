@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn starts_and_tags_come_back_and_empty_histograms_leave_no_line() {
+    fn starts_and_tags_are_read_back_and_empty_histograms_leave_no_line() {
         let (_out, run, mut log) = run();
         log.write("home", LatencyKind::Response, 0.0, SECOND, &new_histogram())
             .unwrap();
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_last_line_is_dropped_and_a_damaged_one_is_named() {
+    fn an_incomplete_last_line_is_dropped_and_a_damaged_one_is_reported() {
         let (_out, run, mut log) = run();
         for n in 0..3 {
             log.write(

@@ -87,7 +87,7 @@ pub fn check(intervals: &[Interval], faults: &[FaultRow]) -> Option<Metastabilit
         row.verdict = Metastability::Metastable;
     } else {
         row.why = Some(format!(
-            "as many steps succeed as before, but the crowd still asks for {:.0} a second, before {:.0}",
+            "as many steps succeed as before, but the plan has {:.0} steps a second now and had {:.0} before",
             after.demand_per_s(),
             before.demand_per_s()
         ));
@@ -266,7 +266,7 @@ mod tests {
         assert!(
             row.why
                 .unwrap()
-                .contains("still asks for 250 a second, before 100")
+                .contains("the plan has 250 steps a second now and had 100 before")
         );
         // Fewer successes than before, under a higher demand, are metastable.
         for second in rush.iter_mut().filter(|second| second.t_s > 12.0) {

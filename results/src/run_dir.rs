@@ -1,10 +1,10 @@
-//! The directory that a run leaves behind: making it, and writing its files.
+//! The directory of a run: creates it and writes its files.
 //!
-//! Two kinds of files, two promises. Files that grow during the run ([`Lines`]) hold every line that was
-//! appended, even when the process is killed the moment after. Files that are written whole
-//! ([`RunDir::write_json`], [`RunDir::write_text`]) are there entirely or not at all.
+//! There are two kinds of files. Files that grow during the run ([`Lines`]) keep every appended line, even if the
+//! process is killed right after. Files that are written at once ([`RunDir::write_json`], [`RunDir::write_text`]) are
+//! complete or absent.
 //!
-//! Reading is by free functions over a path, since readers (the report, the gate) did not make the directory.
+//! Files are read by free functions over a path, because readers (the report, the gate) did not create the directory.
 
 mod error;
 mod files;
@@ -25,10 +25,10 @@ pub use read::{read_faults, read_intervals, read_ledger, read_lines, read_summar
 
 use crate::record::{FaultEvent, Interval, LedgerEntry, RunSummary};
 
-/// Scenario names longer than this are cut in the directory's name: file systems allow 255 bytes in all.
+/// Longer scenario names are cut in the directory's name: file systems allow 255 bytes in total.
 const MAX_SLUG: usize = 60;
 
-/// Runs of one scenario that may start within one second.
+/// How many runs of one scenario may start within one second.
 const MAX_PER_SECOND: u32 = 100;
 
 /// The directory of one run.
@@ -38,12 +38,12 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes `<out>/<UTC time>-<scenario>/` with `logs/` in it, `out` included.
+    /// Creates `<out>/<UTC time>-<scenario>/` with `logs/` in it, and `out` if needed.
     ///
     /// A second run of the same scenario in the same second gets the suffix `-2`, and so on.
     ///
     /// # Errors
-    /// When a directory cannot be made: one line that names the place and says what to do.
+    /// When a directory cannot be created: one line that names the path and says what to do.
     pub fn create(out: &Path, scenario: &str, started_at: Timestamp) -> Result<Self, RecordError> {
         fs::create_dir_all(out).map_err(|cause| RecordError::create(out, cause))?;
         let stamp = started_at.strftime("%Y-%m-%dT%H%M%SZ");
@@ -55,12 +55,12 @@ impl RunDir {
         Ok(run)
     }
 
-    /// Where it is.
+    /// Path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where the logs of the processes go.
+    /// Path of the directory for process logs.
     pub fn logs(&self) -> PathBuf {
         self.path.join("logs")
     }
@@ -100,15 +100,15 @@ impl RunDir {
     /// Writes `run.json`.
     ///
     /// # Errors
-    /// When it cannot be written; what was there before is then still there.
+    /// When it cannot be written. The old content is kept.
     pub fn write_summary(&self, summary: &RunSummary) -> Result<(), RecordError> {
         self.write_json(SUMMARY, summary)
     }
 
-    /// Writes a value as indented JSON, whole or not at all.
+    /// Writes a value as indented JSON, completely or not at all.
     ///
     /// # Errors
-    /// When it cannot be written; what was there before is then still there.
+    /// When it cannot be written. The old content is kept.
     pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), RecordError> {
         let mut text = serde_json::to_string_pretty(value)
             .map_err(|e| RecordError::write(&self.path.join(name), e.into()))?;
@@ -116,10 +116,10 @@ impl RunDir {
         self.write_text(name, &text)
     }
 
-    /// Writes a text, whole or not at all: under another name first, then renamed.
+    /// Writes a text, completely or not at all: to another name first, then renamed.
     ///
     /// # Errors
-    /// When it cannot be written; what was there before is then still there.
+    /// When it cannot be written. The old content is kept.
     pub fn write_text(&self, name: &str, text: &str) -> Result<(), RecordError> {
         let path = self.path.join(name);
         let part = self.path.join(format!(".{name}.part"));
@@ -127,7 +127,7 @@ impl RunDir {
             .and_then(|mut file| file.write_all(text.as_bytes()))
             .and_then(|()| fs::rename(&part, &path));
         written.map_err(|cause| {
-            // Best effort: the error that is told is the one that matters.
+            // Best effort: the error of the write is the one to report.
             let _ = fs::remove_file(&part);
             RecordError::write(&path, cause)
         })

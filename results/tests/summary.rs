@@ -1,7 +1,7 @@
-//! What a run looks like in a terminal, against texts that are checked in.
+//! The summary in the terminal, compared with golden files.
 //!
 //! To accept a change of the layout: delete the golden file, run the test once (it fails and writes the file), and
-//! look at the difference.
+//! review the difference.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -55,7 +55,7 @@ fn step(step: &str, phase: &str, requests: u64, failed: u64, ms: [f64; 4]) -> St
     }
 }
 
-/// What a slow bank cost.
+/// The scorecard of a slow bank.
 fn card() -> Score {
     Score {
         from_s: 12.0,
@@ -131,7 +131,9 @@ fn demo() -> RunSummary {
         peak_rss_bytes: mib << 20,
         cpu_s,
     };
-    let started_at = "2026-11-21T06:57:30.655348874Z".parse().unwrap();
+    let started_at = "2026-11-21T06:57:30.655348874Z"
+        .parse()
+        .expect("a timestamp");
     let plan = PlanDigest {
         sessions: 1410,
         steps: 6533,
@@ -259,7 +261,7 @@ fn a_run_that_failed() {
 }
 
 #[test]
-fn a_run_that_proves_nothing() {
+fn a_run_that_is_invalid() {
     let mut summary = demo();
     summary.generator.valid = false;
     summary.generator.dropped = 800;
@@ -280,7 +282,7 @@ fn wide(width: usize) -> Style {
 }
 
 #[test]
-fn a_wide_terminal_has_room_for_the_maxima() {
+fn a_wide_terminal_shows_the_maxima() {
     let summary = judged(demo(), Duration::from_secs(2));
     assert_golden("wide.txt", &render(&summary, DIR, wide(140)));
 }
@@ -300,7 +302,7 @@ fn phases_that_do_not_fit_beside_each_other_follow_below() {
     }
 }
 
-/// The lines on expectations, one by one.
+/// The lines on expectations.
 fn expectations(summary: &RunSummary) -> Vec<String> {
     let text = render(summary, DIR, wide(140));
     let lines = text.lines().map(|line| line.trim().to_owned());
@@ -322,7 +324,7 @@ fn p99_of_home(ms: u64, phase: Option<&str>) -> Expectation {
 }
 
 #[test]
-fn what_held_is_told_once_and_what_was_missed_comes_first_and_alone() {
+fn held_limits_are_merged_and_missed_ones_come_first() {
     let mut summary = demo();
     let expected = [p99_of_home(15, None), p99_of_home(15, Some("steady"))];
     summary.expectations = judge(&expected, &Evidence::of(&summary, &[]));
@@ -336,7 +338,7 @@ fn what_held_is_told_once_and_what_was_missed_comes_first_and_alone() {
 }
 
 #[test]
-fn different_limits_on_one_figure_are_not_taken_for_one() {
+fn different_limits_on_one_metric_are_not_merged() {
     let mut summary = demo();
     let expected = [
         p99_of_home(10, Some("steady")),
@@ -348,7 +350,7 @@ fn different_limits_on_one_figure_are_not_taken_for_one() {
         "✓ home p99 ≤ 20ms in rush 18.2ms of 2418 requests",
     ];
     assert_eq!(expectations(&summary), one_by_one);
-    // A record from before limits were kept.
+    // Old records have no limits.
     for row in &mut summary.expectations {
         row.metric.as_mut().unwrap().limit.clear();
     }
@@ -377,7 +379,7 @@ fn a_quantile_that_missed_its_limit_has_a_column() {
 }
 
 #[test]
-fn colour_marks_the_figure_that_missed_and_changes_no_letter() {
+fn colour_marks_the_missed_value_and_changes_no_text() {
     let summary = judged(demo(), Duration::from_millis(800));
     let colour = Style {
         colour: true,
@@ -400,7 +402,7 @@ fn colour_marks_the_figure_that_missed_and_changes_no_letter() {
 }
 
 #[test]
-fn seconds_stand_under_each_other() {
+fn lines_of_seconds_are_aligned() {
     let second = |t_s, phase: &str, requests, failed, p50, p99| Interval {
         t_s,
         phase: phase.to_owned(),

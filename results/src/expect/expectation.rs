@@ -7,28 +7,28 @@ use crate::record::Quantiles;
 /// One entry of a scenario's `expect`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expectation {
-    /// Limits on the figures of a step.
+    /// Limits on the measurements of a step.
     Step {
         /// The step's name.
         step: String,
-        /// The phase it is judged in; each measured one when absent.
+        /// The phase it is judged in. Each measured phase if absent.
         in_phase: Option<String>,
         /// At least one, in the order of [`Quantile::ALL`], errors last.
         limits: Vec<Limit>,
     },
-    /// Every fault's aftermath is over within this time of the fault's end.
+    /// Shoppers stop feeling every fault within this time of the fault's end.
     Recovery {
         /// The longest time allowed.
         within: Duration,
     },
-    /// Once the last fault was over and the load was as before, so was the goodput: see [`crate::metastability`].
+    /// After the last fault, with the load as before, the goodput is as before: see [`crate::metastability`].
     GoodputBack,
-    /// While a fault is felt, the shop's services make at most so many attempts per call.
+    /// While a fault is felt, services make at most this many attempts per call.
     Attempts {
-        /// Attempts over calls, from 1.
+        /// Attempts over calls, at least 1.
         at_most: f64,
     },
-    /// The audit was made and found no contradiction.
+    /// The audit was completed and found no contradiction.
     AuditClean,
 }
 
@@ -42,19 +42,19 @@ impl Expectation {
     }
 }
 
-/// A limit on one figure of a step. What is equal to the limit is within it.
+/// A limit on one measurement of a step. A value equal to the limit is within it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Limit {
     /// On a quantile of the response time.
     Response {
-        /// Which.
+        /// Which quantile.
         quantile: Quantile,
-        /// The longest allowed.
+        /// The longest allowed time.
         at_most: Duration,
     },
     /// On the share of failed requests.
     Errors {
-        /// The largest allowed, 0 to 1.
+        /// The largest allowed share, 0 to 1.
         at_most: f64,
     },
 }
@@ -78,7 +78,7 @@ impl Quantile {
     /// All of them, lowest first.
     pub const ALL: [Self; 5] = [Self::P50, Self::P90, Self::P95, Self::P99, Self::P999];
 
-    /// As scenarios and the record write it.
+    /// Its name in scenarios and in the record.
     pub fn name(self) -> &'static str {
         match self {
             Self::P50 => "p50",

@@ -1,4 +1,4 @@
-//! Each expectation against the record.
+//! Judges each expectation against the record.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(super) const AUDIT_CLEAN: &str = "audit clean";
 /// The text of the goodput's row.
 pub(super) const GOODPUT_BACK: &str = "goodput back";
 
-/// Judges expectations: at least one row for each, in their order.
+/// Judges expectations, in their order. Each gives at least one row.
 pub fn judge(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<ExpectationRow> {
     let mut rows = Vec::new();
     for expectation in expectations {
@@ -55,7 +55,7 @@ fn step_rows(
     };
     if phases.is_empty() {
         return vec![ExpectationRow {
-            text: format!("{step} {}", words(limit)),
+            text: format!("{step} {}", limit_text(limit)),
             held: false,
             observed: "no measured phase was entered".to_owned(),
             metric: None,
@@ -67,7 +67,7 @@ fn step_rows(
             Some(row) => measured(limit, row),
         };
         ExpectationRow {
-            text: format!("{step} {} in {phase}", words(limit)),
+            text: format!("{step} {} in {phase}", limit_text(limit)),
             held,
             observed,
             metric: Some(StepMetric {
@@ -81,14 +81,14 @@ fn step_rows(
     phases.into_iter().map(row).collect()
 }
 
-/// Whether the limit held, and what was seen.
+/// Whether the limit held, and the observed value.
 fn measured(limit: Limit, row: &StepRow) -> (bool, String) {
     match limit {
         Limit::Response { quantile, at_most } => {
             let seen = Duration::from_micros(quantile.of(&row.response_us));
             let held = seen <= at_most;
             let mut shown = rounded(seen);
-            // "800ms" as the reason why 800ms was missed would puzzle; then every digit is shown.
+            // "800ms" would not explain why a limit of 800ms was missed. In that case all digits are shown.
             if !held && shown == rounded(at_most) {
                 shown = show_duration(seen);
             }
@@ -127,15 +127,14 @@ fn recovery(within: Duration, faults: &[FaultRow]) -> ExpectationRow {
     };
     ExpectationRow {
         text: format!("recovery ≤ {}", show_duration(within)),
-        // Without a fault there is nothing that could have held.
+        // Without a fault there was nothing to recover from.
         held: late.is_empty() && !faults.is_empty(),
         observed,
         metric: None,
     }
 }
 
-/// The most attempts per call that the services that call a fault's target made while it was felt, or the shop as a
-/// whole did.
+/// The highest number of attempts per call while a fault was felt: at the fault's target or in the whole shop.
 fn attempts(at_most: f64, faults: &[FaultRow]) -> ExpectationRow {
     let of_fault = |fault: &FaultRow| -> Option<f64> {
         let score = fault.score.as_ref()?;
@@ -171,7 +170,7 @@ fn goodput(found: Option<&MetastabilityRow>) -> ExpectationRow {
     }
 }
 
-/// What became of the goodput, in words.
+/// What happened to the goodput, in limit_text.
 pub(crate) fn goodput_seen(row: &MetastabilityRow) -> String {
     match (&row.why, row.verdict) {
         (Some(why), Metastability::Unknown) => why.clone(),
@@ -205,7 +204,7 @@ fn audit(evidence: &Evidence<'_>) -> ExpectationRow {
     }
 }
 
-fn words(limit: Limit) -> String {
+fn limit_text(limit: Limit) -> String {
     format!("{} ≤ {}", column(limit), at_most(limit))
 }
 
@@ -223,7 +222,7 @@ fn column(limit: Limit) -> &'static str {
     }
 }
 
-/// A duration to three digits, as a scenario would write it.
+/// A duration to three digits, as scenarios write it.
 fn rounded(duration: Duration) -> String {
     written(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
 }
@@ -258,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn each_limit_has_its_row_and_names_its_figure() {
+    fn each_limit_has_its_row_and_names_its_metric() {
         let mut record = Record::good();
         record.step("buy_confirm", "steady").failed = 3;
         let expectation = Expectation::Step {
@@ -337,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_itself_is_within_it_and_a_miss_by_a_hair_shows_every_digit() {
+    fn the_limit_itself_is_within_it_and_a_narrow_miss_shows_every_digit() {
         let mut record = Record::good();
         let limit = Duration::from_millis(800);
         record.step("home", "steady").response_us.p99 = 800_000;
@@ -389,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_are_judged_where_there_were_most() {
+    fn attempts_are_judged_by_the_highest_value() {
         let mut record = Record::good();
         let expectation = Expectation::Attempts { at_most: 1.3 };
         let judged_now = |record: &Record| judged(record, expectation.clone()).remove(0);
@@ -425,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn the_goodput_must_be_back_and_known_to_be() {
+    fn the_goodput_must_be_back() {
         let mut record = Record::good();
         let judged_now = |record: &Record| judged(record, Expectation::GoodputBack).remove(0);
         let text = "goodput back";

@@ -1,4 +1,4 @@
-//! The run in one word, and the exit code that follows from it.
+//! Decides the verdict on a run, its reasons and the exit code.
 
 use super::evidence::Evidence;
 use super::expectation::Expectation;
@@ -8,20 +8,19 @@ use crate::record::{AuditRow, ExpectationRow, Metastability, Verdict};
 
 /// The verdict, and every reason why it is not pass.
 ///
-/// | verdict | when |
-/// |---|---|
-/// | invalid | the instruments report a doubt, or the measurement cannot be trusted (below) |
-/// | fail | an abort condition ended the run and the generator is valid; an expectation did not hold; every request of a step failed in a phase; a service crashed; the audit found a contradiction |
-/// | pass | otherwise |
+/// - *Invalid*: there are doubts from outside the record, or the measurement cannot be trusted. That is so if the run
+///   was interrupted, the generator disturbed its own measurement, a fault hit no request (as when it was refused) or
+///   did not end cleanly, an expected audit could not be completed, an expected goodput is unknown, or no request was
+///   measured.
+/// - *Fail*: an expectation did not hold, every request of a step failed in a phase, a service crashed, or the audit
+///   found a contradiction.
+/// - *Pass*: otherwise.
 ///
-/// *Invalid* outranks *fail*: a measurement that cannot be trusted proves neither success nor failure. There is one
-/// exception. An abort is a failure even if faults had no hits by then, because the run ended before they could.
+/// *Invalid* outranks *fail*: a measurement that cannot be trusted proves neither success nor failure. An aborted run
+/// is the exception. It fails if the generator is valid and nothing interrupted it, even when a fault had no hits by
+/// then.
 ///
-/// The measurement cannot be trusted when the run was interrupted, the generator disturbed its own measurement, a fault
-/// hit no request (as when it was refused) or did not end cleanly, an expected audit could not be completed, an expected
-/// goodput cannot be judged, or no request was measured.
-///
-/// The order of the reasons: doubts of the instruments, the abort, reasons for invalidity, failures.
+/// The reasons, in this order: doubts, the abort, why the measurement cannot be trusted, failures.
 pub fn verdict(
     expectations: &[Expectation],
     judged: &[ExpectationRow],
@@ -55,7 +54,7 @@ pub fn verdict(
     (verdict, reasons)
 }
 
-/// The exit code of `doorbuster run`: 0 pass, 2 fail, 4 invalid. An interrupted run is never anything but invalid.
+/// The exit code of `doorbuster run`: 0 pass, 2 fail, 4 invalid. An interrupted run is always invalid.
 pub fn exit_code(verdict: Verdict, interrupted: bool) -> u8 {
     match verdict {
         _ if interrupted => 4,
@@ -66,13 +65,13 @@ pub fn exit_code(verdict: Verdict, interrupted: bool) -> u8 {
 }
 
 impl AuditRow {
-    /// Whether what was audited is without contradiction. An audit that is not complete may be clean so far.
+    /// Whether the audit found no contradiction so far. Check `complete` as well.
     pub fn is_clean(&self) -> bool {
         self.violations.is_empty() && (!self.complete || self.orders_found == self.orders_promised)
     }
 }
 
-/// Why the record itself shows that the measurement cannot be trusted.
+/// Reasons in the record why the measurement cannot be trusted.
 fn untrusted(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<String> {
     let mut reasons = Vec::new();
     if evidence.interrupted {
@@ -90,16 +89,13 @@ fn untrusted(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<Strin
     }
     for fault in evidence.faults.iter().filter(|fault| fault.hits == 0) {
         reasons.push(format!(
-            "fault {} touched no request at {}: the experiment is void",
+            "fault {} affected no request at {}: the experiment is void",
             fault.name, fault.target
         ));
     }
     for fault in evidence.faults {
         if let Some(error) = &fault.end_error {
-            reasons.push(format!(
-                "fault {} did not end as it should: {error}",
-                fault.name
-            ));
+            reasons.push(format!("fault {} did not end cleanly: {error}", fault.name));
         }
     }
     if expectations.contains(&Expectation::AuditClean) && !evidence.audit.complete {
@@ -108,7 +104,7 @@ fn untrusted(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<Strin
     if let Some(why) =
         goodput_unknown(evidence).filter(|_| expectations.contains(&Expectation::GoodputBack))
     {
-        reasons.push(format!("whether the goodput came back is not known: {why}"));
+        reasons.push(format!("the goodput after the faults is unknown: {why}"));
     }
     if evidence.steps.iter().all(|row| row.requests == 0) {
         reasons.push("no request was measured".to_owned());
@@ -116,20 +112,22 @@ fn untrusted(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<Strin
     reasons
 }
 
-/// Why nothing can be said of the goodput, where that is so.
+/// Why the goodput is unknown, if it is.
 fn goodput_unknown<'r>(evidence: &Evidence<'r>) -> Option<&'r str> {
     let row = evidence.metastability?;
     let unknown = row.verdict == Metastability::Unknown;
-    unknown.then(|| row.why.as_deref().unwrap_or("the record does not say"))
+    unknown.then(|| row.why.as_deref().unwrap_or("the record has no reason"))
 }
 
-/// What went wrong, as far as was measured.
+/// Everything that failed.
 fn failures(judged: &[ExpectationRow], evidence: &Evidence<'_>) -> Vec<String> {
-    // The audit speaks for itself, below or among the doubts, and says more; so does a goodput that is not known.
-    let told = |text: &str| {
+    // The audit, and a goodput that is unknown, have more detailed reasons of their own.
+    let reported_elsewhere = |text: &str| {
         text == AUDIT_CLEAN || (text == GOODPUT_BACK && goodput_unknown(evidence).is_some())
     };
-    let missed = judged.iter().filter(|row| !row.held && !told(&row.text));
+    let missed = judged
+        .iter()
+        .filter(|row| !row.held && !reported_elsewhere(&row.text));
     let mut failures: Vec<String> = missed
         .map(|row| format!("{}: {}", row.text, row.observed))
         .collect();
@@ -147,7 +145,7 @@ fn failures(judged: &[ExpectationRow], evidence: &Evidence<'_>) -> Vec<String> {
         evidence
             .crashes
             .iter()
-            .map(|c| format!("a service died by itself: {c}")),
+            .map(|c| format!("a service crashed: {c}")),
     );
     let audit = evidence.audit;
     if !audit.is_clean() {
@@ -185,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_run_passes_without_a_reason() {
+    fn a_good_run_passes_without_reasons() {
         let verdict = judged(&Record::good(), &[recovery(), Expectation::AuditClean]);
         assert_eq!(verdict, (Verdict::Pass, vec![]));
     }
@@ -200,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_always_failed_fails_the_run_whatever_is_expected() {
+    fn a_step_that_always_failed_fails_the_run_without_an_expectation() {
         let mut record = Record::good();
         let row = record.step("home", "rush");
         (row.ok, row.failed, row.requests) = (0, 1, 1);
@@ -222,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_audit_that_nobody_expects_may_be_incomplete() {
+    fn an_audit_may_be_incomplete_if_it_is_not_expected() {
         let mut record = Record::good();
         record.audit = AuditRow::default();
         assert_eq!(judged(&record, &[]).0, Verdict::Pass);
@@ -232,12 +230,12 @@ mod tests {
     }
 
     #[test]
-    fn every_doubt_about_the_measurement_makes_it_invalid() {
+    fn a_measurement_that_cannot_be_trusted_is_invalid() {
         type Spoil = fn(&mut Record);
         let spoil: [(&str, Spoil); 5] = [
             ("interrupted", |r| r.interrupted = true),
             ("generator", |r| r.generator.valid = false),
-            ("bank-slow touched no request", |r| r.faults[0].hits = 0),
+            ("bank-slow affected no request", |r| r.faults[0].hits = 0),
             ("no request was measured", |r| r.steps.clear()),
             ("no request was measured", |r| {
                 r.steps.iter_mut().for_each(|row| row.requests = 0);
@@ -253,10 +251,10 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_was_refused_voids_the_experiment_of_whatever_kind_it_is() {
+    fn a_refused_fault_of_any_kind_voids_the_experiment() {
         for kind in ["latency", "kill", "anything"] {
             let mut record = Record::good();
-            // As the injector leaves it: over when it begins, without a hit.
+            // As the injector records a refused fault: it ends when it begins, without hits.
             record.faults[1] = FaultRow {
                 name: "refused".to_owned(),
                 kind: kind.to_owned(),
@@ -271,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_goodput_that_is_not_known_makes_the_run_invalid_where_it_matters() {
+    fn an_unknown_goodput_is_invalid_only_if_it_is_expected() {
         let mut record = Record::good();
         record.metastability = Some(MetastabilityRow {
             why: Some("the run ended".to_owned()),
@@ -280,12 +278,12 @@ mod tests {
         assert_eq!(judged(&record, &[]).0, Verdict::Pass);
         let (verdict, reasons) = judged(&record, &[Expectation::GoodputBack]);
         assert_eq!(verdict, Verdict::Invalid);
-        let told = "whether the goodput came back is not known: the run ended";
-        assert_eq!(reasons, [told]);
+        let expected = "the goodput after the faults is unknown: the run ended";
+        assert_eq!(reasons, [expected]);
     }
 
     #[test]
-    fn invalid_outranks_fail_and_still_tells_what_failed() {
+    fn invalid_outranks_fail_and_the_failures_are_still_listed() {
         let mut record = Record::good();
         record.generator.valid = false;
         record.faults[1].recovered_s = None;
@@ -307,7 +305,7 @@ mod tests {
         assert_eq!(verdict, Verdict::Fail);
         assert_eq!(reasons[0], "aborted: errors of home above 50% for 3s");
         assert!(
-            reasons[1].contains("order-down touched no request"),
+            reasons[1].contains("order-down affected no request"),
             "{reasons:?}"
         );
     }

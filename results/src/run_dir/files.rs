@@ -6,9 +6,9 @@ pub const SUMMARY: &str = "run.json";
 pub const INTERVALS: &str = "intervals.jsonl";
 /// One line per event of a fault.
 pub const FAULTS: &str = "faults.jsonl";
-/// One line per order, as its shopper knows it.
+/// One line per order, from its shopper's view.
 pub const LEDGER: &str = "ledger.jsonl";
-/// What was planned from the seed.
+/// The plan, one line per session.
 pub const PLAN: &str = "plan.jsonl";
 /// The histograms of every second.
 pub const LATENCY: &str = "latency.hlog";

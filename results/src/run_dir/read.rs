@@ -1,7 +1,7 @@
-//! Reading what a run has left.
+//! Reads the files of a run.
 //!
-//! A run that was killed may leave half a line at the end of a file. That half line is no damage: it is dropped,
-//! and everything before it is used. Anything else that cannot be read is an error with file and line.
+//! A run that was killed may leave an incomplete last line. It is dropped, and everything before it is used. Anything
+//! else that cannot be read is an error with file and line.
 
 use std::fs;
 use std::path::Path;
@@ -16,16 +16,17 @@ use crate::record::{FaultEvent, Interval, LedgerEntry, RunSummary, SCHEMA};
 /// Reads `run.json`.
 ///
 /// # Errors
-/// When it is not there, is damaged, or has a schema of another version.
+/// When it is missing, damaged, or has another schema.
 pub fn read_summary(dir: &Path) -> Result<RunSummary, RecordError> {
-    /// Read first and alone, since a file of another schema has other fields too.
+    /// Read first and alone, because a file of another schema has other fields.
     #[derive(Deserialize)]
     struct Head {
         schema: String,
     }
     let path = dir.join(SUMMARY);
     let bytes = fs::read(&path).map_err(|cause| RecordError::read(&path, cause))?;
-    let damaged = |e: serde_json::Error| RecordError::damaged(&path, e.line(), words(&e));
+    let damaged =
+        |e: serde_json::Error| RecordError::damaged(&path, e.line(), without_position(&e));
     let head: Head = serde_json::from_slice(&bytes).map_err(damaged)?;
     if head.schema != SCHEMA {
         let found = head.schema;
@@ -37,7 +38,7 @@ pub fn read_summary(dir: &Path) -> Result<RunSummary, RecordError> {
 /// Reads `intervals.jsonl`.
 ///
 /// # Errors
-/// When it is not there or is damaged.
+/// When it is missing or damaged.
 pub fn read_intervals(dir: &Path) -> Result<Vec<Interval>, RecordError> {
     read_lines(&dir.join(INTERVALS))
 }
@@ -45,7 +46,7 @@ pub fn read_intervals(dir: &Path) -> Result<Vec<Interval>, RecordError> {
 /// Reads `ledger.jsonl`.
 ///
 /// # Errors
-/// When it is not there or is damaged.
+/// When it is missing or damaged.
 pub fn read_ledger(dir: &Path) -> Result<Vec<LedgerEntry>, RecordError> {
     read_lines(&dir.join(LEDGER))
 }
@@ -53,15 +54,15 @@ pub fn read_ledger(dir: &Path) -> Result<Vec<LedgerEntry>, RecordError> {
 /// Reads `faults.jsonl`.
 ///
 /// # Errors
-/// When it is not there or is damaged.
+/// When it is missing or damaged.
 pub fn read_faults(dir: &Path) -> Result<Vec<FaultEvent>, RecordError> {
     read_lines(&dir.join(FAULTS))
 }
 
-/// Reads any file of JSON lines that a [`super::Lines`] has written.
+/// Reads a file of JSON lines that was written by [`super::Lines`].
 ///
 /// # Errors
-/// When it is not there, or a line other than a torn last one is not a `T`.
+/// When it is missing, or a line other than an incomplete last one is not a `T`.
 pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RecordError> {
     let bytes = fs::read(path).map_err(|cause| RecordError::read(path, cause))?;
     let mut values = Vec::new();
@@ -70,14 +71,14 @@ pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RecordErro
             break; // Torn: whole lines end in a newline, and they are written at one go.
         };
         let value = serde_json::from_slice(line)
-            .map_err(|e| RecordError::damaged(path, i + 1, words(&e)))?;
+            .map_err(|e| RecordError::damaged(path, i + 1, without_position(&e)))?;
         values.push(value);
     }
     Ok(values)
 }
 
-/// The parser's message without its own "at line 1 column 7", whose line is the one within the line.
-fn words(error: &serde_json::Error) -> String {
+/// The parser's message without its position: that line number counts within the JSON line.
+fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let end = text.find(" at line ").unwrap_or(text.len());
     text[..end].to_owned()

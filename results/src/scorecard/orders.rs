@@ -1,26 +1,26 @@
-//! Orders and revenue that a fault cost, as far as that can be told.
+//! An estimate of the orders and the revenue that a fault cost.
 //!
-//! How many orders there would have been nobody knows. But the plan says how many purchases the crowd had in mind, in
-//! the seconds held against the fault as in those before it, whatever the shop answers. So the share of planned
-//! purchases that came to a promise before, times those planned since, is what was to be expected; the chance of who
-//! buys when is in the plan and drops out. Revenue goes the same way, by what a planned purchase was worth.
+//! The plan has the purchases that shoppers intend, during the fault as well as before it, whatever the shop replies.
+//! The expected orders are the share of planned purchases that were promised before the fault, times the purchases
+//! planned during it. Random variation in who buys when is in the plan and cancels out. Revenue is estimated in the
+//! same way, from the mean value of a planned purchase.
 //!
-//! **The margin** is two standard deviations of what is left to chance, which purchases succeed and what is in their
-//! carts, in both stretches of time; and what half a second of purchases makes, because the plan's instants are those
-//! of a shop that answers at once.
+//! **The margin** is two standard deviations of the remaining variation: which purchases succeed, and what is in their
+//! carts, in both time spans. It also includes half a second of purchases, because the plan's instants assume a shop
+//! that replies at once.
 
 use crate::record::{Interval, OrderOutcome, Orders, Revenue};
 
 use super::run_data::RunData;
 use super::window::Window;
 
-/// How far back the share of purchases that succeed is looked for: purchases are rare.
+/// How many seconds before the fault are used for the share of purchases that succeed. Purchases are rare.
 const BASELINE_S: f64 = 30.0;
 
-/// How far real purchases may lag behind planned ones.
+/// How many seconds real purchases may lag behind planned ones.
 const MAX_LAG_S: f64 = 0.5;
 
-/// Orders and revenue; none when no purchase was planned in undisturbed seconds before.
+/// Orders and revenue. `None` if no purchase was planned in undisturbed seconds before.
 pub(super) fn estimate(run: &RunData<'_>, window: Window) -> Option<(Orders, Revenue)> {
     let before: Vec<&Interval> = run
         .intervals
@@ -37,7 +37,7 @@ pub(super) fn estimate(run: &RunData<'_>, window: Window) -> Option<(Orders, Rev
         .map(|second| second.planned.purchases as f64 * window.share_of(second))
         .sum();
     let in_window = |t_s: f64| {
-        // Answers that came when the load was over are told in no second.
+        // Replies after the end of the load are in no interval.
         let last = window.to_s >= run.end_s();
         t_s > window.from_s && (t_s <= window.to_s || last)
     };
@@ -78,8 +78,8 @@ pub(super) fn estimate(run: &RunData<'_>, window: Window) -> Option<(Orders, Rev
     Some((orders, revenue))
 }
 
-/// What `planned` purchases bring when those `before` brought these values (nothing where there is none), and how much
-/// chance moves that.
+/// The expected total of `planned` purchases, when the `before` planned ones brought these `values` (failed ones
+/// brought nothing), and its margin.
 fn expect(values: &[f64], before: f64, planned: f64, rate: f64) -> (f64, f64) {
     let mean = values.iter().sum::<f64>() / before;
     let squares = values.iter().map(|v| v * v).sum::<f64>() / before;

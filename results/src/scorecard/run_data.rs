@@ -3,12 +3,12 @@
 use crate::expect::Expectation;
 use crate::record::{Interval, LedgerEntry};
 
-/// What a run leaves behind that cards are made from.
+/// The data of a run that cards are made from.
 #[derive(Debug, Clone, Copy)]
 pub struct RunData<'r> {
-    /// The seconds, in the order of time.
+    /// The seconds, in order of time.
     pub intervals: &'r [Interval],
-    /// The orders as their shoppers know them.
+    /// The orders from their shoppers' view.
     pub ledger: &'r [LedgerEntry],
     /// What the scenario expects.
     pub expectations: &'r [Expectation],

@@ -1,4 +1,4 @@
-//! Cards of faults on made-up seconds.
+//! Scorecards of faults, on synthetic seconds.
 
 use super::*;
 use crate::record::{Edge, LedgerEntry, OrderOutcome, PlannedDemand, Quantiles, Retries};
@@ -7,7 +7,8 @@ use crate::record::{Edge, LedgerEntry, OrderOutcome, PlannedDemand, Quantiles, R
 const FROM_S: f64 = 20.0;
 const TO_S: f64 = 28.0;
 
-/// Fifty seconds: a busy step and one that buys, two purchases planned in each second, calls along the way of an order.
+/// Fifty quiet seconds: a busy step and one that buys, two planned purchases per second, and calls on the path of an
+/// order.
 fn quiet() -> Vec<Interval> {
     (1..=50)
         .map(|t| {
@@ -34,7 +35,7 @@ fn quiet() -> Vec<Interval> {
         .collect()
 }
 
-/// Sets a step's figures in one second, as if all its requests had been alike.
+/// Sets a step's counts and latencies in one second, as if all its requests had been alike.
 fn set(second: &mut Interval, step: &str, requests: u64, failed: u64, ms: u64) {
     let us = ms * 1000;
     let row = StepInterval {
@@ -73,7 +74,7 @@ fn change(seconds: &mut [Interval], from_s: f64, to_s: f64, change: impl Fn(&mut
     seconds.iter_mut().filter(span).for_each(change);
 }
 
-/// Two promises in every second until `to_s`, of 1000 each.
+/// Two promised orders of 1000 each in every second until `to_s`.
 fn promises(from_s: u32, to_s: u32) -> Vec<LedgerEntry> {
     let at = |t: u32| [f64::from(t) - 0.7, f64::from(t) - 0.2];
     (from_s + 1..=to_s)
@@ -181,7 +182,7 @@ fn slow_requests_are_counted_from_quantiles_as_a_lower_bound() {
     assert_eq!(affected_requests(&row(10, 0, [50, 50, 50, 200]), limit), 1);
     assert_eq!(affected_requests(&row(10, 0, [50; 4]), limit), 0);
     assert_eq!(affected_requests(&row(1, 0, [200; 4]), limit), 1);
-    // Failures may be among the slow ones, so they are not added.
+    // Failures may be among the slow requests, so they are not added.
     assert_eq!(affected_requests(&row(10, 3, [50, 50, 200, 200]), limit), 3);
     assert_eq!(affected_requests(&row(10, 3, [200; 4]), None), 3);
 }
@@ -192,7 +193,7 @@ fn a_breaker_of_a_dependant_detects_what_no_shopper_feels() {
     change(&mut seconds, 22.0, 25.0, |s| {
         call(s, "order→payment", 10, 0, true)
     });
-    // One that has nothing to do with the bank.
+    // This edge does not lead to the bank.
     change(&mut seconds, 20.0, 25.0, |s| {
         call(s, "cart→product", 10, 0, true)
     });
@@ -260,7 +261,7 @@ fn retries_are_attempts_over_calls_at_the_target_and_in_the_shop() {
 #[test]
 fn orders_are_compared_with_planned_purchases() {
     let seconds = quiet();
-    // All purchases come to a promise; during the fault one a second instead of two.
+    // All purchases are promised. During the fault there is one per second instead of two.
     let mut ledger = promises(0, 20);
     ledger.extend((21..=28).map(|t| order(f64::from(t) - 0.5, OrderOutcome::Promised)));
     ledger.push(order(25.0, OrderOutcome::Unknown));
@@ -270,7 +271,7 @@ fn orders_are_compared_with_planned_purchases() {
     let orders = score.orders.unwrap();
     assert_eq!((orders.promised, orders.expected), (8, 16.0));
     assert_eq!((orders.unknown, orders.refused, orders.accepted), (1, 1, 0));
-    // No chance in whether they succeed: only half a second's purchases may lie on the other side of an edge.
+    // All purchases succeed, so only half a second of purchases is uncertain.
     assert_eq!(orders.margin, 1.0);
     let revenue = score.revenue.unwrap();
     assert_eq!(
@@ -286,7 +287,7 @@ fn expected_orders_scale_with_the_plan_and_ignore_disturbed_seconds() {
     change(&mut seconds, 0.0, 10.0, |s| {
         s.faults = vec!["other".to_owned()]
     });
-    // While the other one was in force nobody bought; since then half of those who meant to.
+    // Nobody bought while the other fault was in force. After that, half of the purchases succeed.
     let ledger: Vec<_> = promises(10, 20).into_iter().step_by(2).collect();
     let orders = card(&seconds, &ledger, &[]).score.unwrap().orders.unwrap();
     assert_eq!((orders.promised, orders.expected), (0, 24.0));

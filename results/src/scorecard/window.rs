@@ -3,7 +3,7 @@
 use crate::record::Interval;
 use crate::steady::ROUNDING_S;
 
-/// The time that is held against a fault.
+/// The time window that is charged to a fault.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Window {
     pub(super) from_s: f64,
@@ -11,7 +11,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The seconds that have a part in it.
+    /// The seconds that overlap it.
     pub(super) fn seconds(self, intervals: &[Interval]) -> impl Iterator<Item = &Interval> {
         intervals
             .iter()

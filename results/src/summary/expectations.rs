@@ -1,19 +1,19 @@
-//! The expectations: what was missed first and one by one, what held as briefly as can be.
+//! The table of expectations: first each missed one, then those that held, as briefly as possible.
 
 use super::style::Style;
-use super::table::{Cell, Column, GAP, INDENT, Paint, Table, wrapped};
+use super::table::{Cell, Column, GAP, INDENT, Meaning, Table, wrapped};
 use crate::expect::Quantile;
 use crate::format::{percent, written};
 use crate::record::{ExpectationRow, RunSummary, StepMetric};
 
-/// A line of the table, before it is laid out.
+/// A line of the table.
 struct Line {
     text: String,
     held: bool,
     observed: String,
 }
 
-/// Every expectation with what was observed; empty when the scenario expects nothing.
+/// Every expectation with what was observed. Empty if the scenario expects nothing.
 pub(super) fn table(summary: &RunSummary, style: Style) -> String {
     if summary.expectations.is_empty() {
         return String::new();
@@ -21,18 +21,22 @@ pub(super) fn table(summary: &RunSummary, style: Style) -> String {
     let lines = lines(summary);
     let texts = lines.iter().map(|line| line.text.chars().count() + 2);
     let before = INDENT.len() + texts.fold("Expectations".len(), usize::max) + GAP.len();
-    let room = style.width().saturating_sub(before);
+    let width = style.width().saturating_sub(before);
     let mut table = Table::new(vec![Column::left("Expectations"), Column::left("observed")]);
     for line in lines {
-        let observed = wrapped("", "", &line.observed, room);
+        let observed = wrapped("", "", &line.observed, width);
         for (i, part) in observed.lines().enumerate() {
             let name = match (i, line.held) {
-                (0, true) => Cell::new("✓", Paint::Good).then(&format!(" {}", line.text)),
-                (0, false) => Cell::new(format!("✗ {}", line.text), Paint::Bad),
+                (0, true) => Cell::new("✓", Meaning::Good).then(&format!(" {}", line.text)),
+                (0, false) => Cell::new(format!("✗ {}", line.text), Meaning::Bad),
                 _ => Cell::plain(""),
             };
-            let paint = if line.held { Paint::Plain } else { Paint::Bad };
-            table.row(vec![name, Cell::new(part, paint)]);
+            let meaning = if line.held {
+                Meaning::Plain
+            } else {
+                Meaning::Bad
+            };
+            table.row(vec![name, Cell::new(part, meaning)]);
         }
     }
     table.render(style)
@@ -51,13 +55,13 @@ fn lines(summary: &RunSummary) -> Vec<Line> {
             lines.push(single(row));
             continue;
         };
-        if alike(metric, &rows[..i]).next().is_some() {
+        if same_except_phase(metric, &rows[..i]).next().is_some() {
             continue;
         }
         let mut phases: Vec<(&str, String)> = Vec::new();
-        for (other, metric) in alike(metric, &rows[i..]) {
+        for (other, metric) in same_except_phase(metric, &rows[i..]) {
             if phases.iter().all(|(phase, _)| *phase != metric.phase) {
-                phases.push((&metric.phase, seen(other, metric, summary)));
+                phases.push((&metric.phase, value(other, metric, summary)));
             }
         }
         lines.push(match phases.len() {
@@ -67,7 +71,7 @@ fn lines(summary: &RunSummary) -> Vec<Line> {
                 held: true,
                 observed: phases
                     .iter()
-                    .map(|(phase, seen)| format!("{phase} {seen}"))
+                    .map(|(phase, value)| format!("{phase} {value}"))
                     .collect::<Vec<_>>()
                     .join(" · "),
             },
@@ -76,22 +80,22 @@ fn lines(summary: &RunSummary) -> Vec<Line> {
     lines
 }
 
-/// The rows that held and differ from `metric` in nothing but their phase. None where the limit is not known:
-/// two limits on one metric must not become one.
-fn alike<'r>(
+/// The rows that held and differ from `metric` only in their phase. None if the limit is unknown: two limits on one
+/// metric must not be merged.
+fn same_except_phase<'r>(
     metric: &'r StepMetric,
     rows: &'r [ExpectationRow],
 ) -> impl Iterator<Item = (&'r ExpectationRow, &'r StepMetric)> {
     let held = rows.iter().filter(|row| row.held);
     let metrics = held.filter_map(|row| Some((row, row.metric.as_ref()?)));
     metrics.filter(move |(_, other)| {
-        let what = |f: &'r StepMetric| (&f.step, &f.column, &f.limit);
-        !metric.limit.is_empty() && what(other) == what(metric)
+        let key = |f: &'r StepMetric| (&f.step, &f.column, &f.limit);
+        !metric.limit.is_empty() && key(other) == key(metric)
     })
 }
 
-/// The metric itself, without the number of requests that `row` gives with it.
-fn seen(row: &ExpectationRow, metric: &StepMetric, summary: &RunSummary) -> String {
+/// The value alone, without the number of requests that `row` shows with it.
+fn value(row: &ExpectationRow, metric: &StepMetric, summary: &RunSummary) -> String {
     let mut steps = summary.steps.iter();
     let step = steps.find(|s| s.step == metric.step && s.phase == metric.phase);
     let mut quantiles = Quantile::ALL.into_iter();

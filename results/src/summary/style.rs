@@ -5,7 +5,7 @@
 pub struct Style {
     /// Whether to use ANSI colours: a terminal, and no `NO_COLOR`.
     pub colour: bool,
-    /// Columns of the terminal. Tables leave out or wrap what does not fit; below 60 they are as if it were 60.
+    /// Columns of the terminal. Tables that are too wide omit columns or wrap. Values below 60 count as 60.
     pub width: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Reading back what the writers have written, whole, torn and damaged.
+//! Tests of reading files that are whole, incomplete and damaged.
 
 use super::*;
 use crate::record::{FaultEventKind, OrderOutcome};
@@ -62,7 +62,7 @@ fn many_lines_at_once_arrive_in_order() {
 }
 
 #[test]
-fn a_torn_last_line_is_dropped_and_the_rest_is_kept() {
+fn an_incomplete_last_line_is_dropped_and_the_rest_is_read() {
     let (_out, run) = run();
     let mut intervals = run.intervals().unwrap();
     intervals.append(&second(1.0)).unwrap();
@@ -74,7 +74,7 @@ fn a_torn_last_line_is_dropped_and_the_rest_is_kept() {
 }
 
 #[test]
-fn a_damaged_line_is_named_by_file_and_line() {
+fn a_damaged_line_is_reported_with_file_and_line() {
     let (_out, run) = run();
     let mut intervals = run.intervals().unwrap();
     intervals.append(&second(1.0)).unwrap();
@@ -98,7 +98,7 @@ fn a_summary_of_another_schema_is_refused_whatever_else_it_holds() {
 }
 
 #[test]
-fn a_directory_without_a_record_is_told_apart_from_a_damaged_one() {
+fn a_missing_record_and_a_damaged_one_are_different_errors() {
     let (_out, run) = run();
     let missing = read_summary(run.path()).unwrap_err();
     assert!(matches!(missing, RecordError::Read { .. }), "{missing}");
