@@ -2,11 +2,11 @@
 //!
 //! | doubt | limit | reason for the limit |
 //! |---|---|---|
-//! | steps that were not sent | 0.1 % of the steps offered | shoppers who were not admitted would have had the slowest replies |
-//! | p99 lateness of sends | 10 ms, or 10 % of the p99 response time if that is more | response times contain the lateness; two runs differ by about a tenth |
-//! | longest stall | 500 ms | a shared machine takes the CPU away for 50 to 100 ms now and then; longer only when it is suspended, swapping or starved |
+//! | steps that were not sent | 0.1 % of the steps offered | they would have had the slowest replies |
+//! | p99 lateness of sends | 10 ms, or 10 % of the p99 response time | response times contain the lateness; two runs differ by as much |
+//! | longest stall | 500 ms | a shared machine pauses for 50 to 100 ms; for more when suspended, swapping or starved |
 //!
-//! A stall is the lateness of a send or of the worker's heartbeat. The heartbeat shows a generator that was stopped
+//! The larger limit on lateness counts. A stall is the lateness of a send or of the worker's heartbeat. The heartbeat shows a generator that was stopped
 //! while nothing was due: it did not measure during that time either.
 
 use std::time::Duration;

@@ -73,7 +73,7 @@ pub fn check(intervals: &[Interval], faults: &[FaultRow]) -> Option<Metastabilit
     row.goodput_after = after.goodput();
     if after.is_too_little() {
         row.why = Some(format!(
-            "there were {} seconds with the load as it was before, {SETTLE_S} s and more after the last fault; {MIN_SECONDS} are needed",
+            "there were {} seconds with the former load {SETTLE_S} s after the last fault; {MIN_SECONDS} are needed",
             after.seconds
         ));
         return Some(row);

@@ -40,7 +40,7 @@ use crate::steady::{Judgement, ROUNDING_S, SteadyState, requests};
 /// How many seconds in a row make a recovery.
 pub const RECOVERY_SECONDS: usize = 3;
 
-/// How a fault was deviations.
+/// How long a fault was felt, and in what.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recovery {
     /// From the fault's start until the shop deviated from its steady state. `None` if it never did.

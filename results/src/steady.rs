@@ -11,8 +11,8 @@ use crate::record::{Interval, StepInterval, StepSteady};
 /// ramp has not changed the load much.
 pub const BASELINE_S: f64 = 10.0;
 
-/// Allowed increase of failed requests over the baseline, as a share of all requests: twice what a service level of 99
-/// % allows.
+/// Allowed increase of failed requests over the baseline, as a share of all requests. A 99 % service level allows half
+/// of it.
 pub const ERRORS_OVER: f64 = 0.02;
 
 /// Allowed increase of failed requests of one step, as a share of that step. Wider, because its counts are small.

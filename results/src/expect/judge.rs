@@ -170,7 +170,7 @@ fn goodput(found: Option<&MetastabilityRow>) -> ExpectationRow {
     }
 }
 
-/// What happened to the goodput, in limit_text.
+/// What happened to the goodput, in words.
 pub(crate) fn goodput_seen(row: &MetastabilityRow) -> String {
     match (&row.why, row.verdict) {
         (Some(why), Metastability::Unknown) => why.clone(),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::error::RecordError;
 
 /// [`Lines::append_all`] writes chunks of about this size, in bytes.
-const PIECE: usize = 64 * 1024;
+const CHUNK: usize = 64 * 1024;
 
 /// Appends values of one type to a file, one JSON line each.
 ///
@@ -72,7 +72,7 @@ impl<T: Serialize> Lines<T> {
         for value in values {
             serde_json::to_writer(&mut self.buffer, value)?;
             self.buffer.push(b'\n');
-            if self.buffer.len() >= PIECE {
+            if self.buffer.len() >= CHUNK {
                 self.file.write_all(&self.buffer)?;
                 self.buffer.clear();
             }
