@@ -68,7 +68,7 @@ pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RecordErro
     let mut values = Vec::new();
     for (i, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
         let Some(line) = line.strip_suffix(b"\n") else {
-            break; // Torn: whole lines end in a newline, and they are written at one go.
+            break; // Incomplete: a complete line ends in a newline.
         };
         let value = serde_json::from_slice(line)
             .map_err(|e| RecordError::damaged(path, i + 1, without_position(&e)))?;
