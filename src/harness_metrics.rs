@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chaos::{KINDS, KindInfo};
-use loadgen::figures::{self, SharedRecorder};
+use loadgen::metrics::{self as load_metrics, SharedRecorder};
 use loadgen::spec::Load;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use results::record::{FaultEvent, FaultEventKind};
@@ -56,7 +56,7 @@ impl HarnessMetrics {
     /// Declares the metrics of a load.
     pub(crate) fn of(load: &Load) -> Self {
         let metrics = Metrics::new(LOADGEN, "loadgen-0")
-            .with_buckets(figures::LATENESS, figures::LATENESS_BUCKETS);
+            .with_buckets(load_metrics::LATENESS, load_metrics::LATENESS_BUCKETS);
         let phases = load.phases.iter().map(|p| (p.name.clone(), p.lasts));
         let declared = Self {
             metrics,
@@ -65,7 +65,7 @@ impl HarnessMetrics {
             started: Arc::default(),
         };
         declared.metrics.record(|| {
-            for (name, text) in figures::HELP {
+            for (name, text) in load_metrics::HELP {
                 // The recorder keeps a help text by name, whatever the type of the metric.
                 describe_histogram!(*name, *text);
             }

@@ -60,7 +60,7 @@ impl Lifecycle {
             status.hits = row.hits;
         });
         let unproven = || "the number of its hits is unknown".to_owned();
-        row.trouble.clone_from(&problem);
+        row.end_error.clone_from(&problem);
         let detail = problem.or_else(|| hits.is_none().then(unproven));
         self.report_at(row.ended_s, FaultEventKind::Ended, hits, detail);
         (row, Observed::Ended(name))

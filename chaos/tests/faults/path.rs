@@ -138,7 +138,7 @@ async fn an_open_connection_is_slowed_only_in_the_window() {
     assert_eq!(echo.toxics(), 0);
     exchange(&mut client).await.unwrap();
     let rows = run.stop().await;
-    assert_eq!((rows[0].hits, rows[0].trouble.as_deref()), (1, None));
+    assert_eq!((rows[0].hits, rows[0].end_error.as_deref()), (1, None));
     assert_eq!(rows[0].target, "payment->bank");
 }
 

@@ -98,7 +98,7 @@ async fn a_slow_start_begins_at_once_and_ends_when_the_replica_is_ready() {
     );
     let length = rows[0].ended_s - rows[0].started_s;
     assert!((6.0..7.0).contains(&length), "{:?}", rows[0]);
-    assert_eq!(rows[0].trouble, None);
+    assert_eq!(rows[0].end_error, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -235,7 +235,7 @@ fn show_result(row: &FaultRow) -> Result<u8> {
         hits => format!("{} is over after {after:.1} s: {hits} hits", row.name),
     };
     output::print(&format!("{text}\n"));
-    if let Some(trouble) = &row.trouble {
+    if let Some(trouble) = &row.end_error {
         bail!(
             "{} may still be in force until its time is over: {trouble}; `doorbuster chaos clear` tries again",
             row.name

@@ -1,4 +1,4 @@
-//! What a worker counts: bounded by steps and phases, never by requests.
+//! The statistics of a worker. Their size depends on steps and phases, never on the number of requests.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,45 +7,59 @@ use hdrhistogram::Histogram;
 use results::quantiles::{self, new_histogram};
 use results::record::{Quantiles, StepInterval};
 
-use crate::call::Failure;
+use crate::request::Failure;
 use crate::step::Step;
 
-/// The instants of one step, all counted from the start of the load.
+/// The instants of one step, from the start of the load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
-    /// When it should have been sent.
+    /// When it was due.
     pub(crate) intended: Duration,
-    /// When it was.
+    /// When it was sent.
     pub(crate) sent: Duration,
-    /// When its last byte had come, or it had failed.
+    /// When its last byte arrived or it failed.
     pub(crate) done: Duration,
 }
 
 /// Counts and latencies of one step.
 #[derive(Debug, Clone)]
-pub(crate) struct Cell {
+pub(crate) struct StepStats {
     ok: u64,
     failures: BTreeMap<Failure, u64>,
     pub(crate) response: Histogram<u64>,
     pub(crate) service: Histogram<u64>,
 }
 
-/// Everything counted in some stretch of time.
+/// Counts and latencies of all steps in some span of time.
 #[derive(Debug, Clone)]
-pub(crate) struct Tally {
+pub(crate) struct LoadStats {
     pub(crate) offered: u64,
     pub(crate) sent: u64,
     pub(crate) dropped: u64,
     pub(crate) lateness: Histogram<u64>,
-    /// The longest that the worker itself overslept, sends or not.
+    /// How late the worker's heartbeat was at most.
     pub(crate) stall: Duration,
-    /// By the phase of the intended instant, and step.
-    pub(crate) cells: BTreeMap<(usize, Step), Cell>,
-    /// Sessions in progress when the tally was handed over.
-    pub(crate) active: u64,
+    /// By step and the phase of its intended instant.
+    pub(crate) steps: BTreeMap<(usize, Step), StepStats>,
+    /// Sessions in progress at the end of the time span.
+    pub(crate) active_sessions: u64,
 }
 
-impl Default for Cell {
+/// The statistics of one worker for one second.
+#[derive(Debug)]
+pub(crate) struct WorkerReport {
+    /// Which worker, from 0.
+    pub(crate) worker: usize,
+    /// Which second, from 1.
+    pub(crate) second: u64,
+    /// When it was sent, from the start of the load.
+    pub(crate) at: Duration,
+    pub(crate) stats: LoadStats,
+    /// Whether it is the worker's last report.
+    pub(crate) last: bool,
+}
+
+impl Default for StepStats {
     fn default() -> Self {
         Self {
             ok: 0,
@@ -56,7 +70,7 @@ impl Default for Cell {
     }
 }
 
-impl Cell {
+impl StepStats {
     pub(crate) fn record(&mut self, timing: Timing, result: Result<(), Failure>) {
         match result {
             Ok(()) => self.ok += 1,
@@ -67,7 +81,7 @@ impl Cell {
         quantiles::record(&mut self.service, since(timing.sent));
     }
 
-    pub(crate) fn merge(&mut self, other: &Cell) {
+    pub(crate) fn merge(&mut self, other: &StepStats) {
         self.ok += other.ok;
         for (failure, n) in &other.failures {
             *self.failures.entry(*failure).or_default() += n;
@@ -81,7 +95,7 @@ impl Cell {
         self.failures.get(&failure).copied().unwrap_or_default()
     }
 
-    /// Counts and quantiles, as the record has them.
+    /// Counts and quantiles in the format of the record.
     pub(crate) fn summary(&self) -> StepInterval {
         let failed = self.failures.values().sum();
         let errors = self.failures.iter().map(|(f, n)| (f.to_string(), *n));
@@ -96,7 +110,7 @@ impl Cell {
     }
 }
 
-impl Default for Tally {
+impl Default for LoadStats {
     fn default() -> Self {
         Self {
             offered: 0,
@@ -104,32 +118,32 @@ impl Default for Tally {
             dropped: 0,
             lateness: new_histogram(),
             stall: Duration::ZERO,
-            cells: BTreeMap::new(),
-            active: 0,
+            steps: BTreeMap::new(),
+            active_sessions: 0,
         }
     }
 }
 
-impl Tally {
-    /// Whether nothing has happened.
+impl LoadStats {
+    /// Whether nothing was counted.
     pub(crate) fn is_empty(&self) -> bool {
-        self.offered == 0 && self.cells.is_empty()
+        self.offered == 0 && self.steps.is_empty()
     }
 
-    /// A step's instant has come and it is being sent.
-    pub(crate) fn send(&mut self, lateness: Duration) {
+    /// Counts a step that is being sent.
+    pub(crate) fn sent(&mut self, lateness: Duration) {
         self.offered += 1;
         self.sent += 1;
         quantiles::record(&mut self.lateness, lateness);
     }
 
-    /// A step's instant has come and nobody is free to send it.
-    pub(crate) fn drop_one(&mut self) {
+    /// Counts a step that could not be sent because all sessions were in use.
+    pub(crate) fn dropped(&mut self) {
         self.offered += 1;
         self.dropped += 1;
     }
 
-    /// A step is over.
+    /// Counts a completed step.
     pub(crate) fn record(
         &mut self,
         phase: usize,
@@ -137,38 +151,38 @@ impl Tally {
         timing: Timing,
         result: Result<(), Failure>,
     ) {
-        let cell = self.cells.entry((phase, step)).or_default();
-        cell.record(timing, result);
+        let stats = self.steps.entry((phase, step)).or_default();
+        stats.record(timing, result);
     }
 
-    /// Adds what another worker, or another stretch of time, has counted. Sessions in progress are added as well,
-    /// so only tallies of the same instant may be merged where they matter.
-    pub(crate) fn merge(&mut self, other: &Tally) {
+    /// Adds the statistics of another worker or time span. Sessions in progress are added too, so their sum means
+    /// something only if both belong to the same second.
+    pub(crate) fn merge(&mut self, other: &LoadStats) {
         self.offered += other.offered;
         self.sent += other.sent;
         self.dropped += other.dropped;
         add(&mut self.lateness, &other.lateness);
         self.stall = self.stall.max(other.stall);
-        for (key, cell) in &other.cells {
-            self.cells.entry(*key).or_default().merge(cell);
+        for (key, stats) in &other.steps {
+            self.steps.entry(*key).or_default().merge(stats);
         }
-        self.active += other.active;
+        self.active_sessions += other.active_sessions;
     }
 
-    /// The cells of all phases together, by step.
-    pub(crate) fn by_step(&self) -> BTreeMap<Step, Cell> {
-        let mut steps: BTreeMap<Step, Cell> = BTreeMap::new();
-        for ((_, step), cell) in &self.cells {
-            steps.entry(*step).or_default().merge(cell);
+    /// By step, over all phases.
+    pub(crate) fn by_step(&self) -> BTreeMap<Step, StepStats> {
+        let mut steps: BTreeMap<Step, StepStats> = BTreeMap::new();
+        for ((_, step), stats) in &self.steps {
+            steps.entry(*step).or_default().merge(stats);
         }
         steps
     }
 
-    /// All cells together.
-    pub(crate) fn all(&self) -> Cell {
-        let mut all = Cell::default();
-        for cell in self.cells.values() {
-            all.merge(cell);
+    /// Over all steps and phases.
+    pub(crate) fn all(&self) -> StepStats {
+        let mut all = StepStats::default();
+        for stats in self.steps.values() {
+            all.merge(stats);
         }
         all
     }
@@ -194,28 +208,28 @@ mod tests {
 
     #[test]
     fn a_late_send_counts_in_the_response_time_and_not_in_the_service_time() {
-        let mut cell = Cell::default();
-        cell.record(timing(100, 600, 700), Err(Failure::Timeout));
-        let seen = cell.summary();
+        let mut stats = StepStats::default();
+        stats.record(timing(100, 600, 700), Err(Failure::Timeout));
+        let seen = stats.summary();
         assert_eq!((seen.requests, seen.ok, seen.failed), (1, 0, 1));
         assert_eq!(seen.errors["timeout"], 1);
-        assert!(cell.response.equivalent(seen.response_us.max, 600_000));
-        assert!(cell.service.equivalent(seen.service_us.max, 100_000));
+        assert!(stats.response.equivalent(seen.response_us.max, 600_000));
+        assert!(stats.service.equivalent(seen.service_us.max, 100_000));
     }
 
     #[test]
-    fn tallies_of_two_workers_add_up_without_loss() {
-        let (mut a, mut b) = (Tally::default(), Tally::default());
-        a.send(Duration::from_millis(1));
+    fn stats_of_two_workers_add_up_without_loss() {
+        let (mut a, mut b) = (LoadStats::default(), LoadStats::default());
+        a.sent(Duration::from_millis(1));
         a.record(0, Step::Home, timing(0, 0, 10), Ok(()));
-        b.send(Duration::from_millis(3));
+        b.sent(Duration::from_millis(3));
         b.record(0, Step::Home, timing(0, 0, 30), Err(Failure::Http(503)));
         b.record(1, Step::Home, timing(0, 0, 20), Ok(()));
-        b.drop_one();
+        b.dropped();
         a.merge(&b);
         assert_eq!((a.offered, a.sent, a.dropped), (3, 2, 1));
         assert_eq!(a.lateness.len(), 2);
-        assert_eq!(a.cells[&(0, Step::Home)].summary().requests, 2);
+        assert_eq!(a.steps[&(0, Step::Home)].summary().requests, 2);
         let all = a.all().summary();
         assert_eq!(all, a.by_step()[&Step::Home].summary());
         assert_eq!((all.requests, all.ok, all.errors["http_503"]), (3, 2, 1));

@@ -1,7 +1,7 @@
-//! The load as metrics, told while it happens: for a Prometheus that watches the run beside its record.
+//! Live metrics of the load, for a Prometheus server that watches the run.
 //!
-//! They go through the `metrics` facade to whatever recorder the caller gives; without one nothing is recorded. The
-//! record and the verdict come from the tally alone.
+//! They are recorded through the `metrics` facade to the recorder that the caller gives. Without a recorder there are
+//! none. The record and the verdict do not use them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,29 +9,30 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Label, Recorder, counter, gauge, histogram};
 
-use crate::call::Failure;
+use crate::request::Failure;
+use crate::stats::Timing;
 use crate::step::Step;
-use crate::tally::Timing;
 
-/// Where figures go. Workers share it.
+/// The recorder of metrics. All workers share it.
 pub type SharedRecorder = Arc<dyn Recorder + Send + Sync>;
 
-/// Response time of a step, in seconds from its intended instant. `step`, `outcome`: `ok` or the failure's name.
+/// Response time of a step, in seconds from its intended instant. Labels: `step`, `outcome` (`ok` or the failure's
+/// name).
 pub const RESPONSE: &str = "loadgen_request_duration_seconds";
-/// Service time of a step, in seconds from its send. `step`, `outcome`.
+/// Service time of a step, in seconds from its send. Labels: `step`, `outcome`.
 pub const SERVICE: &str = "loadgen_service_duration_seconds";
 /// How late sends were, in seconds after their intended instant.
 pub const LATENESS: &str = "loadgen_send_lateness_seconds";
-/// Shoppers in the shop.
+/// Sessions in progress.
 pub const SESSIONS: &str = "loadgen_sessions_active";
-/// Steps whose instant came.
+/// Steps that were due.
 pub const OFFERED: &str = "loadgen_requests_offered_total";
 /// Steps that were sent.
 pub const SENT: &str = "loadgen_requests_sent_total";
-/// Steps that were not sent because nobody was free to send them.
+/// Steps that were due and not sent, because all sessions were in use.
 pub const DROPPED: &str = "loadgen_requests_dropped_total";
 
-/// Bounds of [`LATENESS`] in seconds: a send is late by microseconds as long as all is well.
+/// Buckets of [`LATENESS`] in seconds. Normally a send is late by microseconds.
 pub const LATENESS_BUCKETS: &[f64] = &[
     0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05,
     0.1, 0.5, 1.0,
@@ -45,19 +46,19 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     (SERVICE, "Service time of a shopper's step, from its send"),
     (LATENESS, "How late sends were"),
-    (SESSIONS, "Shoppers in the shop"),
-    (OFFERED, "Steps whose instant came"),
+    (SESSIONS, "Sessions in progress"),
+    (OFFERED, "Steps that were due"),
     (SENT, "Steps that were sent"),
-    (DROPPED, "Steps that nobody was free to send"),
+    (DROPPED, "Steps that were due and not sent"),
 ];
 
 /// Response time and service time of one step and outcome.
-type Clocks = (Histogram, Histogram);
+type LatencyHistograms = (Histogram, Histogram);
 
-/// The figures of one worker.
-pub(crate) struct Figures {
+/// The metrics of one worker.
+pub(crate) struct LoadMetrics {
     recorder: SharedRecorder,
-    steps: BTreeMap<(Step, Option<Failure>), Clocks>,
+    steps: BTreeMap<(Step, Option<Failure>), LatencyHistograms>,
     lateness: Histogram,
     sessions: Gauge,
     offered: Counter,
@@ -65,10 +66,10 @@ pub(crate) struct Figures {
     dropped: Counter,
 }
 
-impl Figures {
-    /// Declares everything that is known beforehand, so that a rate over the first request is not lost.
+impl LoadMetrics {
+    /// Declares all series that are known beforehand, so that a rate over the first request is not lost.
     pub(crate) fn declare(recorder: SharedRecorder) -> Self {
-        let mut figures = metrics::with_local_recorder(&*recorder, || Self {
+        let mut load_metrics = metrics::with_local_recorder(&*recorder, || Self {
             recorder: recorder.clone(),
             steps: BTreeMap::new(),
             lateness: histogram!(LATENESS),
@@ -78,42 +79,42 @@ impl Figures {
             dropped: counter!(DROPPED),
         });
         for step in Step::ALL {
-            figures.clocks(step, None);
+            load_metrics.latencies(step, None);
         }
-        figures
+        load_metrics
     }
 
-    /// A step's instant has come and it is being sent.
-    pub(crate) fn send(&self, lateness: Duration) {
+    /// Counts a step that is being sent.
+    pub(crate) fn sent(&self, lateness: Duration) {
         self.offered.increment(1);
         self.sent.increment(1);
         self.lateness.record(lateness);
     }
 
-    /// A step's instant has come and nobody is free to send it.
-    pub(crate) fn drop_one(&self) {
+    /// Counts a step that could not be sent.
+    pub(crate) fn dropped(&self) {
         self.offered.increment(1);
         self.dropped.increment(1);
     }
 
-    /// A step is over.
+    /// Counts a completed step.
     pub(crate) fn record(&mut self, step: Step, timing: Timing, result: Result<(), Failure>) {
-        let (response, service) = self.clocks(step, result.err());
+        let (response, service) = self.latencies(step, result.err());
         response.record(timing.done.saturating_sub(timing.intended));
         service.record(timing.done.saturating_sub(timing.sent));
     }
 
-    /// A shopper has come in.
-    pub(crate) fn enter(&self) {
+    /// Counts a session that has begun.
+    pub(crate) fn session_started(&self) {
         self.sessions.increment(1.0);
     }
 
-    /// A shopper has left.
-    pub(crate) fn leave(&self) {
+    /// Counts a session that has ended.
+    pub(crate) fn session_ended(&self) {
         self.sessions.decrement(1.0);
     }
 
-    fn clocks(&mut self, step: Step, failure: Option<Failure>) -> &Clocks {
+    fn latencies(&mut self, step: Step, failure: Option<Failure>) -> &LatencyHistograms {
         let recorder = &self.recorder;
         self.steps.entry((step, failure)).or_insert_with(|| {
             let outcome = failure.map_or_else(|| "ok".to_owned(), |f| f.to_string());

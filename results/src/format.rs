@@ -1,6 +1,6 @@
-//! Figures as people read them: three digits, a unit, and never a zero for what is not none.
+//! Formats numbers for people: three digits with a unit, and never zero for a small positive value.
 
-/// Microseconds to three digits, with the unit that suits them.
+/// Microseconds to three digits, with a suitable unit.
 pub(crate) fn scaled(us: u64) -> (String, &'static str) {
     let us = us as f64;
     let (value, unit) = match us {
@@ -19,7 +19,7 @@ pub(crate) fn latency(us: u64) -> String {
     }
 }
 
-/// A latency as a scenario would write it, to three digits: `2.1ms`, `412ms`.
+/// A latency as scenarios write it, to three digits: `2.1ms`, `412ms`.
 pub(crate) fn written(us: u64) -> String {
     let (value, unit) = scaled(us);
     format!("{}{unit}", trimmed(value))
@@ -33,7 +33,7 @@ pub(crate) fn millis(us: u64) -> String {
     }
 }
 
-/// A rate in a column of them, per second: `0.8`, `51.2`, `1240`.
+/// A rate per second in a column: `0.8`, `51.2`, `1240`.
 pub(crate) fn rate(per_s: f64) -> String {
     match per_s {
         _ if per_s > 0.0 && per_s < 0.05 => "<0.1".to_owned(),
@@ -42,7 +42,7 @@ pub(crate) fn rate(per_s: f64) -> String {
     }
 }
 
-/// A share in a narrow column: `<0.1%`, `0.7%`, `12%`. Only the whole is `100%`.
+/// A share in a narrow column: `<0.1%`, `0.7%`, `12%`. Shown as `100%` only if it is the whole.
 pub(crate) fn share(part: u64, whole: u64) -> String {
     let percent = 100.0 * part as f64 / whole.max(1) as f64;
     match percent {
@@ -53,7 +53,7 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
     }
 }
 
-/// A ratio in per cent: `1.5%`, to three decimals, without trailing zeros.
+/// A ratio as a percentage: `1.5%`, to three decimals, without trailing zeros.
 pub(crate) fn percent(ratio: f64) -> String {
     match trimmed(format!("{:.3}", ratio * 100.0)) {
         zero if zero == "0" && ratio > 0.0 => "<0.001%".to_owned(),
@@ -61,12 +61,12 @@ pub(crate) fn percent(ratio: f64) -> String {
     }
 }
 
-/// Seconds as a scenario would write them: `3.25s`, `10s`.
+/// Seconds as scenarios write them: `3.25s`, `10s`.
 pub(crate) fn seconds(s: f64) -> String {
     format!("{}s", trimmed(format!("{s:.2}")))
 }
 
-/// A decimal number without the zeros at its end.
+/// A decimal number without trailing zeros.
 pub(crate) fn trimmed(number: String) -> String {
     match number.contains('.') {
         true => number
@@ -77,7 +77,7 @@ pub(crate) fn trimmed(number: String) -> String {
     }
 }
 
-/// A count, its thousands apart: `6,210`.
+/// A count with separated thousands: `6,210`.
 pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut shown = String::new();
@@ -90,7 +90,7 @@ pub(crate) fn count(n: u64) -> String {
     shown
 }
 
-/// Memory in powers of 1024, named as such: `412 MiB`.
+/// Memory in powers of 1024: `412 MiB`.
 pub(crate) fn bytes(n: u64) -> String {
     let mib = n as f64 / (1024.0 * 1024.0);
     match mib {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_share_is_not_shown_as_none() {
+    fn a_small_share_is_not_shown_as_zero() {
         for (ratio, shown) in [
             (0.0, "0%"),
             (0.000_001, "<0.001%"),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_of_a_narrow_column_are_short_and_never_say_none_for_a_few() {
+    fn values_in_a_narrow_column_are_short_and_never_zero_for_a_few() {
         assert_eq!(
             [0, 4, 5, 807, 9_994, 62_310, 1_240_000].map(millis),
             ["0.00", "<0.01", "0.01", "0.81", "9.99", "62.3", "1240"]
