@@ -186,7 +186,7 @@ impl Driver {
     /// One look: takes up what nobody works on, and sets it moving. Gives how many there were.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn recover_batch(&self) -> Result<usize, StoreError> {
         let now = self.kit.unix_ms();
         let ids = self.orders.take_up(now, now + ms(LEASE), BATCH).await?;

@@ -36,7 +36,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 /// Opens the service's database.
 ///
 /// # Errors
-/// A database that does not work.
+/// The database cannot be opened.
 pub async fn open(kit: &Kit) -> Result<Orders, ServeError> {
     let url = &kit.config().database_url;
     let store = Store::open(
@@ -52,7 +52,7 @@ pub async fn open(kit: &Kit) -> Result<Orders, ServeError> {
 /// Serves until `shutdown`.
 ///
 /// # Errors
-/// An address or a database that does not work.
+/// An address cannot be listened on, or the database cannot be opened.
 pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
     let kit = Kit::new(config);
     let orders = open(&kit).await?;

@@ -31,7 +31,7 @@ pub struct Orders {
 const SHOWN: &str = "id, status, reason, payment_id, items, total_minor, currency, placed_at_ms";
 
 impl Orders {
-    /// Over an open database.
+    /// On an open database.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -44,7 +44,7 @@ impl Orders {
     /// Writes a new order down. False when the shopper's key stands for an order already.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn place(&self, order: &OrderState, lease_until: i64) -> Result<bool, StoreError> {
         let Placed {
             order_id,
@@ -94,7 +94,7 @@ impl Orders {
     /// transaction, go the projection and what others are told.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn append(
         &self,
         after: &OrderState,
@@ -137,7 +137,7 @@ impl Orders {
     /// Sets until when others leave an order alone; does nothing when another replica has moved it on.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn lease(&self, order: &OrderState, until: i64) -> Result<(), StoreError> {
         let sql = "UPDATE orders SET lease_until = $1 WHERE id = $2 AND version = $3 AND final = 0";
         sqlx::query(sql)
@@ -152,7 +152,7 @@ impl Orders {
     /// Takes up orders that nobody works on, the longest lying first.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn take_up(
         &self,
         now: i64,
@@ -186,7 +186,7 @@ impl Orders {
     /// An order as the sum of its history.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn load(&self, id: &str) -> Result<Option<OrderState>, StoreError> {
         let work = async {
             let mut connection = self.store.reader().acquire().await?;
@@ -198,7 +198,7 @@ impl Orders {
     /// The order that a shopper's key stands for.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn by_key(&self, user_id: &str, key: &str) -> Result<Option<OrderState>, StoreError> {
         let work = async {
             let mut connection = self.store.reader().acquire().await?;
@@ -218,7 +218,7 @@ impl Orders {
     /// An order as its buyer sees it, and whose it is.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn shown(&self, id: &str) -> Result<Option<(Order, String)>, StoreError> {
         let work = async {
             let sql = format!("SELECT {SHOWN}, user_id FROM orders WHERE id = $1");
@@ -235,7 +235,7 @@ impl Orders {
     /// A shopper's orders, newest first.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn of_user(&self, user_id: &str, limit: i64) -> Result<Vec<Order>, StoreError> {
         let work = async {
             let sql = format!(

@@ -27,7 +27,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 /// Opens the service's database.
 ///
 /// # Errors
-/// A database that does not work.
+/// The database cannot be opened.
 pub async fn open(kit: &Kit) -> Result<Payments, ServeError> {
     let url = &kit.config().database_url;
     let store = Store::open(
@@ -43,7 +43,7 @@ pub async fn open(kit: &Kit) -> Result<Payments, ServeError> {
 /// Serves until `shutdown`.
 ///
 /// # Errors
-/// An address or a database that does not work.
+/// An address cannot be listened on, or the database cannot be opened.
 pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
     let kit = Kit::new(config);
     let payments = open(&kit).await?;

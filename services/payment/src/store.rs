@@ -30,7 +30,7 @@ pub struct Payments {
 const COLUMNS: &str = "id, order_id, user_id, amount_minor, currency, card, status, charge_id";
 
 impl Payments {
-    /// Over an open database.
+    /// On an open database.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -43,7 +43,7 @@ impl Payments {
     /// Writes a payment down as pending, or gives the one that the key stands for already.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn begin(&self, key: &str, new: &NewPayment) -> Result<PaymentRecord, StoreError> {
         let work = async {
             let now = self.store.unix_ms();
@@ -78,7 +78,7 @@ impl Payments {
     /// Notes what the bank said. A payment that is settled already stays as it is; what stands then is given.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn settle(
         &self,
         id: &str,
@@ -106,7 +106,7 @@ impl Payments {
     /// One payment.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn find(&self, id: &str) -> Result<Option<PaymentRecord>, StoreError> {
         self.store
             .operation("select", "payments", self.read(id))

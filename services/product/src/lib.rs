@@ -45,7 +45,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 /// Opens the catalogue of a shop and adds the products that it does not have yet.
 ///
 /// # Errors
-/// A database that does not work.
+/// The database cannot be opened.
 pub async fn open(kit: &Kit, own: &ProductConfig) -> Result<Showcase, ServeError> {
     let config = kit.config();
     let store = Store::open(
@@ -70,7 +70,7 @@ pub async fn open(kit: &Kit, own: &ProductConfig) -> Result<Showcase, ServeError
 /// Serves until `shutdown`.
 ///
 /// # Errors
-/// An address or a database that does not work.
+/// An address cannot be listened on, or the database cannot be opened.
 pub async fn serve(
     config: ServiceConfig,
     own: ProductConfig,

@@ -94,7 +94,7 @@ impl Showcase {
     /// A product. That there is none is not kept: anybody can ask for anything.
     ///
     /// # Errors
-    /// No such product, or the database's.
+    /// No such product, or a database error.
     pub async fn product(&self, id: &str) -> Result<Arc<Product>, ReadError> {
         let load = async {
             let product = self.0.catalogue.by_id(id).await?;
@@ -106,7 +106,7 @@ impl Showcase {
     /// A page of a list, as JSON. Most people never turn the first page; the others are read as they are asked for.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn list(&self, listing: Listing) -> Result<Bytes, ReadError> {
         let load = async { json(&self.0.catalogue.list(&listing).await?) };
         if listing.after == Position::top() {
@@ -119,7 +119,7 @@ impl Showcase {
     /// The products that have these words, as JSON.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn search(&self, asked: BTreeSet<String>) -> Result<Bytes, ReadError> {
         let load = async {
             let items = self.0.catalogue.search(&asked).await?;
@@ -131,7 +131,7 @@ impl Showcase {
     /// Changes a product.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn change(
         &self,
         id: &str,
@@ -146,10 +146,10 @@ impl Showcase {
         Ok(changed)
     }
 
-    /// Counts what was sold, once per event: false when this one was here before.
+    /// Counts what was sold, once per event: false when this event was handled before.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn sold(&self, event_id: &str, items: &[OrderItem]) -> Result<bool, StoreError> {
         let new = self.0.catalogue.sold(event_id, items).await?;
         if new {
@@ -158,10 +158,10 @@ impl Showcase {
         Ok(new)
     }
 
-    /// Takes in what inventory said at `told_ms`, once per event: false when this one was here before.
+    /// Takes in what inventory said at `told_ms`, once per event: false when this event was handled before.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn stocked(
         &self,
         event_id: &str,

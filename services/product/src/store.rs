@@ -37,7 +37,7 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Over an open database.
+    /// On an open database.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -51,7 +51,7 @@ impl Catalogue {
     /// tells which those are.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn seed(
         &self,
         products: u64,
@@ -79,7 +79,7 @@ impl Catalogue {
     /// A product.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn by_id(&self, id: &str) -> Result<Option<Product>, StoreError> {
         let work = async {
             let sql = format!("{SHOWN} WHERE id = $1");
@@ -95,7 +95,7 @@ impl Catalogue {
     /// A page of a list.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn list(&self, listing: &Listing) -> Result<ProductPage, StoreError> {
         let work = async {
             let key = match listing.sort {
@@ -133,7 +133,7 @@ impl Catalogue {
     /// The best-selling products that have a word beginning with each of `asked`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn search(
         &self,
         asked: impl IntoIterator<Item = &String>,
@@ -167,7 +167,7 @@ impl Catalogue {
     /// Changes a product, and what it is found by.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn change(
         &self,
         id: &str,
@@ -201,10 +201,10 @@ impl Catalogue {
         self.operation("update", work).await
     }
 
-    /// Counts what was sold, once per event: false when this one was here before.
+    /// Counts what was sold, once per event: false when this event was handled before.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn sold(&self, event_id: &str, items: &[OrderItem]) -> Result<bool, StoreError> {
         // In the order of ids: whoever locks rows in one order meets no deadlock.
         let mut pieces: BTreeMap<&str, i64> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What the catalogue does about events, whichever way these come.
+//! What the catalogue does about events, over HTTP or NATS.
 
 use shop_contract::events::{Envelope, Event, ORDERS, STOCK};
 use shop_kit::events::{Subscriber, Taken};

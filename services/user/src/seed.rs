@@ -39,7 +39,7 @@ pub fn admin() -> User {
 /// Lets them in, those who are not there yet.
 ///
 /// # Errors
-/// Those of the database.
+/// A database error.
 pub async fn customers(
     accounts: &Accounts,
     seed: u64,

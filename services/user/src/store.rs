@@ -17,7 +17,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Over an open database.
+    /// On an open database.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -30,7 +30,7 @@ impl Accounts {
     /// Adds an account; false when its address has one.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn add(&self, user: &User, password_hash: &str) -> Result<bool, StoreError> {
         let work = async {
             let done = sqlx::query(
@@ -53,7 +53,7 @@ impl Accounts {
     /// The account of an id.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn by_id(&self, id: &str) -> Result<Option<User>, StoreError> {
         let work = async {
             let row = sqlx::query("SELECT id, email, name, role FROM users WHERE id = $1")
@@ -68,7 +68,7 @@ impl Accounts {
     /// The account of an address, and the hash of its password.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn by_email(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
         let work = async {
             let row = sqlx::query(
@@ -86,7 +86,7 @@ impl Accounts {
     /// The key that is in use: `offered` where there was none before, else the one that is there.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn signing_key(&self, offered: &Key) -> Result<Key, StoreError> {
         let mut t = self.store.begin().await?;
         sqlx::query(
@@ -112,7 +112,7 @@ impl Accounts {
     /// they come and go together.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn seed(&self, users: &[User], password_hash: &str) -> Result<(), StoreError> {
         let Some(last) = users.last() else {
             return Ok(());

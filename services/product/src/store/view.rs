@@ -13,11 +13,11 @@ use super::Catalogue;
 const WIDTH: usize = 4;
 
 impl Catalogue {
-    /// Takes in stock levels that inventory told at `told_ms`, once per event: false when this one was here before.
+    /// Takes in stock levels that inventory told at `told_ms`, once per event: false when this event was handled before.
     /// Of two levels of a product the one with the higher version stays, in whatever order they come.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn stocked(
         &self,
         event_id: &str,
