@@ -94,7 +94,7 @@ impl Inventory {
                     version: FIRST_VERSION,
                 });
             }
-            tell(&mut transaction, "opening", self.store.unix_ms(), levels).await?;
+            publish(&mut transaction, "opening", self.store.unix_ms(), levels).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -160,7 +160,7 @@ impl Inventory {
                     version: before.try_get("version")?,
                 },
             );
-            tell(&mut t, "restock", self.store.unix_ms(), changes.levels()).await?;
+            publish(&mut t, "restock", self.store.unix_ms(), changes.levels()).await?;
             t.commit().await?;
             Ok(Some(Stock {
                 product_id: product_id.to_owned(),
@@ -220,7 +220,7 @@ impl Inventory {
                 .execute(&mut *t)
                 .await?;
             }
-            tell(&mut t, &new.id, self.store.unix_ms(), changes.levels()).await?;
+            publish(&mut t, &new.id, self.store.unix_ms(), changes.levels()).await?;
             t.commit().await?;
             Ok((ReservationStatus::Held, true))
         };
@@ -303,7 +303,7 @@ impl Inventory {
                     changes.moved(level.available - quantity, level);
                 }
             }
-            tell(&mut t, id, self.store.unix_ms(), changes.levels()).await?;
+            publish(&mut t, id, self.store.unix_ms(), changes.levels()).await?;
             t.commit().await?;
         }
         Ok(Reservation {
@@ -316,7 +316,7 @@ impl Inventory {
 /// Writes an event with the new levels to the outbox, within the transaction that made them; nothing for no levels.
 ///
 /// The relay is not woken: it looks every quarter of a second, which is soon enough.
-async fn tell(
+async fn publish(
     t: &mut AnyConnection,
     subject: &str,
     now_ms: i64,

@@ -73,13 +73,13 @@ impl Sender {
             let age =
                 Duration::from_millis((self.kit.unix_ms() - mail.created_at_ms).max(0) as u64);
             let next = retry::next(result, mail.attempts, age);
-            self.tell(&mail, &next);
+            self.report(&mail, &next);
             self.notifications.settle(&mail.id, &next).await
         };
         work.instrument(span).await
     }
 
-    fn tell(&self, mail: &Mail, next: &Next) {
+    fn report(&self, mail: &Mail, next: &Next) {
         let outcome = match next {
             Next::Sent => "sent",
             Next::Again(wait, why) => {

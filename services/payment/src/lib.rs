@@ -1,10 +1,10 @@
 //! The payment service: takes money through the bank, once, and gives it back, once.
 //!
-//! The bank is slow, declines, and sometimes takes the money without saying so. A payment is therefore written down
-//! as *pending* before the bank is asked, and asked for again under the same key until the bank's answer is known.
-//! Nothing is ever concluded from silence.
+//! The bank is slow, declines, and sometimes takes the money without answering. A payment is therefore stored as
+//! *pending* before the bank is asked, and the request is repeated under the same key until the bank's answer is known.
+//! A missing answer decides nothing.
 //!
-//! Read `migrations/` first, then [`payment`] for the rules, [`store`] for their SQL, [`api`] for the paths.
+//! Read `migrations/` first, then [`payment`] for the rules, [`store`] for their SQL, [`api`] for the handlers.
 
 pub mod api;
 pub mod payment;

@@ -8,14 +8,14 @@ use shop_kit::store::{Store, StoreError, word};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-/// A payment with what only the service knows of it.
+/// A payment with the fields that only this service needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentRecord {
     /// As its owner sees it.
     pub payment: Payment,
-    /// Who pays.
+    /// The payer.
     pub user_id: String,
-    /// The bank's token.
+    /// The bank's token for the card.
     pub card: String,
     /// The bank's id of the charge, once known.
     pub charge_id: Option<String>,
@@ -40,7 +40,7 @@ impl Payments {
         &self.store
     }
 
-    /// Writes a payment down as pending, or gives the one that the key stands for already.
+    /// Stores a payment as pending, or returns the payment that the key has already.
     ///
     /// # Errors
     /// A database error.
@@ -75,7 +75,7 @@ impl Payments {
         self.store.operation("insert", "payments", work).await
     }
 
-    /// Notes what the bank said. A payment that is settled already stays as it is; what stands then is given.
+    /// Stores the bank's answer and returns the payment. A payment that is settled already stays as it is.
     ///
     /// # Errors
     /// A database error.

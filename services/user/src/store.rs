@@ -27,7 +27,7 @@ impl Accounts {
         &self.store
     }
 
-    /// Adds an account; false when its address has one.
+    /// Adds an account; false if its address has one.
     ///
     /// # Errors
     /// A database error.
@@ -50,7 +50,7 @@ impl Accounts {
         self.store.operation("insert", "users", work).await
     }
 
-    /// The account of an id.
+    /// The account with an id.
     ///
     /// # Errors
     /// A database error.
@@ -65,7 +65,7 @@ impl Accounts {
         self.store.operation("select", "users", work).await
     }
 
-    /// The account of an address, and the hash of its password.
+    /// The account with an address, and the hash of its password.
     ///
     /// # Errors
     /// A database error.
@@ -83,7 +83,7 @@ impl Accounts {
         self.store.operation("select", "users", work).await
     }
 
-    /// The key that is in use: `offered` where there was none before, else the one that is there.
+    /// The key in use: the stored one, or `offered`, which is then stored.
     ///
     /// # Errors
     /// A database error.
@@ -108,8 +108,8 @@ impl Accounts {
         })
     }
 
-    /// Adds those of `users` that are not there, all with the same password. Does nothing when the last one is there:
-    /// they come and go together.
+    /// Adds those of `users` that are missing, all with the same password hash. Does nothing if the last one exists:
+    /// they are added together.
     ///
     /// # Errors
     /// A database error.

@@ -1,4 +1,4 @@
-//! Tokens: JWTs signed with Ed25519, and the public half of the key for whoever wants to check them.
+//! Tokens: JWTs signed with Ed25519, and the public keys to check them with.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,13 +7,13 @@ use jsonwebtoken::jwk::{Jwk, JwkSet, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use shop_contract::user::{Claims, ISSUER, Session, User};
 
-/// How long a token is good for, in seconds.
+/// How long a token is valid, in seconds.
 pub const VALID_S: u64 = 3600;
 
 /// Why a key or a token cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The key is not one. Its text is not shown.
+    /// The key is invalid. Its text is not shown.
     #[error("the signing key cannot be read")]
     Key,
     /// Signing failed.
@@ -21,7 +21,7 @@ pub enum TokenError {
     Sign(#[from] jsonwebtoken::errors::Error),
 }
 
-/// A signing key as the database keeps it. It has no `Debug`, so that it cannot get into a log by accident.
+/// A signing key as stored. It has no `Debug`, so that it cannot get into a log by accident.
 #[derive(Clone)]
 pub struct Key {
     /// Its name in the key set: the thumbprint of its public half (RFC 7638).
@@ -31,14 +31,14 @@ pub struct Key {
 }
 
 impl Key {
-    /// A new key, from a generator seeded by the operating system: the one thing in the shop that no seed may repeat.
+    /// A new key, from a generator seeded by the operating system: no seed may repeat it.
     ///
     /// # Errors
-    /// The key cannot be written down.
+    /// The key cannot be encoded.
     pub fn generate() -> Result<Self, TokenError> {
         let der = KeypairBytes {
             secret_key: rand::random(),
-            // Some readers of PKCS #8, jsonwebtoken among them, know the short form alone.
+            // Some readers of PKCS #8, such as jsonwebtoken, only read the short form.
             public_key: None,
         }
         .to_pkcs8_der()
@@ -62,7 +62,7 @@ impl Signer {
     /// A signer with this key.
     ///
     /// # Errors
-    /// The key is none.
+    /// The key is invalid.
     pub fn new(key: &Key) -> Result<Self, TokenError> {
         let der = STANDARD.decode(&key.pkcs8).map_err(|_| TokenError::Key)?;
         let private = EncodingKey::from_ed_der(&der);
@@ -77,7 +77,7 @@ impl Signer {
         })
     }
 
-    /// What `/.well-known/jwks.json` says.
+    /// The body of `/.well-known/jwks.json`.
     pub fn published(&self) -> &JwkSet {
         &self.published
     }
