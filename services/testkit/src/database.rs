@@ -1,8 +1,8 @@
-//! A database for each test: a SQLite file by default, one on a PostgreSQL server when a URL of one is given.
+//! A database for each test: a SQLite file, or a database on a PostgreSQL server when its URL is given.
 //!
-//! The name on the server comes from the folder, as the file's does, so a test that opens its folder again, as after
-//! a restart or as a second replica, meets what it left there. Nothing is dropped: who starts the server throws it
-//! away, see `.ci/postgres`.
+//! The name on the server is derived from the folder, so a test that opens its folder again, as after a restart or as a
+//! second replica, finds its data. Nothing is dropped: the script that starts the server throws it away, see
+//! `.ci/postgres`.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ const SERVER: &str = "DOORBUSTER_TEST_POSTGRES";
 /// The URL of a service's database, which exists when this returns.
 pub(crate) fn url(role: Role, folder: &Path) -> String {
     match std::env::var(SERVER) {
-        // A gateway keeps nothing.
+        // A gateway has no database.
         Ok(server) if role != Role::Gateway => on_server(server, role, folder),
         _ => sqlite_url(&folder.join(format!("{role}.db"))),
     }
@@ -26,7 +26,7 @@ fn on_server(server: String, role: Role, folder: &Path) -> String {
     let name = name(role, folder);
     let parsed = DatabaseServer::parse(&server).unwrap_or_else(|e| panic!("{SERVER}: {e}"));
     let url = parsed.database(&name);
-    // A configuration is made without waiting, and a runtime cannot be blocked on within another one: hence a thread.
+    // A runtime cannot be blocked on within another one, and this function is not async: hence a thread.
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -39,7 +39,7 @@ fn on_server(server: String, role: Role, folder: &Path) -> String {
     url
 }
 
-/// Short enough for PostgreSQL, which cuts names after 63 bytes, and in no need of quotes.
+/// PostgreSQL cuts names after 63 bytes. This one is shorter and needs no quotes.
 fn name(role: Role, folder: &Path) -> String {
     let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
     let hex: String = digest[..16].iter().map(|b| format!("{b:02x}")).collect();
