@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn it_keeps_silent_about_a_share_of_what_it_does() {
+    fn a_share_of_charges_is_never_answered() {
         let behavior = BankBehavior {
             silent_ratio: 0.02,
             ..BankBehavior::default()
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn times_spread_around_their_median_and_have_an_end() {
+    fn delays_spread_around_their_median_and_are_bounded() {
         let behavior = BankBehavior::default();
         let mut times: Vec<Duration> = keys().map(|k| behavior.takes(7, &k)).collect();
         times.sort_unstable();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bank_of_no_time_takes_none() {
+    fn a_median_of_zero_means_no_delay() {
         let behavior = BankBehavior {
             median: Duration::ZERO,
             ..BankBehavior::default()

@@ -90,7 +90,7 @@ mod tests {
     use shop_contract::Money;
 
     #[test]
-    fn cards_are_told_apart_by_their_token() {
+    fn cards_are_recognised_by_their_token() {
         assert_eq!(Card::of(CARD_GOOD), Ok(Card::Good));
         assert_eq!(Card::of(CARD_DECLINED), Ok(Card::Bad));
         assert_eq!(Card::of("tok_4242"), Ok(Card::Ordinary));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_is_given_back_once() {
+    fn a_captured_charge_is_refunded_once() {
         assert_eq!(refunds(ChargeStatus::Captured), Ok(true));
         assert_eq!(refunds(ChargeStatus::Refunded), Ok(false));
         assert_eq!(refunds(ChargeStatus::Declined), Err(Refusal::NothingTaken));

@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_left_out_may_be_null() {
+    fn an_optional_number_may_be_null() {
         let price = |text: &str| serde_json::from_str::<ProductChange>(text).map(|c| c.price_minor);
         assert_eq!(price("{}").unwrap(), None);
         assert_eq!(price(r#"{"price_minor": null}"#).unwrap(), None);

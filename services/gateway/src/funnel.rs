@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_good_answers_lead_on_and_an_order_under_way_is_not_confirmed() {
+    fn only_successful_answers_count_and_an_unfinished_order_is_not_confirmed() {
         let (ok, created) = (StatusCode::OK, StatusCode::CREATED);
         assert_eq!(Step::Product.reached(ok), Some(Step::Product));
         assert_eq!(Step::Product.reached(StatusCode::NOT_FOUND), None);

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_change_of_band_is_told() {
+    fn only_a_change_of_band_is_published() {
         for (before, now) in [(11, 10), (10, 11), (1, 0), (0, 1), (500, 0), (0, 500)] {
             assert!(changes_band(before, now), "{before} to {now}");
         }

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_addresses_are_refused() {
         let from: Mailbox = FROM.parse().unwrap();
         for recipient in ["", "nobody", "a@b@c", "a@b\r\nRCPT TO:<c@d>"] {
             assert!(letter(&from, &mail(recipient)).is_err(), "{recipient:?}");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_is_none_says_how_to_write_one() {
+    fn a_wrong_url_is_refused_with_examples() {
         let result = Mailer::new("http://h").err().unwrap().to_string();
         assert!(result.contains("smtp://"), "{result}");
     }

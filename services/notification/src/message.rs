@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_channels_say_it_shortly() {
+    fn text_messages_and_pushes_are_short() {
         let (_, sms) = on(Channel::Sms, confirmed);
         assert_eq!(sms, "Your order o-1 over 44.98 EUR is confirmed.");
         let (subject, push) = on(Channel::Push, confirmed);

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_shown_as_it_is_whatever_the_view_says() {
+    fn the_live_stock_goes_before_the_view() {
         let reply = read_reply(answer(200, r#"{"product_id": "p-00001", "available": 3}"#));
         assert_eq!(reply, StockReply::Pieces(3));
         let live = shown(reply, 77, Some(viewed(500, 1))).unwrap();
@@ -142,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn what_inventory_does_not_know_cannot_be_had() {
+    fn a_product_unknown_to_inventory_is_unavailable() {
         let reply = read_reply(answer(404, "{}"));
         assert_eq!(reply, StockReply::UnknownProduct);
         assert_eq!(shown(reply, 77, Some(viewed(500, 1))), None);
     }
 
     #[test]
-    fn without_an_answer_the_view_has_the_word_and_shows_its_age() {
+    fn without_a_reply_the_view_is_shown_with_its_age() {
         let peer = Role::Inventory;
         for (called, reason) in [
             (Err(CallError::Transport(peer, "timeout")), Reason::Timeout),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_view_has_a_word_and_no_figure() {
+    fn the_view_has_a_band_and_no_pieces() {
         let view = viewed(500, 1);
         assert_eq!((view.band, view.pieces), (Band::InStock, None));
     }

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_wants_the_same_at_the_same_time_shares_one_load() {
+    async fn concurrent_readers_of_a_key_share_one_load() {
         let (cache, metrics) = cache(LONG);
         assert_eq!(
             (counted(&metrics, "hit"), counted(&metrics, "miss")),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_lived_its_time_is_loaded_again() {
+    async fn an_expired_entry_is_loaded_again() {
         let (cache, _) = cache(Duration::from_millis(20));
         let mut value = loaded(&cache, 1).await;
         while value == 1 {
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_load_that_began_before_all_was_forgotten_leaves_nothing_behind() {
+    async fn a_load_that_began_before_a_clear_stores_nothing_visible() {
         let (cache, _) = cache(LONG);
         let (begun, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
         let slow = tokio::spawn({
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failures_are_told_and_not_remembered() {
+    async fn failures_are_returned_and_not_cached() {
         let (cache, _) = cache(LONG);
         let load = async { Err::<u32, _>("no database") };
         assert_eq!(cache.get("key", load).await, Err("no database"));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_stays_within_its_weight_and_shows_how_many_it_has() {
+    async fn it_stays_within_its_weight_and_reports_its_entries() {
         let metrics = Metrics::new("product", "product-0");
         let bounds = Bounds {
             name: "pages",
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn switched_off_it_loads_for_everyone_each_time() {
+    async fn switched_off_every_read_loads() {
         let metrics = Metrics::new("product", "product-0");
         let bounds = Bounds {
             name: "pages",

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_change_does_not_name_stays() {
+    fn fields_that_a_change_leaves_out_stay() {
         let before = crate::seed::product(7, 1);
         let titled = changed(&before, &check(change(Some(" Kettle "), None)).unwrap());
         assert_eq!(titled.title, "Kettle");

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_leads_back_to_its_place_in_its_own_order_only() {
+    fn a_cursor_is_valid_for_its_own_sort_only() {
         let place = Position {
             key: -3,
             id: "p-00001".to_owned(),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn invalid_cursors_are_refused() {
         let lacking = URL_SAFE_NO_PAD.encode("new:x:p-00001");
         let nul = URL_SAFE_NO_PAD.encode("new:1:p\0");
         for cursor in ["", "!", "bmV3", &lacking, &nul] {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_means_the_newest_twenty_of_all() {
+    fn the_default_is_the_newest_twenty_of_all_categories() {
         let read = Listing::read(None, None, None, None).unwrap();
         let expected = Listing {
             category: None,
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_exist_is_named() {
+    fn unknown_categories_and_sorts_are_named() {
         let category = Listing::read(Some("boats".to_owned()), None, None, None);
         assert_eq!(category, Err(Invalid::Category("boats".to_owned())));
         let sort = Listing::read(None, Some("cheap"), None, None);

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_holds_the_words_that_begin_so_and_no_other() {
+    fn a_range_has_the_words_with_the_prefix_and_no_others() {
         let (first, last) = beginning_with("steel");
         let holds = |word: &str| first <= word && word <= last.as_str();
         for word in [
@@ -99,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_word_is_found_by_itself() {
+    fn a_very_long_word_is_found_by_itself() {
         let endless = "x".repeat(100);
         let word = &list(&endless)[0];
         assert_eq!(beginning_with(word), (word.as_str(), word.clone()));
     }
 
     #[test]
-    fn a_question_has_one_to_eight_words() {
+    fn a_query_has_one_to_eight_words() {
         assert_eq!(asked("?"), Err(Invalid::NoWord));
         assert_eq!(asked("a b c d e f g h").map(|w| w.len()), Ok(8));
         assert_eq!(asked("a b c d e f g h i"), Err(Invalid::TooMany));

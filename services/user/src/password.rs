@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_an_account_no_password_is_right_not_even_the_decoy() {
+    async fn without_an_account_no_password_is_accepted_not_even_the_decoy() {
         let passwords = Passwords::new("nobody's").await.unwrap();
         assert!(!passwords.is("nobody's".to_owned(), None).await.unwrap());
     }

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_without_being_shown() {
+    fn an_invalid_key_is_refused_and_not_shown() {
         let key = Key {
             kid: "k".to_owned(),
             pkcs8: "c2VjcmV0".to_owned(),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_another() {
+    fn every_key_is_different() {
         let (a, b) = (Key::generate().unwrap(), Key::generate().unwrap());
         assert_ne!(a.kid, b.kid);
         assert_ne!(a.pkcs8, b.pkcs8);

@@ -57,7 +57,7 @@ async fn call(door: &Door, ask: Ask) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn a_request_is_passed_on_as_it_came_with_trace_and_deadline() {
+async fn a_request_is_forwarded_unchanged_with_trace_and_deadline() {
     let door = door(Vec::new()).await;
     let ask =
         ask_get("/products?category=toys&limit=3").header("baggage", "synthetic_request=true");
@@ -73,7 +73,7 @@ async fn a_request_is_passed_on_as_it_came_with_trace_and_deadline() {
 }
 
 #[tokio::test]
-async fn nobody_outside_gets_more_time_than_everyone_or_a_series_of_their_own() {
+async fn clients_get_neither_more_time_nor_a_metric_series_of_their_own() {
     let door = door(Vec::new()).await;
     let (_, told) = call(&door, ask_get("/products").header("x-deadline-ms", "60000")).await;
     let left = told["headers"]["x-deadline-ms"].as_str().unwrap();
@@ -86,7 +86,7 @@ async fn nobody_outside_gets_more_time_than_everyone_or_a_series_of_their_own() 
 }
 
 #[tokio::test]
-async fn what_only_services_may_say_does_not_pass_the_door() {
+async fn headers_of_services_are_not_forwarded() {
     let door = door(Vec::new()).await;
     let ask = ask_get("/products")
         .header("x-service-key", "guessed")
@@ -97,7 +97,7 @@ async fn what_only_services_may_say_does_not_pass_the_door() {
 }
 
 #[tokio::test]
-async fn inner_paths_do_not_exist_outside() {
+async fn internal_paths_do_not_exist_at_the_gateway() {
     let door = door(Vec::new()).await;
     let token = door.identity.token("u-1");
     for (method, path) in [
@@ -119,7 +119,7 @@ async fn inner_paths_do_not_exist_outside() {
 }
 
 #[tokio::test]
-async fn a_token_is_checked_at_the_door() {
+async fn the_gateway_checks_tokens() {
     let door = door(Vec::new()).await;
     assert_eq!(
         call(&door, ask_get("/cart")).await.0,
@@ -159,7 +159,7 @@ async fn a_dead_replica_costs_an_attempt_and_not_the_order() {
 }
 
 #[tokio::test]
-async fn what_may_have_taken_effect_is_repeated_only_under_a_key() {
+async fn a_request_that_may_have_taken_effect_is_repeated_only_with_a_key() {
     let asked = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&asked);
     let failing = Router::new().fallback(move || {
@@ -186,7 +186,7 @@ async fn what_may_have_taken_effect_is_repeated_only_under_a_key() {
 }
 
 #[tokio::test]
-async fn while_keys_cannot_be_had_a_token_is_neither_good_nor_bad() {
+async fn without_keys_a_token_is_neither_accepted_nor_refused() {
     let good = Identity::start().await.token("u-1");
     let nobody = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
     let peers = BTreeMap::from([(Role::User, vec![nobody.address().to_string()])]);

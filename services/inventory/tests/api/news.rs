@@ -22,7 +22,7 @@ fn news(subject: &str, product: &str, available: i64) -> (String, String, i64) {
 }
 
 #[tokio::test]
-async fn the_opening_is_told_product_by_product_and_once() {
+async fn the_opening_stock_is_published_once_per_product() {
     let folder = tempfile::tempdir().unwrap();
     let shop = Shop::open_in(folder.path(), 1200, None).await;
     let told = shop.news().await;
@@ -45,7 +45,7 @@ async fn the_opening_is_told_product_by_product_and_once() {
 }
 
 #[tokio::test]
-async fn only_a_product_that_becomes_scarce_sells_out_or_comes_back_is_told() {
+async fn only_changes_of_band_are_published() {
     let shop = Shop::open().await;
     shop.reserve("o-1", "p-00001", 3).await;
     assert_eq!(shop.later_news().await, [], "few before, few now");
@@ -72,7 +72,7 @@ async fn only_a_product_that_becomes_scarce_sells_out_or_comes_back_is_told() {
 }
 
 #[tokio::test]
-async fn one_order_tells_of_all_its_products_at_once_and_a_refused_one_of_none() {
+async fn an_order_publishes_all_its_products_at_once_and_a_refused_one_none() {
     let shop = Shop::open().await;
     let order = async |id: &str, items: [(&str, u32); 3]| {
         let items = items.map(|(id, n)| json!({"product_id": id, "quantity": n}));
@@ -91,7 +91,7 @@ async fn one_order_tells_of_all_its_products_at_once_and_a_refused_one_of_none()
 }
 
 #[tokio::test]
-async fn the_newest_of_the_news_is_true_whatever_a_crowd_did() {
+async fn the_newest_published_level_is_right_after_concurrent_orders() {
     let shop = Arc::new(Shop::open().await);
     let mut crowd = JoinSet::new();
     for n in 0..24 {
@@ -127,7 +127,7 @@ async fn the_newest_of_the_news_is_true_whatever_a_crowd_did() {
 }
 
 #[tokio::test]
-async fn the_relay_brings_the_news_to_product() {
+async fn the_relay_delivers_stock_changes_to_product() {
     let received: Arc<Mutex<Vec<Envelope>>> = Arc::default();
     let keep = Arc::clone(&received);
     let product = Router::new().route(

@@ -57,7 +57,7 @@ impl Shop {
 }
 
 #[tokio::test]
-async fn a_confirmed_order_is_told_by_mail_once() {
+async fn a_confirmed_order_sends_one_mail() {
     let mut server = MailServer::new(Mood::Takes);
     server.start();
     let shop = shop_with(Some(server.url())).await;

@@ -59,7 +59,7 @@ async fn a_declined_card_releases_the_stock() {
 }
 
 #[tokio::test]
-async fn what_is_sold_out_is_not_charged() {
+async fn a_sold_out_product_is_not_charged() {
     let shop = Shop::open().await;
     shop.world.with(|h| h.in_stock = false);
     let (status, problem) = shop.checkout("u-1", "k", "tok_good").await;
@@ -85,7 +85,7 @@ async fn an_empty_cart_a_missing_key_and_a_reused_key_are_refused() {
 }
 
 #[tokio::test]
-async fn an_order_is_shown_to_its_buyer_alone() {
+async fn an_order_is_shown_to_its_buyer_only() {
     let shop = Shop::open().await;
     let (_, order) = shop.checkout("u-1", "k", "tok_good").await;
     let path = format!("/orders/{}", order["id"].as_str().unwrap());

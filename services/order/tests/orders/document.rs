@@ -5,6 +5,6 @@ use shop_testkit::check_document;
 use crate::world::Shop;
 
 #[tokio::test]
-async fn the_document_says_what_the_router_does() {
+async fn the_document_matches_the_router() {
     check_document(&Shop::open().await.api, "order").await;
 }

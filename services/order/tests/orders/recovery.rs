@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::world::{Shop, When};
 
 #[tokio::test]
-async fn a_step_without_an_answer_is_asked_again_until_it_has_one() {
+async fn a_step_without_an_answer_is_repeated_until_it_has_one() {
     for (card_good, steps) in [
         (true, &["reserve", "charge", "commit"][..]),
         (false, &["reserve", "charge", "release"][..]),
@@ -49,7 +49,7 @@ async fn a_step_without_an_answer_is_asked_again_until_it_has_one() {
 }
 
 #[tokio::test]
-async fn an_order_left_lying_by_a_dead_replica_is_taken_up_by_the_next() {
+async fn the_order_of_a_dead_replica_is_recovered() {
     let shop = Shop::open().await;
     shop.world
         .with(|h| h.failing = Some(("charge", When::After, 1)));
@@ -65,7 +65,7 @@ async fn an_order_left_lying_by_a_dead_replica_is_taken_up_by_the_next() {
 }
 
 #[tokio::test]
-async fn stock_that_was_released_behind_its_back_turns_a_paid_order_round() {
+async fn a_paid_order_whose_stock_was_released_is_cancelled() {
     let shop = Shop::open().await;
     shop.world
         .with(|h| h.failing = Some(("commit", When::Before, 1)));
@@ -78,7 +78,7 @@ async fn stock_that_was_released_behind_its_back_turns_a_paid_order_round() {
 }
 
 #[tokio::test]
-async fn the_good_end_is_told_to_each_subscriber_though_delivery_fails_at_first() {
+async fn a_confirmation_reaches_every_subscriber_although_delivery_fails_at_first() {
     let shop = Shop::open().await;
     shop.world
         .with(|h| h.failing = Some(("event", When::Before, 3)));

@@ -135,7 +135,7 @@ fn degraded(shop: &Shop, reason: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn a_page_shows_what_inventory_says_at_this_moment() {
+async fn a_page_shows_the_live_stock() {
     let (shop, inventory) = shop(Does::Has(3)).await;
     for (pieces, band) in [(3, "few-left"), (500, "in-stock"), (0, "sold-out")] {
         inventory.now(Does::Has(pieces));
@@ -149,14 +149,14 @@ async fn a_page_shows_what_inventory_says_at_this_moment() {
 }
 
 #[tokio::test]
-async fn what_inventory_does_not_have_is_not_said_to_be_there() {
+async fn a_product_unknown_to_inventory_has_no_availability() {
     let (shop, _) = shop(Does::KnowsNothing).await;
     until(&shop, Value::is_null).await;
     assert_eq!(degraded(&shop, "failed"), 0.0, "it is an answer");
 }
 
 #[tokio::test]
-async fn a_page_comes_without_an_inventory_that_hangs_breaks_or_sheds() {
+async fn a_page_is_served_while_inventory_hangs_fails_or_sheds() {
     for (does, reason) in [
         (Does::Hangs, "timeout"),
         (Does::Breaks, "failed"),
@@ -170,7 +170,7 @@ async fn a_page_comes_without_an_inventory_that_hangs_breaks_or_sheds() {
 }
 
 #[tokio::test]
-async fn an_inventory_that_is_down_is_soon_left_alone_and_pages_still_come() {
+async fn the_breaker_opens_for_an_inventory_that_is_down_and_pages_are_served() {
     let lease = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
     let shop = Shop::open_beside(lease.address().to_string()).await;
     know(&shop).await;
@@ -179,21 +179,21 @@ async fn an_inventory_that_is_down_is_soon_left_alone_and_pages_still_come() {
 }
 
 #[tokio::test]
-async fn an_inventory_that_hangs_is_soon_left_alone() {
+async fn the_breaker_opens_for_an_inventory_that_hangs() {
     let (shop, inventory) = shop(Does::Hangs).await;
     until_degraded(&shop, "breaker_open").await;
     assert!(inventory.asked() < 50, "pages wait in vain");
 }
 
 #[tokio::test]
-async fn an_inventory_that_nobody_named_is_no_reason_to_fail() {
+async fn pages_are_served_without_an_address_of_inventory() {
     let shop = Shop::open().await;
     know(&shop).await;
     until_degraded(&shop, "unreachable").await;
 }
 
 #[tokio::test]
-async fn whoever_wants_the_view_does_not_trouble_inventory() {
+async fn the_view_does_not_ask_inventory() {
     let (shop, inventory) = shop(Does::Has(3)).await;
     let (status, page) = shop.get("/products/p-00001?stock=view").await;
     assert_eq!(status, StatusCode::OK);
@@ -207,7 +207,7 @@ async fn whoever_wants_the_view_does_not_trouble_inventory() {
 }
 
 #[tokio::test]
-async fn without_fallbacks_a_page_comes_with_its_stock_or_not_at_all() {
+async fn without_fallbacks_a_page_without_a_live_stock_fails() {
     let (shop, inventory) = shop_with(Does::Has(3), |c| c.resilience.fallbacks = false).await;
     let pieces = until(&shop, |shown| shown["pieces"] == 3).await;
     assert_eq!(pieces["source"], "live");

@@ -169,7 +169,7 @@ fn opened() -> Breaker {
 }
 
 #[test]
-fn an_endpoint_that_mostly_fails_is_shut_though_never_five_times_in_a_row() {
+fn a_low_success_rate_opens_the_breaker_without_five_failures_in_a_row() {
     let mut breaker = Breaker::new(BreakerConfig::default());
     let sent = (0..100)
         .take_while(|i| send(&mut breaker, at_ms(i * 50), i % 3 == 0))
@@ -179,13 +179,13 @@ fn an_endpoint_that_mostly_fails_is_shut_though_never_five_times_in_a_row() {
 }
 
 #[test]
-fn an_endpoint_that_answers_half_the_time_stays_open_to_requests() {
+fn half_the_answers_keep_the_breaker_closed() {
     let mut breaker = Breaker::new(BreakerConfig::default());
     assert!((0..1000).all(|i| send(&mut breaker, at_ms(i * 10), i % 2 == 0)));
 }
 
 #[test]
-fn failures_of_long_ago_do_not_count_in_the_rate() {
+fn old_failures_do_not_count_in_the_rate() {
     let mut breaker = Breaker::new(BreakerConfig::default());
     // Two failures of three, but only 15 requests in any ten seconds: too few to judge.
     assert!((0..200).all(|i| send(&mut breaker, at_ms(i * 700), i % 3 == 0)));
@@ -214,7 +214,7 @@ fn the_wait_doubles_to_a_minute_and_starts_anew_after_a_success() {
 }
 
 #[test]
-fn a_probe_that_vanishes_is_followed_by_another_and_its_late_result_means_nothing() {
+fn a_lost_probe_is_replaced_and_its_late_result_ignored() {
     let mut breaker = opened();
     let Admission::Probe(lost) = breaker.admit(at_ms(1000)) else {
         panic!("its time is over")

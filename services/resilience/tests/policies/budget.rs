@@ -70,7 +70,7 @@ proptest! {
 }
 
 #[test]
-fn a_fresh_budget_has_the_floor_and_gets_it_back_after_a_window() {
+fn a_new_budget_has_the_floor_and_regains_it_after_a_window() {
     let mut budget = RetryBudget::new(RetryBudgetConfig::default());
     let granted =
         |budget: &mut RetryBudget, now| (0..500).filter(|_| budget.try_withdraw(now)).count();

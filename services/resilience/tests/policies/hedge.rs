@@ -62,7 +62,7 @@ proptest! {
 }
 
 #[test]
-fn nothing_is_hedged_before_enough_was_seen_or_after_it_is_forgotten() {
+fn nothing_is_hedged_without_enough_recent_observations() {
     let mut hedge = Hedge::new(HedgeConfig::default());
     for n in 0..49 {
         hedge.observe(at_ms(n), ms(20));
@@ -74,7 +74,7 @@ fn nothing_is_hedged_before_enough_was_seen_or_after_it_is_forgotten() {
 }
 
 #[test]
-fn quick_reads_are_not_asked_for_again_within_the_floor() {
+fn quick_reads_are_not_hedged_within_the_floor() {
     let mut hedge = Hedge::new(HedgeConfig::default());
     for n in 0..1000 {
         hedge.observe(at_ms(n), Duration::from_micros(300));
@@ -83,7 +83,7 @@ fn quick_reads_are_not_asked_for_again_within_the_floor() {
 }
 
 #[test]
-fn no_token_is_taken_for_a_hedge_that_has_no_time() {
+fn a_hedge_without_time_takes_no_token() {
     let mut budget = RetryBudget::new(RetryBudgetConfig::default());
     let now = at_ms(1000);
     let near = Some(Deadline::after(now, ms(4)));
@@ -195,7 +195,7 @@ fn stumbling(draws: &mut Draws) -> Duration {
 }
 
 #[test]
-fn the_tail_of_a_peer_that_stumbles_is_cut_for_a_twentieth_of_its_load() {
+fn hedging_cuts_the_tail_of_an_occasionally_slow_peer_for_a_twentieth_of_its_load() {
     let mut world = World::new();
     let asked_twice = world.reads(0, 60, stumbling);
     assert!(world.p99() < ms(60), "{:?}", world.p99());
@@ -203,7 +203,7 @@ fn the_tail_of_a_peer_that_stumbles_is_cut_for_a_twentieth_of_its_load() {
 }
 
 #[test]
-fn it_does_not_talk_itself_into_asking_for_everything_twice() {
+fn hedging_does_not_lower_its_own_delay() {
     // What the hedges cut off is reported as well; left out, the quantile would sink with each minute.
     let mut world = World::new();
     world.reads(0, 60, stumbling);
@@ -212,7 +212,7 @@ fn it_does_not_talk_itself_into_asking_for_everything_twice() {
 }
 
 #[test]
-fn a_peer_that_has_become_slow_is_asked_twice_within_the_budget_and_soon_hardly_at_all() {
+fn a_peer_that_became_slow_is_hedged_within_the_budget_and_soon_rarely() {
     let mut world = World::new();
     let slow = |draws: &mut Draws| Duration::from_secs_f64(0.200 + 0.100 * draws.draw());
     world.reads(0, 60, stumbling);

@@ -221,7 +221,7 @@ fn the_limit_grows_while_it_is_used_and_requests_stay_quick() {
 }
 
 #[test]
-fn the_limit_stays_when_it_is_not_used_or_when_requests_are_slow_without_it() {
+fn the_limit_stays_when_it_is_unused_or_when_requests_are_slow_for_another_reason() {
     let mut limiter = Limiter::new(LimitConfig::default());
     keep_busy(&mut limiter, 0, 1000, 20, ms(5));
     assert_eq!(limiter.limit(), 64, "20 under way");
@@ -231,7 +231,7 @@ fn the_limit_stays_when_it_is_not_used_or_when_requests_are_slow_without_it() {
 }
 
 #[test]
-fn requests_of_another_priority_are_not_slow_because_they_take_longer() {
+fn latency_is_compared_within_a_priority_only() {
     let mut limiter = Limiter::new(LimitConfig::default());
     for round in 0..1000 {
         let browsing = std::iter::repeat_n((Priority::Browsing, ms(1)), 30);
@@ -248,7 +248,7 @@ fn requests_of_another_priority_are_not_slow_because_they_take_longer() {
 }
 
 #[test]
-fn when_requests_wait_for_our_own_resources_in_vain_the_limit_sinks_though_nothing_else_tells() {
+fn overloaded_results_alone_lower_the_limit() {
     let mut limiter = Limiter::new(LimitConfig::default());
     for k in 0..2000 {
         let permit = limiter
@@ -260,7 +260,7 @@ fn when_requests_wait_for_our_own_resources_in_vain_the_limit_sinks_though_nothi
 }
 
 #[test]
-fn failures_and_cancellations_move_nothing() {
+fn failures_and_cancellations_do_not_change_the_limit() {
     let mut limiter = Limiter::new(LimitConfig::default());
     let inside: Vec<Permit> =
         std::iter::from_fn(|| limiter.try_acquire(Priority::Critical).ok()).collect();
@@ -284,7 +284,7 @@ fn a_priority_is_known_by_its_name() {
 }
 
 #[test]
-fn what_nobody_notices_is_no_congestion() {
+fn negligible_latency_is_no_congestion() {
     // Full all the time; work took 2 ms when it began.
     let limit_after = |latency: Duration| {
         let mut limiter = Limiter::new(LimitConfig::default());
