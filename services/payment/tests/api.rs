@@ -1,4 +1,4 @@
-//! The payments as their callers see them, with a bank on a real socket that behaves as it is told.
+//! The payment service, with a fake bank on a real socket.
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, as tests do"

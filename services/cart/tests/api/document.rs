@@ -1,4 +1,4 @@
-//! What the service says of itself.
+//! The service's OpenAPI document.
 
 use shop_testkit::check_document;
 

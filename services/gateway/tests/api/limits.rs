@@ -1,4 +1,4 @@
-//! How often a client may ask: who counts as one client, what a refusal says, and who is never refused.
+//! Rate limits: who counts as one client, the form of a refusal, and who is never limited.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! What a request brings through the door: its id and its body.
+//! A request's id and body on their way through the gateway.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,4 +1,4 @@
-//! The audit finds figures that do not fit, product by product.
+//! The audit finds contradictions, product by product.
 
 use axum::http::Method;
 
@@ -59,17 +59,17 @@ async fn a_reservation_with_another_quantity_or_status_is_found() {
 #[tokio::test]
 async fn reservations_are_listed_in_pages_each_of_them_once() {
     let shop = busy().await;
-    let mut told: Vec<String> = Vec::new();
+    let mut lines: Vec<String> = Vec::new();
     loop {
-        let after = told.last().cloned().unwrap_or_default();
+        let after = lines.last().cloned().unwrap_or_default();
         let page = shop.inventory.rows(&after, 1).await.unwrap();
         assert!(page.len() <= 1);
         match page.first() {
-            Some(line) => told.push(line.id().unwrap().to_owned()),
+            Some(line) => lines.push(line.id().unwrap().to_owned()),
             None => break,
         }
     }
-    told.sort();
-    assert_eq!(told, ["back", "bought", "held"]);
+    lines.sort();
+    assert_eq!(lines, ["back", "bought", "held"]);
     assert!(!shop.inventory.moving().await.unwrap().is_still());
 }

@@ -1,4 +1,4 @@
-//! An administrator says how many there are.
+//! Restocking by an administrator.
 
 use axum::http::StatusCode;
 use serde_json::json;
@@ -56,5 +56,5 @@ async fn only_administrators_restock_and_only_valid_quantities() {
         assert_eq!(slug(&problem), kind);
     }
     assert_eq!(shop.sums().await, (200, 0, 0));
-    assert_eq!(shop.later_news().await, []);
+    assert_eq!(shop.later_events().await, []);
 }

@@ -1,8 +1,8 @@
-//! What the service says of itself.
+//! The service's OpenAPI document.
 
 use shop_testkit::check_document;
 
-use crate::world::Shop;
+use crate::shop::Shop;
 
 #[tokio::test]
 async fn the_document_matches_the_router() {

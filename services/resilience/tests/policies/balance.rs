@@ -1,4 +1,4 @@
-//! Balancing: who gets how much, over minutes of virtual traffic.
+//! Balancing: the share of each replica, over minutes of virtual traffic.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ impl Shop {
             self.balancer.started(i);
             let r = self.replicas[i];
             let ok = !(r.failing.0..r.failing.1).contains(&self.now);
-            // Exponential service times, the hardest to tell a slow replica by.
+            // Exponential service times make a slow replica hardest to recognise.
             let mean = if ok { r.latency } else { r.latency_failing };
             let latency = mean.mul_f64(-(1.0 - self.draws.draw()).ln());
             self.under_way.add(self.now + latency, (i, latency, ok));

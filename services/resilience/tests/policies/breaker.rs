@@ -1,4 +1,4 @@
-//! The breaker: against a model that knows only what the documentation says, and in a few plain stories.
+//! The breaker: against a model made from its documentation, and in single scenarios.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::virtual_time::{at_ms, ms};
 enum Step {
     Wait(u64),
     Ask,
-    /// One of the requests under way ends well or badly.
+    /// One of the requests in flight ends, successfully or not.
     Report(prop::sample::Index, bool),
-    /// One is cancelled and says so.
+    /// One is cancelled, and its pass given back.
     Release(prop::sample::Index),
-    /// One is never heard of again.
+    /// One vanishes.
     Vanish(prop::sample::Index),
 }
 
@@ -31,14 +31,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..400)
 }
 
-/// What the model holds the breaker to be.
+/// The state of the model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Model {
     Closed,
     Open {
         until: Moment,
     },
-    /// A probe, known by its number, is out.
+    /// A probe, known by its number, is in flight.
     Probing {
         probe: usize,
         leased_until: Moment,
@@ -50,7 +50,7 @@ enum Model {
 struct UnderWay {
     number: usize,
     pass: Pass,
-    /// How often the model had closed when it was admitted, for one that was admitted as a matter of course.
+    /// How often the model had closed when the request was admitted, unless it was a probe.
     closed_era: Option<usize>,
 }
 
@@ -132,7 +132,7 @@ proptest! {
                                 model = Model::Open { until: now + wait };
                             }
                         }
-                        // News of before.
+                        // A result from an earlier era.
                         _ => prop_assert_eq!(changed, None),
                     }
                 }

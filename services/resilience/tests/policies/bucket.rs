@@ -1,4 +1,4 @@
-//! The token bucket: never above its rate, and all of its rate when more is asked for.
+//! The token bucket: never above its rate, and at its full rate under load.
 
 use proptest::prelude::*;
 use shop_resilience::TokenBucket;
@@ -18,8 +18,8 @@ proptest! {
         for gap in gaps_ms {
             clock += gap;
             // Three callers at a time, the last of whom read the clock a little sooner than the others.
-            for told in [clock, clock, clock.saturating_sub(50)] {
-                if bucket.take(at_ms(told)) {
+            for at in [clock, clock, clock.saturating_sub(50)] {
+                if bucket.take(at_ms(at)) {
                     given.push(clock);
                 }
             }

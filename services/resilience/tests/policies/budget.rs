@@ -1,4 +1,4 @@
-//! The retry budget: never exceeded, and not stingy either.
+//! The retry budget: never exceeded, and used to the full.
 
 use proptest::prelude::*;
 use shop_resilience::{Moment, RetryBudget, RetryBudgetConfig};
@@ -45,21 +45,21 @@ proptest! {
         let mut now = at_ms(0);
         for burst in bursts {
             clock += burst.gap_ms;
-            let told = at_ms(clock - burst.behind_ms);
-            now = now.max(told);
+            let at = at_ms(clock - burst.behind_ms);
+            now = now.max(at);
             for _ in 0..burst.requests {
-                budget.record_request(told);
+                budget.record_request(at);
                 requests.push(now);
             }
             for _ in 0..burst.retries {
-                let granted = budget.try_withdraw(told);
+                let granted = budget.try_withdraw(at);
                 let retries_then = within(&retries, now, 10_000) + 1.0;
                 if granted {
                     let paid = 0.2 * within(&requests, now, 10_000) + 100.0;
                     prop_assert!(retries_then <= paid + 1e-6, "{retries_then} granted, {paid} paid");
                     retries.push(now);
                 } else {
-                    // The slot that is only half within the window may be withheld, no more.
+                    // The slot that is only half within the window may be withheld, nothing more.
                     let held = within(&retries, now, 10_250) + 1.0;
                     let paid = 0.2 * within(&requests, now, 9_750) + 100.0;
                     prop_assert!(held > paid - 1e-6, "refused at {held} of {paid}");

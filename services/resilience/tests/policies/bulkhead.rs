@@ -1,4 +1,4 @@
-//! Bulkheads: the bound holds whatever happens, every place comes back, and what matters more finds room.
+//! Bulkheads: the bound holds, every slot comes back, and higher priorities have more capacity.
 
 use proptest::prelude::*;
 use shop_resilience::{Bulkhead, BulkheadConfig, Priority};
@@ -6,7 +6,7 @@ use shop_resilience::{Bulkhead, BulkheadConfig, Priority};
 #[derive(Debug, Clone)]
 enum Act {
     Enter(Priority),
-    /// One of the calls under way ends.
+    /// One of the calls in flight ends.
     Leave(prop::sample::Index),
     /// The caller's own limit changes.
     Limit(u32),
@@ -72,7 +72,7 @@ proptest! {
 #[test]
 fn browsing_leaves_slots_for_buying() {
     let mut bulkhead = Bulkhead::new(BulkheadConfig::default());
-    // Kept for good: a dependency that hangs gives nothing back.
+    // Kept for good: a dependency that hangs gives no slot back.
     let mut hanging = Vec::new();
     let mut fill = |priority| {
         let before = hanging.len();

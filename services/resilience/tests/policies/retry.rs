@@ -1,4 +1,4 @@
-//! Retries: only when they may help, never against a wish, and in time.
+//! Retries: only where they may help, never where they are not allowed, and in time.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn budget() -> RetryBudget {
     RetryBudget::new(RetryBudgetConfig::default())
 }
 
-/// A budget that has one token only.
+/// A budget with a single token.
 fn one_token() -> RetryBudget {
     RetryBudget::new(RetryBudgetConfig {
         ratio: 0.0,
