@@ -67,7 +67,7 @@ impl Bank {
         ask_get(&format!("/charges/{id}")).send(&self.router).await
     }
 
-    /// Status and amount of all that is in the books.
+    /// Status and amount of every stored charge.
     async fn books(&self) -> Vec<(ChargeStatus, i64)> {
         let lines = self.charges.rows("", 100).await.unwrap();
         let held = lines.into_iter().map(|line| match line {
@@ -82,7 +82,7 @@ impl Bank {
     }
 }
 
-/// A charge that has no key yet.
+/// A charge without a key.
 fn charge(card: &str, minor: i64) -> Ask {
     let body = json!({
         "amount": {"minor": minor, "currency": "EUR"}, "card": card, "reference": "payment-1",
@@ -188,7 +188,7 @@ async fn an_ordinary_card_has_the_same_result_at_every_repetition_and_in_every_r
         assert_eq!(again == StatusCode::PAYMENT_REQUIRED, declines);
         assert_eq!(other.charge(&key, "tok_ordinary", 1999).await.0, first);
     }
-    // Half of them are declined here; none or all of forty would be a wonder.
+    // Half of them are declined here; none or all forty is all but impossible.
     assert!((1..40).contains(&declined), "{declined}");
 }
 
@@ -202,7 +202,7 @@ async fn a_repeated_refund_takes_effect_once() {
     assert_eq!(first.1["status"], "refunded");
     assert_eq!(bank.refund(id).await, first);
     assert_eq!(bank.books().await, [(ChargeStatus::Refunded, 1999)]);
-    // The key still stands for the charge: asking again takes no money.
+    // The key still has the charge: a repetition takes no money.
     assert_eq!(bank.charge("k", CARD_GOOD, 1999).await, first);
 }
 

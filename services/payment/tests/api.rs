@@ -18,7 +18,7 @@ use shop_kit::Kit;
 use shop_testkit::{Ask, Identity, ask_get, ask_post, check_document, config, serve};
 use tempfile::TempDir;
 
-/// A bank that answers with a set status and counts what it was asked.
+/// A bank that answers with a set status and counts its requests.
 #[derive(Clone, Default)]
 struct Bank {
     answers: Arc<AtomicU16>,

@@ -12,7 +12,7 @@ use shop_gateway::{Limits, RateLimits};
 use shop_kit::Kit;
 use shop_testkit::{ask_get, check_document, config, serve};
 
-/// A gateway before services that refuse everything in words that every path has.
+/// A gateway whose services refuse everything with a status that every path has.
 async fn gateway() -> Router {
     let refusing = Router::new()
         .fallback(|| async { (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(json!({}))) });
@@ -45,7 +45,7 @@ async fn the_document_has_the_public_routes_and_no_others() {
     assert_eq!(described, routes.collect::<BTreeSet<_>>());
 }
 
-/// Both come from the contract; the copies that clients are made from must agree as well.
+/// Both are made from the contract; the checked-in copies must agree as well.
 #[test]
 fn the_public_document_agrees_with_those_of_the_services() {
     let copy = |name: &str| -> Value {

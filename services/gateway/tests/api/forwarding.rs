@@ -15,7 +15,7 @@ use shop_kit::Kit;
 use shop_kit::net::Lease;
 use shop_testkit::{Ask, Identity, ask_get, ask_post, config, serve};
 
-/// A service that tells what it received, headers and all.
+/// A service that answers with the request that it received, headers included.
 fn echo() -> Router {
     Router::new().fallback(|request: Request| async move {
         let headers: BTreeMap<String, String> = request

@@ -65,7 +65,7 @@ fn clients_have_separate_buckets() {
     assert!(limits.admit(&at("192.0.2.1")).is_err());
     limits.admit(&shopper("u-2")).unwrap();
     limits.admit(&at("192.0.2.2")).unwrap();
-    // Somebody may be called like an address.
+    // A subject may look like an address.
     limits.admit(&shopper("192.0.2.1")).unwrap();
 }
 
@@ -95,7 +95,7 @@ fn idle_clients_are_forgotten_and_refused_ones_are_not() {
     assert!(limits.admit(&shopper("busy")).is_err());
 }
 
-/// A load run: all of it from one address, each shopper with a token of its own, at ten times the usual rate.
+/// A load run: all of it from one address, each shopper with its own token, at ten times the usual rate.
 #[test]
 fn the_default_limits_allow_a_load_run_from_one_address() {
     const PER_SECOND: u32 = 6000;
@@ -117,7 +117,7 @@ struct Door {
     clock: FakeRelativeClock,
 }
 
-/// The API as a client at `192.0.2.1` meets it.
+/// The API for a client at `192.0.2.1`.
 async fn door(limited: Limits) -> Door {
     let identity = Identity::start().await;
     let everyone = serve(Router::new().fallback(|| async { StatusCode::CREATED })).await;

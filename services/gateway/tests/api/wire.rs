@@ -23,7 +23,7 @@ struct Shop {
     _stop: DropGuard,
 }
 
-/// The gateway as its process runs it, but for the clock of its limits.
+/// The gateway as its process runs it, except for the clock of its limits.
 async fn shop(limits: Limits) -> Shop {
     let everyone = serve(Router::new().fallback(|| async { StatusCode::CREATED })).await;
     let peers: BTreeMap<Role, Vec<String>> = Role::ALL.map(|r| (r, vec![everyone.clone()])).into();

@@ -6,7 +6,7 @@ use shop_kit::audit::Holds;
 
 use crate::shop::Shop;
 
-/// One order that has bought p-00001, one that holds p-00002, one that gave p-00003 back.
+/// One order that has bought p-00001, one that holds p-00002, one that released p-00003.
 async fn busy() -> Shop {
     let shop = Shop::open().await;
     shop.reserve("bought", "p-00001", 3).await;

@@ -35,7 +35,7 @@ async fn the_opening_stock_is_published_once_per_product() {
     assert_eq!(levels.len(), 1200);
     assert!(levels.values().all(|l| *l == (10, 1)));
     shop.reserve("o-1", "p-00001", 4).await;
-    // A restart tells nothing again; a larger shop tells of what is new.
+    // A restart publishes nothing again; a larger shop publishes the new products.
     let again = Shop::open_in(folder.path(), 1200, None).await;
     assert_eq!(again.published().await, published);
     let larger = Shop::open_in(folder.path(), 1203, None).await;

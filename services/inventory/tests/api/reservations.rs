@@ -55,7 +55,7 @@ async fn a_reservation_that_cannot_be_complete_holds_nothing() {
     assert_eq!(status, StatusCode::CONFLICT);
     assert_eq!(problem["type"], "urn:doorbuster:problem:out-of-stock");
     assert_eq!(shop.sums().await, (200, 0, 0));
-    // The id is free again: the shopper may come back with less.
+    // The id is free again: the shopper may try again with less.
     assert_eq!(
         shop.reserve("o-1", "p-00001", 5).await.0,
         StatusCode::CREATED

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::smtp::{MailServer, Reply};
 use crate::{ALICE, Shop, confirmed, shop_with};
 
-/// A sender at work.
+/// A running sender.
 struct Sending {
     shutdown: CancellationToken,
     task: JoinHandle<()>,
@@ -91,7 +91,7 @@ async fn a_server_that_is_down_delays_nothing_but_mail() {
         shop.event(confirmed("e-1", "o-1")).await,
         StatusCode::NO_CONTENT
     );
-    // It is seen and readable though nobody has taken it.
+    // It is listed although it is not sent yet.
     assert_eq!(shop.messages(ALICE).await[0]["status"], "queued");
     until("a deferred mail", async || !shop.shows("deferred", 0)).await;
     let depth = "shop_queue_depth{";
@@ -101,7 +101,7 @@ async fn a_server_that_is_down_delays_nothing_but_mail() {
         lines.any(|l| l.contains("queue=\"mail\"") && l.ends_with(" 1.0")),
         "{page}"
     );
-    // And the end of the service does not wait for it.
+    // And shutdown does not wait for it.
     sending.stop().await;
     let sending = Sending::start(&shop);
     server.start();

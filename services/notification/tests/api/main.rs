@@ -20,9 +20,9 @@ use shop_notification::subscriber::Writer;
 use shop_testkit::{ConfirmedOrder, Identity, ask_get, ask_post, check_document, config};
 use tempfile::TempDir;
 
-/// A customer with no other channel than e-mail.
+/// A customer whose only channel is e-mail.
 const ALICE: &str = "u-1";
-/// One who has a text message besides.
+/// A customer with text messages as well.
 const BOB: &str = "u-3";
 
 struct Shop {

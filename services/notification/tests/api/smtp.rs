@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
-/// What the server says to a recipient.
+/// The server's reply to a recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reply {
     Accept,
@@ -18,7 +18,7 @@ pub(crate) enum Reply {
     Reject,
 }
 
-/// A letter that was taken.
+/// An accepted mail.
 #[derive(Debug, Clone)]
 pub(crate) struct Letter {
     pub to: String,
@@ -31,7 +31,7 @@ struct State {
     asked: u32,
 }
 
-/// The server. Its port is its own from the start, also while it is down.
+/// The server. It has its port from the start, also while it is down.
 pub(crate) struct MailServer {
     port: Lease,
     state: Arc<Mutex<State>>,
@@ -69,7 +69,7 @@ impl MailServer {
         self.serving = Some(serve.abort_handle());
     }
 
-    /// Stops taking connections.
+    /// Stops accepting connections.
     pub(crate) fn stop(&mut self) {
         self.serving.take().unwrap().abort();
     }
@@ -78,13 +78,13 @@ impl MailServer {
         self.state.lock().unwrap().letters.clone()
     }
 
-    /// How often it was asked to take a letter.
+    /// How many mails it was offered.
     pub(crate) fn asked(&self) -> u32 {
         self.state.lock().unwrap().asked
     }
 }
 
-/// One conversation, as RFC 5321 has it.
+/// One conversation, after RFC 5321.
 async fn talk(stream: TcpStream, state: Arc<Mutex<State>>) {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();

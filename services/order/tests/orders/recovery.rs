@@ -21,7 +21,7 @@ async fn a_step_without_an_answer_is_repeated_until_it_has_one() {
                     s.failing = Some((step, when, 2));
                 });
                 let (status, _) = shop.checkout("u-1", "k", "tok_good").await;
-                // A release that hangs keeps nobody from being told that the card was declined.
+                // The shopper learns that the card was declined although the release hangs.
                 let expected = if *step == "release" {
                     StatusCode::PAYMENT_REQUIRED
                 } else {

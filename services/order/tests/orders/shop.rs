@@ -21,13 +21,13 @@ use tempfile::TempDir;
 /// When a failing call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
-    /// Nothing was done.
+    /// Before it took effect.
     Before,
-    /// It was done, and the answer was lost.
+    /// After it took effect: the answer is lost.
     After,
 }
 
-/// What the other services hold.
+/// The state of the other services.
 #[derive(Debug, Default)]
 pub(crate) struct FakeState {
     pub cart: Vec<Value>,
@@ -38,7 +38,7 @@ pub(crate) struct FakeState {
     /// By key: captured, declined or refunded.
     pub payments: HashMap<String, &'static str>,
     pub events: Vec<Value>,
-    /// Which call is to fail, when, and how many times.
+    /// The call that fails, when, and how many times.
     pub failing: Option<(&'static str, When, u32)>,
 }
 
@@ -201,7 +201,7 @@ impl Shop {
         .into();
         peers.insert(Role::User, vec![identity.address.clone()]);
         let mut config = config(Role::Order, folder.path(), peers);
-        // One call, one attempt: what is tried again here is the saga's doing.
+        // One attempt per call: repetitions here are the saga's.
         config.resilience.retries = false;
         config.resilience.breakers = false;
         let kit = Kit::new(config);
@@ -219,7 +219,7 @@ impl Shop {
         }
     }
 
-    /// The same database with a new process over it, as after a kill.
+    /// A new process on the same database, as after a kill.
     pub(crate) async fn reopened(self) -> Self {
         let Self {
             services,
@@ -244,7 +244,7 @@ impl Shop {
         body["items"].as_array().unwrap().clone()
     }
 
-    /// Recovers until the only order has come to its end; gives its status.
+    /// Recovers until the only order has ended, and returns its status.
     pub(crate) async fn settle(&self, user: &str) -> String {
         for _ in 0..600 {
             let status = self.list(user).await[0]["status"]

@@ -14,7 +14,7 @@ fn ids(products: &[Product]) -> BTreeSet<&str> {
 #[tokio::test]
 async fn the_pages_of_a_list_show_every_product_exactly_once_in_order() {
     let shop = Shop::open().await;
-    // Among 250 products many have sold the same number: the order must hold among equals too.
+    // Among 250 products many have sold the same number: equal keys must be sorted too.
     for (query, key) in [
         (
             "sort=new&limit=7",

@@ -7,7 +7,7 @@ use shop_contract::product::Product;
 
 use crate::shop::Shop;
 
-/// What a search must find, from the whole catalogue, by looking at every title.
+/// The expected result of a search: every title of the catalogue is compared.
 async fn expected(shop: &Shop, words: &[&str]) -> Vec<Product> {
     let mut all = shop.all("limit=100").await;
     all.retain(|p| {

@@ -20,7 +20,7 @@ use shop_testkit::serve;
 
 use crate::shop::{Shop, metric, stocked};
 
-/// What stands in for inventory does this when it is asked.
+/// The behavior of the fake inventory.
 #[derive(Clone, Copy)]
 enum Behavior {
     Has(i64),
@@ -67,7 +67,7 @@ async fn stock(State(inventory): State<Inventory>, Path(product_id): Path<String
     }
 }
 
-/// A shop whose view says that p-00001 is sold out since 10, beside an inventory that does this.
+/// A shop whose view has p-00001 sold out since 10, with an inventory of this behavior.
 async fn shop(behavior: Behavior) -> (Shop, Inventory) {
     shop_with(behavior, |_| {}).await
 }
@@ -90,9 +90,9 @@ async fn know(shop: &Shop) {
     assert_eq!(shop.deliver(&event, None).await, StatusCode::NO_CONTENT);
 }
 
-/// The page's availability; the page must come, and soon.
+/// The page's availability. The page must come, and soon.
 async fn availability(shop: &Shop) -> Value {
-    // More than a page waits for inventory on the busiest machine, less than the five seconds of a whole request.
+    // Longer than a page waits for inventory on the busiest machine, shorter than the five seconds of a request.
     let soon = Duration::from_secs(4);
     let page = tokio::time::timeout(soon, shop.get("/products/p-00001")).await;
     let (status, mut page) = page.expect("a page behavior not wait for inventory");
@@ -101,8 +101,7 @@ async fn availability(shop: &Shop) -> Value {
     page["availability"].take()
 }
 
-/// Looks at the page until it is as expected. A machine that stalls for longer than a page waits makes any answer
-/// late now and then.
+/// Reads the page until it is as expected. On a machine that stalls, an answer may be late now and then.
 async fn until(shop: &Shop, expected: impl Fn(&Value) -> bool) -> Value {
     for _ in 0..100 {
         let shown = availability(shop).await;
@@ -115,7 +114,7 @@ async fn until(shop: &Shop, expected: impl Fn(&Value) -> bool) -> Value {
     panic!("inventory's word never came");
 }
 
-/// Looks at the page, which is the view's all the time, until that is for a reason.
+/// Reads the page, which shows the view, until that is for this reason.
 async fn until_degraded(shop: &Shop, reason: &str) {
     for _ in 0..100 {
         assert_eq!(availability(shop).await, view());

@@ -66,7 +66,7 @@ async fn the_higher_version_wins_in_any_order() {
         shop.viewed("p-00002").await.availability,
         word(Band::FewLeft, 20)
     );
-    // Also within one event, which says the newest of a product before an older one.
+    // Also within one event that has the newest level of a product before an older one.
     let both = stocked("e-5", 50, &[("p-00001", 900, 5), ("p-00001", 3, 4)]);
     shop.deliver(&both, None).await;
     assert_eq!(
