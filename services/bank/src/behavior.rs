@@ -38,12 +38,12 @@ impl Default for BankBehavior {
 impl BankBehavior {
     /// The behavior for these settings. The spread is fixed: with 0.4 one answer in a hundred takes two and a half
     /// times the median.
-    pub fn of(told: BankConfig) -> Self {
+    pub fn of(config: BankConfig) -> Self {
         Self {
-            median: told.median,
+            median: config.median,
             sigma: 0.4,
-            decline_ratio: told.decline_ratio,
-            silent_ratio: told.silent_ratio,
+            decline_ratio: config.decline_ratio,
+            silent_ratio: config.silent_ratio,
         }
     }
 

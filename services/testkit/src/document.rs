@@ -31,9 +31,9 @@ pub async fn check_document(api: &Router, name: &str) {
                     status != StatusCode::METHOD_NOT_ALLOWED && !nowhere,
                     "{method} {path}"
                 );
-                let told = &methods[method.to_ascii_lowercase()]["responses"];
+                let responses = &methods[method.to_ascii_lowercase()]["responses"];
                 assert!(
-                    told.get(status.as_str()).is_some(),
+                    responses.get(status.as_str()).is_some(),
                     "{method} {path}: {status}"
                 );
             } else {

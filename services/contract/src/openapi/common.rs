@@ -103,12 +103,12 @@ pub(super) fn refusal(status: u16, refusals: &Refusals, scope: DocumentScope) ->
     slugs.sort_unstable();
     slugs.dedup();
     let kinds: Vec<String> = slugs.iter().map(|s| format!("{PREFIX}{s}")).collect();
-    let told: Vec<String> = all
+    let texts: Vec<String> = all
         .iter()
         .map(|(s, when)| format!("`{s}`: {when}"))
         .collect();
     let mut response = json!({
-        "description": told.join(". "),
+        "description": texts.join(". "),
         "content": {MEDIA_TYPE: {"schema": {"allOf": [
             {"$ref": "#/components/schemas/Problem"},
             {"properties": {"type": {"enum": kinds}, "status": {"const": status}}},

@@ -137,13 +137,13 @@ fn references(value: &Value) -> Vec<String> {
 fn the_public_document_says_the_same_as_the_services() {
     for operation in ALL {
         let method = operation.method.name();
-        let said = |scope| document(scope, &[operation])["paths"][operation.path][method].clone();
+        let described = |scope| document(scope, &[operation])["paths"][operation.path][method].clone();
         let (mut inside, mut outside) = (
-            said(DocumentScope::Service(operation.service)),
-            said(DocumentScope::Public),
+            described(DocumentScope::Service(operation.service)),
+            described(DocumentScope::Public),
         );
-        let statuses = |said: &mut Value| -> BTreeSet<String> {
-            let responses = said["responses"].take();
+        let statuses = |described: &mut Value| -> BTreeSet<String> {
+            let responses = described["responses"].take();
             let responses = responses.as_object().cloned().unwrap_or_default();
             responses.into_iter().map(|(status, _)| status).collect()
         };
