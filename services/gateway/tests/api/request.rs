@@ -1,8 +1,4 @@
 //! What a request brings through the door: its id and its body.
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking, as tests do"
-)]
 
 use std::collections::BTreeMap;
 use std::io;

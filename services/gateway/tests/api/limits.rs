@@ -1,8 +1,4 @@
 //! How often a client may ask: who counts as one client, what a refusal says, and who is never refused.
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking, as tests do"
-)]
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

@@ -1,8 +1,4 @@
 //! The gateway on a real socket, against callers that do not keep to the rules.
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking, as tests do"
-)]
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};

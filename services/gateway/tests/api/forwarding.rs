@@ -1,8 +1,4 @@
 //! The door of the shop: who gets in, where to, and what happens when a replica does not answer.
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking, as tests do"
-)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,8 +1,4 @@
 //! The public document.
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking, as tests do"
-)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
