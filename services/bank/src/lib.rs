@@ -14,6 +14,8 @@ pub mod charge;
 pub mod config;
 pub mod store;
 
+use std::sync::LazyLock;
+
 use shop_kit::Kit;
 use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
@@ -28,7 +30,7 @@ use store::Charges;
 
 pub use api::router;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_charges.sql"];
 
 /// Opens the bank's books.
 ///

@@ -11,6 +11,8 @@ pub mod cart;
 pub mod store;
 mod subscriber;
 
+use std::sync::LazyLock;
+
 use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::service::{self, ServeError, Service};
@@ -23,7 +25,7 @@ use store::Carts;
 
 pub use api::router;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_carts.sql"];
 
 /// Opens the carts of a shop.
 ///

@@ -16,6 +16,8 @@ pub mod reservation;
 pub mod stock;
 pub mod store;
 
+use std::sync::LazyLock;
+
 use shop_contract::{Role, events};
 use shop_kit::Kit;
 use shop_kit::audit::Audit;
@@ -31,7 +33,7 @@ use store::Inventory;
 pub use api::router;
 pub use config::InventoryConfig;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_stock.sql"];
 
 /// Opens the inventory of a shop and stocks it where it is new.
 ///

@@ -4,6 +4,7 @@
 //! nobody access.
 
 pub(crate) mod credentials;
+pub mod ed25519;
 pub(crate) mod verifier;
 
 use axum::extract::{FromRef, FromRequestParts};

@@ -30,7 +30,8 @@ use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::layer::SubscriberExt;
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("tests/resources/migrations");
+static MIGRATIONS: std::sync::LazyLock<sqlx::migrate::Migrator> =
+    shop_kit::migrations!["resources/migrations/0001_things.sql"];
 
 /// An attribute as text. It must not be there twice.
 fn attribute(span: &SpanData, key: &str) -> Option<String> {

@@ -20,6 +20,8 @@ pub mod store;
 pub mod subscriber;
 pub mod template;
 
+use std::sync::LazyLock;
+
 use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::service::{self, ServeError, Service};
@@ -37,7 +39,8 @@ use template::Templates;
 pub use api::router;
 pub use config::NotificationConfig;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> =
+    shop_kit::migrations!["../migrations/0001_notifications.sql"];
 
 /// Opens the service's database, and the texts.
 ///

@@ -16,6 +16,8 @@ pub mod saga;
 pub mod steps;
 pub mod store;
 
+use std::sync::LazyLock;
+
 use shop_contract::events;
 use shop_kit::Kit;
 use shop_kit::audit::Audit;
@@ -31,7 +33,7 @@ use store::Orders;
 
 pub use api::router;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_orders.sql"];
 
 /// Opens the service's database.
 ///

@@ -10,6 +10,8 @@ pub mod api;
 pub mod payment;
 pub mod store;
 
+use std::sync::LazyLock;
+
 use shop_kit::Kit;
 use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
@@ -22,7 +24,7 @@ use store::Payments;
 
 pub use api::router;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_payments.sql"];
 
 /// Opens the service's database.
 ///

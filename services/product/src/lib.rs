@@ -26,6 +26,8 @@ mod subscriber;
 pub mod vocabulary;
 pub mod words;
 
+use std::sync::LazyLock;
+
 use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::service::{self, ServeError, Service};
@@ -40,7 +42,7 @@ use store::Catalogue;
 pub use api::router;
 pub use config::ProductConfig;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_catalogue.sql"];
 
 /// Opens the catalogue of a shop and adds the products that it does not have yet.
 ///

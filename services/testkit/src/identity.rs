@@ -6,6 +6,7 @@ use ed25519_dalek::pkcs8::{EncodePrivateKey, KeypairBytes};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use shop_contract::operation::user::KEYS;
+use shop_kit::auth::ed25519;
 use shop_contract::user::{Claims, ISSUER};
 
 use crate::socket::serve;
@@ -22,6 +23,7 @@ const KID: &str = "tests";
 impl Identity {
     /// An identity with a fixed key of its own, on a real socket.
     pub async fn start() -> Self {
+        ed25519::install();
         let pair = KeypairBytes {
             secret_key: [7; 32],
             public_key: None,

@@ -16,7 +16,7 @@ pub mod store;
 pub mod token;
 pub mod users;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use shop_contract::user::SEEDED_PASSWORD;
 use shop_kit::Kit;
@@ -35,7 +35,7 @@ pub use api::router;
 pub use config::UserConfig;
 pub use users::Users;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_accounts.sql"];
 
 /// Opens the accounts of a shop: its database, its customers, its key. What is missing is made.
 ///

@@ -8,6 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jw
 use parking_lot::Mutex;
 use shop_contract::user::{Claims, ISSUER};
 
+use super::ed25519;
 use crate::clock::WallClock;
 use crate::problem::ApiError;
 
@@ -20,7 +21,6 @@ const LEEWAY_S: u64 = 5;
 const CACHED_TOKENS: usize = 4096;
 
 /// Checks tokens at the service's own time of day, which a fault may have skewed.
-#[derive(Default)]
 pub struct Verifier {
     clock: WallClock,
     cache: Mutex<Cache>,
@@ -43,12 +43,20 @@ enum CacheEntry {
     Missing { may_fetch: bool },
 }
 
+impl Default for Verifier {
+    fn default() -> Self {
+        Self::new(WallClock::default())
+    }
+}
+
 impl Verifier {
     /// A verifier without keys: it fetches them when it needs them.
     pub fn new(clock: WallClock) -> Self {
+        ed25519::install();
         Self {
             clock,
-            ..Self::default()
+            cache: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
         }
     }
 

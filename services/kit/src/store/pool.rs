@@ -13,7 +13,7 @@ use futures_util::{TryFutureExt, TryStreamExt};
 use metrics::{counter, gauge, histogram};
 use sqlx::any::{AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyPool, Describe, Either, Execute, Executor, SqlSafeStr, SqlStr, Transaction};
+use sqlx::{Any, AnyPool, Either, Execute, Executor, SqlSafeStr, SqlStr, Transaction};
 
 use super::db_fault::{DbFaults, Work};
 use crate::telemetry::metrics::Metrics;
@@ -201,13 +201,5 @@ impl<'p> Executor<'p> for &'_ Pool {
     {
         let pool = self.clone();
         Box::pin(async move { pool.acquire().await?.prepare_with(sql, parameters).await })
-    }
-
-    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, sqlx::Result<Describe<Any>>>
-    where
-        'p: 'e,
-    {
-        let pool = self.clone();
-        Box::pin(async move { pool.acquire().await?.describe(sql).await })
     }
 }

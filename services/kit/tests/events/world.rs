@@ -25,7 +25,8 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./tests/events/migrations");
+static MIGRATIONS: std::sync::LazyLock<Migrator> =
+    shop_kit::migrations!["migrations/0001_events.sql"];
 
 /// The transport of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,8 @@ use shop_testkit::{config, until};
 use sqlx::migrate::Migrator;
 use tempfile::TempDir;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./tests/resources/migrations");
+static MIGRATIONS: std::sync::LazyLock<Migrator> =
+    shop_kit::migrations!["migrations/0001_things.sql"];
 
 /// Longer than any test: for faults that the test ends.
 const LONG_MS: u64 = 600_000;
