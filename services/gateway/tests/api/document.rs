@@ -23,12 +23,12 @@ async fn gateway() -> Router {
 }
 
 #[tokio::test]
-async fn the_document_says_what_the_router_does() {
+async fn the_document_matches_the_router() {
     check_document(&gateway().await, "shop").await;
 }
 
 #[tokio::test]
-async fn what_is_public_is_in_the_document_and_nothing_else() {
+async fn the_document_has_the_public_routes_and_no_others() {
     let (status, document) = ask_get("/openapi.json").send(&gateway().await).await;
     assert_eq!(status, StatusCode::OK, "without a token");
     let paths = document["paths"].as_object().unwrap().iter();
@@ -47,7 +47,7 @@ async fn what_is_public_is_in_the_document_and_nothing_else() {
 
 /// Both come from the contract; the copies that clients are made from must agree as well.
 #[test]
-fn the_copies_say_the_same_of_the_same_path() {
+fn the_public_document_agrees_with_those_of_the_services() {
     let copy = |name: &str| -> Value {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi");
         let text = std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap();

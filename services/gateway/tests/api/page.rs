@@ -1,4 +1,4 @@
-//! `docs/gateway.md` says what the gateway does.
+//! The check of `docs/gateway.md` against the code.
 
 use shop_gateway::Limits;
 use shop_gateway::routes::TABLE;

@@ -1,4 +1,4 @@
-//! What a request brings through the door: its id and its body.
+//! A request's id and body on their way through the gateway.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -129,7 +129,7 @@ impl HttpBody for BreaksOff {
 
 /// A body that breaks off is the caller's doing, and its size is not what is wrong with it.
 #[tokio::test]
-async fn a_body_that_breaks_off_cannot_be_read() {
+async fn an_incomplete_body_is_a_bad_request() {
     let api = gateway(serve(repeating()).await);
     let (status, problem) = post(&api, Body::new(BreaksOff)).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);

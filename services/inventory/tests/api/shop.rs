@@ -125,7 +125,7 @@ impl Shop {
     }
 
     /// What is to be told, by subject.
-    pub(crate) async fn news(&self) -> Vec<(String, Vec<StockLevel>)> {
+    pub(crate) async fn published(&self) -> Vec<(String, Vec<StockLevel>)> {
         let rows = sqlx::query("SELECT payload, subscriber FROM outbox ORDER BY id")
             .fetch_all(self.inventory.store().reader())
             .await
@@ -144,9 +144,10 @@ impl Shop {
     }
 
     /// What is to be told since the opening: subject, product, pieces.
-    pub(crate) async fn later_news(&self) -> Vec<(String, String, i64)> {
-        let news = self.news().await.into_iter();
-        news.filter(|(subject, _)| subject != "opening")
+    pub(crate) async fn later_events(&self) -> Vec<(String, String, i64)> {
+        let published = self.published().await.into_iter();
+        published
+            .filter(|(subject, _)| subject != "opening")
             .flat_map(|(subject, levels)| {
                 levels
                     .into_iter()

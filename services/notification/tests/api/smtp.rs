@@ -10,12 +10,12 @@ use tokio::task::AbortHandle;
 
 /// What the server says to a recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mood {
-    Takes,
+pub(crate) enum Reply {
+    Accept,
     /// `451`, this many more times.
-    NotNow(u32),
+    Defer(u32),
     /// `550`.
-    Never,
+    Reject,
 }
 
 /// A letter that was taken.
@@ -26,7 +26,7 @@ pub(crate) struct Letter {
 }
 
 struct State {
-    mood: Mood,
+    reply: Reply,
     letters: Vec<Letter>,
     asked: u32,
 }
@@ -40,9 +40,9 @@ pub(crate) struct MailServer {
 
 impl MailServer {
     /// A server that is still down.
-    pub(crate) fn new(mood: Mood) -> Self {
+    pub(crate) fn new(reply: Reply) -> Self {
         let state = State {
-            mood,
+            reply,
             letters: Vec::new(),
             asked: 0,
         };
@@ -139,12 +139,12 @@ async fn talk(stream: TcpStream, state: Arc<Mutex<State>>) {
 
 fn recipient(state: &mut State) -> String {
     state.asked += 1;
-    match &mut state.mood {
-        Mood::NotNow(times) if *times > 0 => {
+    match &mut state.reply {
+        Reply::Defer(times) if *times > 0 => {
             *times -= 1;
             "451 not now".to_owned()
         }
-        Mood::Never => "550 nobody of that name".to_owned(),
-        Mood::Takes | Mood::NotNow(_) => "250 ok".to_owned(),
+        Reply::Reject => "550 nobody of that name".to_owned(),
+        Reply::Accept | Reply::Defer(_) => "250 ok".to_owned(),
     }
 }

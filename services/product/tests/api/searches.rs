@@ -60,7 +60,7 @@ async fn at_most_twenty_are_found() {
 }
 
 #[tokio::test]
-async fn nothing_to_look_for_is_refused() {
+async fn a_search_without_a_word_is_refused() {
     let shop = Shop::open().await;
     for (path, expected) in [
         ("/products/search", StatusCode::BAD_REQUEST),
