@@ -14,7 +14,7 @@ use crate::socket::serve;
 /// Signs tokens as the user service does, and serves the key to check them with.
 pub struct Identity {
     private: EncodingKey,
-    /// `host:port` of the keys: the peer [`Role::User`].
+    /// `host:port` of the keys: the peer [`Role::User`](shop_contract::role::Role::User).
     pub address: String,
 }
 
