@@ -1,10 +1,7 @@
-//! The audit: what shoppers were promised against what the services hold.
+//! The audit: compares what shoppers were promised with what the services hold.
 //!
-//! Here the services are asked; what their answers mean is decided in [`holdings`]. Whether anything still moves is
-//! asked often and costs little; all that is held is asked for once nothing does.
-
-pub(crate) mod command;
-mod holdings;
+//! This file queries the services; the rules are in the crate `shop_audit`. The cheap query `/audit/moving` is repeated until
+//! nothing is in progress. Then the full `/audit` pages are read.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,26 +9,25 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use results::record::{AuditRow, LedgerEntry};
 use serde::de::DeserializeOwned;
+use shop_audit::{Holdings, check};
 use shop_contract::Role;
 use shop_contract::audit::{AuditLine, Moving};
 
-use crate::http::Http;
-use holdings::{Holdings, check};
+use crate::http::HttpClient;
+use crate::shop::backend::ShopBackend;
 
-pub(crate) use holdings::not_made;
+pub(crate) use shop_audit::not_made;
 
-/// How long orders under way may take to come to their end when the crowd has left. A message that died with its
-/// subscriber is brought again by NATS after 15 s.
+/// The time limit for open orders to end after the load. NATS redelivers a message that its subscriber lost after 15 s.
 pub(crate) const SETTLE: Duration = Duration::from_secs(40);
-/// Between two looks whether they have.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long one service may take to say whether anything moves.
-const ANSWER: Duration = Duration::from_secs(5);
-/// How long one service may take to tell all that it holds.
-const TELL: Duration = Duration::from_secs(60);
-/// The roles that hold something that others can contradict, and keep it in one database however many replicas they
-/// have. Every service with an outbox is among them.
-pub(crate) const HOLDERS: [Role; 5] = [
+/// The interval of checks whether they have.
+const POLL: Duration = Duration::from_millis(200);
+/// The time limit of one `/audit/moving` query.
+const MOVING_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time limit of one `/audit` query.
+const AUDIT_TIMEOUT: Duration = Duration::from_secs(60);
+/// The roles that are audited. The replicas of each share one database. Every service with an outbox is among them.
+pub(crate) const AUDITED_ROLES: [Role; 5] = [
     Role::Order,
     Role::Payment,
     Role::Bank,
@@ -39,63 +35,72 @@ pub(crate) const HOLDERS: [Role; 5] = [
     Role::Notification,
 ];
 
-/// The doors at which the services tell what they hold.
-pub(crate) struct Doors {
-    http: Http,
+/// A client of the services' audit pages.
+pub(crate) struct AuditClient {
+    http: HttpClient,
     /// `host:port` of each replica's admin listener.
     admins: BTreeMap<Role, Vec<String>>,
 }
 
-/// What an audit came to.
-pub(crate) struct Audited {
-    /// What was found.
+/// The outcome of an audit.
+pub(crate) struct AuditOutcome {
+    /// Counts and contradictions.
     pub row: AuditRow,
-    /// Why it is not complete, where it is not.
-    pub trouble: Option<Trouble>,
+    /// Why the audit is not complete, if it is not.
+    pub incomplete: Option<Incomplete>,
 }
 
 /// Why an audit is not complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// Things were still moving when time ran out. In words.
+pub(crate) enum Incomplete {
+    /// Orders, events or mail were still in progress at the time limit. As text.
     Moving(String),
-    /// A service did not tell what it holds. In words.
-    Unasked(String),
+    /// A service did not answer. As text.
+    NoAnswer(String),
 }
 
-impl Trouble {
-    /// In words.
-    pub(crate) fn into_words(self) -> String {
+impl Incomplete {
+    /// The reason as text.
+    pub(crate) fn into_text(self) -> String {
         match self {
-            Self::Moving(words) | Self::Unasked(words) => words,
+            Self::Moving(text) | Self::NoAnswer(text) => text,
         }
     }
 }
 
-impl Doors {
-    /// The admin listeners of each role's replicas, as `host:port`.
-    pub(crate) fn new(http: Http, admins: BTreeMap<Role, Vec<String>>) -> Self {
+impl AuditClient {
+    /// A client for the admin listeners of each role's replicas, as `host:port`.
+    pub(crate) fn new(http: HttpClient, admins: BTreeMap<Role, Vec<String>>) -> Self {
         Self { http, admins }
     }
 
-    /// What has not come to its end yet.
+    /// A client for the processes of a shop.
+    pub(crate) fn of(shop: &dyn ShopBackend) -> Self {
+        let mut admins: BTreeMap<Role, Vec<String>> = BTreeMap::new();
+        for ((role, _), admin) in shop.admins() {
+            admins.entry(role).or_default().push(admin.to_string());
+        }
+        Self::new(shop.http().clone(), admins)
+    }
+
+    /// The numbers of orders, events and mails in progress.
     ///
     /// # Errors
-    /// A service that does not say.
+    /// A service does not answer.
     pub(crate) async fn moving(&self) -> Result<Moving> {
         let mut all = Moving::default();
-        for role in HOLDERS {
-            let text = self.ask(role, "/audit/moving", ANSWER).await?;
+        for role in AUDITED_ROLES {
+            let text = self.get(role, "/audit/moving", MOVING_TIMEOUT).await?;
             let moving = read(role, &text)?;
             all = all.and(moving);
         }
         Ok(all)
     }
 
-    async fn held(&self) -> Result<Holdings> {
+    async fn holdings(&self) -> Result<Holdings> {
         let mut lines: Vec<AuditLine> = Vec::new();
-        for role in HOLDERS {
-            let text = self.ask(role, "/audit", TELL).await?;
+        for role in AUDITED_ROLES {
+            let text = self.get(role, "/audit", AUDIT_TIMEOUT).await?;
             for line in text.lines() {
                 lines.push(read(role, line)?);
             }
@@ -103,8 +108,8 @@ impl Doors {
         Ok(Holdings::of(lines))
     }
 
-    /// Replicas of a role share its database: the first one that answers speaks for all.
-    async fn ask(&self, role: Role, path: &str, limit: Duration) -> Result<String> {
+    /// Gets a page from the first replica that answers. The replicas of a role share one database.
+    async fn get(&self, role: Role, path: &str, limit: Duration) -> Result<String> {
         let mut last = Err(anyhow::anyhow!("no address of {role} is known"));
         for admin in self.admins.get(&role).into_iter().flatten() {
             last = self.http.get(admin, path, limit).await;
@@ -112,51 +117,52 @@ impl Doors {
                 break;
             }
         }
-        last.with_context(|| format!("{role} does not tell what it holds"))
+        last.with_context(|| format!("{role} does not answer the audit"))
     }
 }
 
 fn read<T: DeserializeOwned>(role: Role, text: &str) -> Result<T> {
-    serde_json::from_str(text).with_context(|| format!("{role} holds something unknown: {text}"))
+    serde_json::from_str(text)
+        .with_context(|| format!("{role} has an unknown line in its audit page: {text}"))
 }
 
-/// Waits until nothing moves any more, then checks. A service that does not tell what it holds is asked again; when
-/// it never does, the audit is not complete.
+/// Waits until nothing is in progress, then checks. A query that fails is repeated. If it fails until the time limit, the
+/// audit is not complete.
 pub(crate) async fn settle_and_check(
-    doors: &Doors,
+    client: &AuditClient,
     ledger: &[LedgerEntry],
     wait: Duration,
-) -> Audited {
+) -> AuditOutcome {
     let until = tokio::time::Instant::now() + wait;
     loop {
         let late = tokio::time::Instant::now() >= until;
-        match look(doors, ledger, late, wait).await {
-            Ok(Some(audited)) => return audited,
+        match try_check(client, ledger, late, wait).await {
+            Ok(Some(outcome)) => return outcome,
             Err(e) if late => {
-                return Audited {
+                return AuditOutcome {
                     row: not_made(ledger),
-                    trouble: Some(Trouble::Unasked(format!("no audit: {e:#}"))),
+                    incomplete: Some(Incomplete::NoAnswer(format!("no audit: {e:#}"))),
                 };
             }
-            Ok(None) | Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+            Ok(None) | Err(_) => tokio::time::sleep(POLL).await,
         }
     }
 }
 
-/// One look. None while there is something to wait for, unless it is `late`.
-async fn look(
-    doors: &Doors,
+/// Checks once. `None` while something is in progress, unless it is `late`.
+async fn try_check(
+    client: &AuditClient,
     ledger: &[LedgerEntry],
     late: bool,
     wait: Duration,
-) -> Result<Option<Audited>> {
-    let moving = doors.moving().await?;
+) -> Result<Option<AuditOutcome>> {
+    let moving = client.moving().await?;
     if !late && !moving.is_still() {
         return Ok(None);
     }
-    let held = doors.held().await?;
-    // Between the two questions something may have begun; and an event that has left its outbox may still be on its
-    // way through a server.
+    let held = client.holdings().await?;
+    // Something may have started between the two queries. An event that has left its outbox may still be in a message
+    // server.
     let settled = held.is_settled();
     if !late && (!settled || held.awaits_messages()) {
         return Ok(None);
@@ -165,23 +171,26 @@ async fn look(
         complete: settled,
         ..check(ledger, &held)
     };
-    let words = || {
+    let text = || {
         let wait = syntax::units::show_duration(wait);
-        format!("{} were still moving after {wait}", named(moving))
+        format!(
+            "{} were still in progress after {wait}",
+            in_progress(moving)
+        )
     };
-    let trouble = (!settled).then(|| Trouble::Moving(words()));
-    Ok(Some(Audited { row, trouble }))
+    let incomplete = (!settled).then(|| Incomplete::Moving(text()));
+    Ok(Some(AuditOutcome { row, incomplete }))
 }
 
-/// What moves, in words.
-fn named(moving: Moving) -> String {
+/// The counts in progress, as text.
+fn in_progress(moving: Moving) -> String {
     let Moving {
         orders,
         events,
         mail,
     } = moving;
-    let named = [(orders, "orders"), (events, "events"), (mail, "mails")];
-    let some = named.iter().filter(|(n, _)| *n > 0);
+    let counts = [(orders, "orders"), (events, "events"), (mail, "mails")];
+    let some = counts.iter().filter(|(n, _)| *n > 0);
     let some: Vec<String> = some.map(|(n, what)| format!("{n} {what}")).collect();
     match &some[..] {
         [] => "orders, events or mails".to_owned(),
@@ -194,13 +203,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_moves_is_named() {
+    fn counts_in_progress_are_listed() {
         let moving = |orders, events, mail| Moving {
             orders,
             events,
             mail,
         };
-        assert_eq!(named(moving(2, 0, 1)), "2 orders, 1 mails");
-        assert_eq!(named(moving(0, 3, 0)), "3 events");
+        assert_eq!(in_progress(moving(2, 0, 1)), "2 orders, 1 mails");
+        assert_eq!(in_progress(moving(0, 3, 0)), "3 events");
     }
 }

@@ -1,4 +1,4 @@
-//! Small HTTP calls of the harness to the shop's admin listeners.
+//! The HTTP client for the shop's admin listeners.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-/// The largest answer that is read: an audit of a long run has some ten megabytes.
+/// The size limit of a response. The audit page of a long run has some ten megabytes.
 const MAX_BYTES: usize = 512 * 1024 * 1024;
 
-/// A client for admin listeners. Cloning shares its connections.
+/// A client for admin listeners. Clones share its connections.
 #[derive(Clone)]
-pub(crate) struct Http {
+pub(crate) struct HttpClient {
     client: Client<HttpConnector, Empty<Bytes>>,
     token: Option<String>,
 }
 
-impl Http {
-    /// To be made within a runtime.
+impl HttpClient {
+    /// Must be called within a runtime.
     pub(crate) fn new() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(Duration::from_millis(500)));
@@ -31,24 +31,24 @@ impl Http {
         }
     }
 
-    /// Shows this bearer token with each call; an empty one is none.
+    /// Sends this bearer token with each request. An empty token counts as none.
     #[must_use]
     pub(crate) fn with_token(mut self, token: Option<String>) -> Self {
         self.token = token.filter(|token| !token.is_empty());
         self
     }
 
-    /// The text at a path of `host:port`, within a time limit.
+    /// Gets the text at a path of `host:port`, within a time limit.
     ///
     /// # Errors
-    /// No answer, or one that is not 200.
+    /// No response in time, or a status other than 200.
     pub(crate) async fn get(
         &self,
         address: impl Display,
         path: &str,
         limit: Duration,
     ) -> Result<String> {
-        let work = async {
+        let call = async {
             let mut request = http::Request::get(format!("http://{address}{path}"));
             if let Some(token) = &self.token {
                 request = request.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
@@ -67,7 +67,7 @@ impl Http {
             }
             Ok(String::from_utf8_lossy(&body).into_owned())
         };
-        tokio::time::timeout(limit, work)
+        tokio::time::timeout(limit, call)
             .await
             .with_context(|| format!("{address}{path} did not answer in {limit:?}"))?
     }

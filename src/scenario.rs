@@ -1,71 +1,74 @@
-//! A scenario file: a shop, a crowd, faults, and what is expected.
+//! A scenario file: shop, load, faults and expectations.
 //!
-//! Each part's type and reading belongs to the crate that lives by it; here they are put together, so that one look
-//! at a file names the mistakes of all of them.
+//! The crate of each part has its type and its parser. This file combines them, so that one pass reports the mistakes of all
+//! parts.
 
 #[cfg(test)]
-mod pages;
+mod docs;
 mod rewrite;
 mod shop;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::time::Duration;
 
-use chaos::{Abort, Begin, Fault, Storm};
+use chaos::{AbortCondition, Begin, Fault, Storm};
 use loadgen::STEPS;
 use loadgen::spec::Load;
 use results::expect::Expectation;
 use shop_contract::Role;
 use syntax::{Document, Map, Mistakes, Node, units};
 
+use crate::patterns::Pattern;
 pub(crate) use shop::ShopSpec;
 
-/// The demo, built in, so that it runs from any folder.
+/// The built-in demo, which runs from any folder.
 pub(crate) const DEMO: &str = include_str!("../scenarios/demo.yaml");
-/// The name under which the built-in demo is asked for.
+/// The path that stands for the built-in demo.
 pub(crate) const DEMO_PATH: &str = "scenarios/demo.yaml";
 
-/// A scenario that was read without mistakes.
+/// A scenario without mistakes.
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
     /// Its name.
     pub name: String,
-    /// What it shows.
+    /// Its description.
     pub about: Option<String>,
-    /// Where all its randomness comes from.
+    /// The seed of all its randomness.
     pub seed: u64,
     /// The shop.
     pub shop: ShopSpec,
-    /// The crowd.
+    /// The load.
     pub load: Load,
-    /// What goes wrong, what the storm has drawn included.
+    /// The faults, including those of the storm.
     pub faults: Vec<Fault>,
-    /// Patterns without which it is meant to fail.
-    pub relies_on: Vec<&'static str>,
-    /// What ends the experiment before its time.
-    pub abort: Vec<Abort>,
-    /// What is expected.
+    /// Patterns without which it is expected to fail.
+    pub relies_on: Vec<Pattern>,
+    /// The conditions that abort the experiment.
+    pub abort: Vec<AbortCondition>,
+    /// The expectations.
     pub expect: Vec<Expectation>,
-    /// The file as it was read, with the seed that is used.
+    /// The text of the file, with the seed in use.
     pub text: String,
 }
 
-/// Why there is no scenario.
+/// The error of reading a scenario.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ScenarioError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("the scenario {0} cannot be read: {1}")]
     Unreadable(String, std::io::Error),
-    /// It has mistakes.
+    /// The file has mistakes.
     #[error(transparent)]
     Mistakes(#[from] Mistakes),
 }
 
 impl Scenario {
-    /// Reads a file; the demo's own name stands for the built-in demo where there is no such file.
+    /// Reads a file. [`DEMO_PATH`] without a file is the built-in demo.
     ///
     /// # Errors
-    /// A file that cannot be read, or one with mistakes: all of them.
+    /// The file cannot be read, or has mistakes: all of them.
     pub(crate) fn read(path: &Path, seed: Option<u64>) -> Result<Self, ScenarioError> {
         let shown = path.display().to_string();
         let text = match std::fs::read_to_string(path) {
@@ -76,14 +79,14 @@ impl Scenario {
         Ok(Self::parse(&shown, &text, seed)?)
     }
 
-    /// Reads the text of a file; `seed` stands in for the file's own.
+    /// Parses the text of a file. `seed` replaces the seed in the file.
     ///
     /// # Errors
-    /// Its mistakes.
+    /// The mistakes in the text.
     pub(crate) fn parse(file: &str, text: &str, seed: Option<u64>) -> Result<Self, Mistakes> {
         let doc = Document::parse(file, text)?;
         let parts = doc.root().map().map(read_parts);
-        // Only a text without mistakes has all its parts; the reader has noted what is missing.
+        // A text without mistakes has all parts. The parsers have reported what is missing.
         doc.finish()?;
         let Some(Some(parts)) = parts else {
             let unexplained =
@@ -93,7 +96,11 @@ impl Scenario {
         let seed_used = seed.or(parts.seed).unwrap_or(1);
         let mut faults = parts.faults;
         if let Some(storm) = parts.storm {
-            let drawn = storm.faults(&known(&parts.shop, Some(&parts.load)), &faults, seed_used);
+            let drawn = storm.faults(
+                &fault_context(&parts.shop, Some(&parts.load)),
+                &faults,
+                seed_used,
+            );
             faults.extend(drawn);
         }
         Ok(Self {
@@ -110,30 +117,27 @@ impl Scenario {
         })
     }
 
-    /// The same without some more patterns.
-    pub(crate) fn without(&self, patterns: &[&'static str]) -> Self {
-        let mut other = self.clone();
-        for pattern in patterns {
-            other.shop.resilience.insert(pattern, false);
-        }
+    /// The scenario with more patterns switched off.
+    pub(crate) fn without(&self, patterns: &[Pattern]) -> Self {
+        let mut changed = self.clone();
+        changed.shop.without.extend(patterns);
         if !patterns.is_empty() {
-            let off = other.shop.switched_off().join(", ");
-            other.text = rewrite::with_key(&other.text, "without", &format!("[{off}]"));
+            let off = changed.shop.switched_off().join(", ");
+            changed.text = rewrite::with_key(&changed.text, "without", &format!("[{off}]"));
         }
-        other
+        changed
     }
 }
 
 impl Scenario {
-    /// The same scenario with these faults, each written down, and no storm. `None` where that cannot be written
-    /// into its text.
+    /// The scenario with these faults and no storm. `None` if its text cannot be changed this way.
     pub(crate) fn with_faults(&self, faults: &[Fault]) -> Option<Self> {
         let text = rewrite::with_faults(&self.text, faults)?;
         let scenario = Self::parse("scenario", &text, Some(self.seed)).ok()?;
         (scenario.faults == faults).then_some(scenario)
     }
 
-    /// What it will do, in a few lines, for `doorbuster check`.
+    /// A summary of the scenario, for `doorbuster check`.
     pub(crate) fn describe(&self) -> String {
         let mut text = format!("{}: no mistakes\n", self.name);
         if let Some(about) = &self.about {
@@ -170,7 +174,7 @@ impl Scenario {
     }
 }
 
-/// When a fault is in force, in words.
+/// When a fault is in force, as text.
 fn when(fault: &Fault) -> String {
     let length = units::show_duration(fault.length());
     match &fault.begins {
@@ -190,9 +194,9 @@ fn when(fault: &Fault) -> String {
     }
 }
 
-/// What the faults must know of the rest. A shop or load that could not be read counts as the usual one, so that no
-/// fault is held against it.
-fn known(shop: &ShopSpec, load: Option<&Load>) -> chaos::spec::Shop {
+/// The parts of the shop and the load that faults refer to. A part with mistakes is replaced by the default, so that it
+/// causes no further mistakes in faults.
+fn fault_context(shop: &ShopSpec, load: Option<&Load>) -> chaos::spec::Shop {
     let all = Role::ALL.into_iter();
     let replicas = all.map(|r| (r.name().to_owned(), shop.replicas_of(r)));
     chaos::spec::Shop {
@@ -208,9 +212,9 @@ struct Parts {
     shop: ShopSpec,
     load: Load,
     faults: Vec<Fault>,
-    relies_on: Vec<&'static str>,
+    relies_on: Vec<Pattern>,
     storm: Option<Storm>,
-    abort: Vec<Abort>,
+    abort: Vec<AbortCondition>,
     expect: Vec<Expectation>,
 }
 
@@ -222,25 +226,26 @@ fn read_parts(mut map: Map<'_>) -> Option<Parts> {
         Some(node) => shop::read(node),
         None => Some(ShopSpec::default()),
     };
-    let without = map.optional("without", shop::patterns).unwrap_or_default();
+    let without = map
+        .optional("without", Pattern::read_list)
+        .unwrap_or_default();
     let relies_on = map
-        .optional("relies_on", shop::patterns)
+        .optional("relies_on", Pattern::read_list)
         .unwrap_or_default();
     if let Some(shop) = &mut shop {
-        shop.resilience.extend(without.iter().map(|p| (*p, false)));
+        shop.without.extend(without);
     }
     let load = map.required("load", Load::read);
-    // Also where the shop or the load has mistakes, faults and expectations are read as far as can be, so that
-    // theirs are named in the same go.
-    let known_shop = known(&shop.clone().unwrap_or_default(), load.as_ref());
+    // Faults and expectations are parsed even if the shop or the load has mistakes, so that one pass reports all mistakes.
+    let context = fault_context(&shop.clone().unwrap_or_default(), load.as_ref());
     let faults = match map.get("faults") {
-        Some(node) => chaos::spec::read(node, &known_shop),
+        Some(node) => chaos::spec::read(node, &context),
         None => Some(Vec::new()),
     };
     let storm = match map.get("storm") {
         Some(node) => {
             let written = faults.as_deref().unwrap_or_default();
-            chaos::spec::read_storm(node, &known_shop, written).map(Some)
+            chaos::spec::read_storm(node, &context, written).map(Some)
         }
         None => Some(None),
     };
@@ -286,93 +291,11 @@ fn read_expectations(node: Node<'_>, load: Option<&Load>) -> Option<Vec<Expectat
         .map(|p| p.name.clone())
         .collect();
     let items = node.list()?;
-    // Without a load there are no phases to name, and complaining of each would hide the real mistake.
+    // Without a load there are no phases, and a mistake for each reference would hide the real one.
     load?;
     let read: Vec<Option<Expectation>> = items
         .into_iter()
         .map(|item| Expectation::read(item, STEPS, &phases))
         .collect();
     read.into_iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_built_in_demo_has_no_mistakes() {
-        let demo = Scenario::parse(DEMO_PATH, DEMO, None).unwrap();
-        assert_eq!((demo.name.as_str(), demo.seed), ("demo", 7));
-        assert_eq!(demo.shop.replicas_of(Role::Order), 2);
-        assert_eq!(demo.faults.len(), 2);
-        assert_eq!(demo.shop.bank.silent_ratio, 0.0);
-    }
-
-    #[test]
-    fn the_records_copy_carries_the_seed_that_was_used() {
-        let demo = Scenario::parse(DEMO_PATH, DEMO, Some(99)).unwrap();
-        assert_eq!(demo.seed, 99);
-        let again = Scenario::parse(DEMO_PATH, &demo.text, None).unwrap();
-        assert_eq!(again.seed, 99);
-        let bare = DEMO.replace("seed: 7\n", "");
-        let seeded = Scenario::parse(DEMO_PATH, &bare, Some(5)).unwrap();
-        assert_eq!(
-            Scenario::parse(DEMO_PATH, &seeded.text, None).unwrap().seed,
-            5
-        );
-    }
-
-    #[test]
-    fn the_records_copy_does_without_what_the_run_did_without() {
-        let demo = Scenario::parse(DEMO_PATH, DEMO, None).unwrap();
-        let bare = demo.without(&["caches"]).without(&["breakers"]);
-        assert_eq!(bare.shop.switched_off(), ["breakers", "caches"]);
-        let again = Scenario::parse(DEMO_PATH, &bare.text, None).unwrap();
-        assert_eq!(again.shop, bare.shop);
-        assert_eq!(demo.without(&[]).text, demo.text);
-        // A list may be written on several lines.
-        let long = format!("without:\n  - retries\n{DEMO}");
-        let long = Scenario::parse(DEMO_PATH, &long, None).unwrap();
-        let both = long.without(&["caches"]);
-        let again = Scenario::parse(DEMO_PATH, &both.text, None).unwrap();
-        assert_eq!(again.shop.switched_off(), ["caches", "retries"]);
-    }
-
-    #[test]
-    fn a_storm_becomes_plain_faults_that_its_seed_decides() {
-        let stormy = format!("{DEMO}storm: {{ from: 5s, for: 40s, lasts: 1s..2s }}\n");
-        let one = Scenario::parse("x.yaml", &stormy, None).unwrap();
-        assert!(one.faults.len() > 4, "{:?}", one.faults);
-        // Neither the bank's latency nor the order service's kill is met by another fault of theirs.
-        let again = Scenario::parse("x.yaml", &one.text, None).unwrap();
-        assert_eq!(one.faults, again.faults);
-        let other = Scenario::parse("x.yaml", &stormy, Some(8)).unwrap();
-        assert_eq!(one.faults[..2], other.faults[..2]);
-        assert_ne!(one.faults, other.faults);
-        assert!(one.describe().contains("fault     storm-1-"));
-    }
-
-    #[test]
-    fn mistakes_in_every_part_are_named_in_one_go() {
-        let text = "\
-name: demo
-shop:
-  products: many
-  replicas: { oder: 2 }
-load:
-  mix: shoping
-  phases:
-    - { name: steady, for: 20, arrivals: 10/s }
-faults:
-  - { name: slow, at: 1s, for: 2s, target: bnak, kind: latency, delay: 300ms }
-expcet: []
-";
-        let err = Scenario::parse("x.yaml", text, None).unwrap_err();
-        let places: Vec<(usize, usize)> = err.list.iter().map(|m| (m.line, m.column)).collect();
-        assert_eq!(
-            places,
-            [(3, 13), (4, 15), (6, 8), (8, 28), (10, 44), (11, 1)],
-            "{err}"
-        );
-    }
 }

@@ -1,6 +1,13 @@
-//! A scenario's shop in a run's folder: opened with progress, closed with its databases taken away.
+//! A scenario's shop: started or found, waited for, and closed.
 
+pub(crate) mod backend;
 mod databases;
+pub(crate) mod docker;
+mod events;
+mod local;
+pub(crate) mod metrics_pages;
+pub(crate) mod replica;
+pub(crate) mod scrape_targets;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,62 +17,103 @@ use results::run_dir::RunDir;
 use shop_contract::Role;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::RunOptions;
-use crate::docker::Containers;
-use crate::house::{House, Placed};
-use crate::progress::Progress;
 use crate::scenario::Scenario;
-use crate::supervisor::{self, Blueprint, Supervisor};
-use crate::targets::{self, Targets};
-pub(crate) use databases::Databases;
+use crate::terminal::progress::Progress;
+use backend::{ShopBackend, TopologyEntry};
+use databases::Databases;
+use events::EventStream;
+use local::{LocalSettings, Supervisor};
+use scrape_targets::ScrapeTargets;
+
+/// Which shop to use.
+#[derive(Debug, Clone)]
+pub(crate) enum ShopOptions {
+    /// Start child processes.
+    Local(LocalOptions),
+    /// Attach to the containers of a Compose project.
+    Docker {
+        /// The name of the project.
+        project: String,
+    },
+}
+
+/// How to start a shop of child processes.
+#[derive(Debug, Clone)]
+pub(crate) struct LocalOptions {
+    /// The listener of the gateways.
+    pub gateway: SocketAddr,
+    /// A PostgreSQL server, instead of SQLite files.
+    pub database: Option<String>,
+    /// A NATS server for events, instead of HTTP.
+    pub events: Option<String>,
+    /// A mail server for the shop's e-mail.
+    pub smtp_url: Option<String>,
+    /// Keep the databases after the run.
+    pub keep_data: bool,
+}
 
 /// A shop that is open.
 pub(crate) struct Shop {
-    house: Arc<dyn House>,
-    /// What was made for it. A shop that was up before us has brought its own.
-    ours: Option<Ours>,
+    backend: Arc<dyn ShopBackend>,
+    /// What was created for the shop. `None` for a shop in containers.
+    owned: Option<OwnedResources>,
 }
 
-/// What is made for a shop, and taken away with it.
-struct Ours {
+/// What is created for a shop and removed with it.
+struct OwnedResources {
     databases: Databases,
-    /// Where the shop's events are on a NATS server.
-    events: Option<Place>,
-    targets: Targets,
+    events: Option<EventStream>,
+    targets: ScrapeTargets,
+    keep_data: bool,
 }
 
 impl Shop {
-    /// Opens the shop and waits until all of it is ready. Where that fails, what was started is stopped. `harness` is
-    /// where the harness's own metrics are.
+    /// Starts or finds the shop and waits until all of it is ready. After an error, everything is closed again. `harness`
+    /// is the address of the harness's own metrics.
     ///
     /// # Errors
-    /// A port that is taken, a folder that cannot be written, a service that does not start.
+    /// A port is taken, a folder cannot be written, a service does not start, or `stop` was cancelled.
     pub(crate) async fn open(
         scenario: &Scenario,
-        options: &RunOptions,
+        options: &ShopOptions,
         dir: &RunDir,
         progress: &Progress,
         harness: Option<SocketAddr>,
         stop: &CancellationToken,
     ) -> Result<Self> {
-        if let Some(project) = options.docker.project() {
-            return Self::visit(project, scenario, dir, progress, stop).await;
+        match options {
+            ShopOptions::Local(options) => {
+                Self::start(scenario, options, dir, progress, harness, stop).await
+            }
+            ShopOptions::Docker { project } => {
+                Self::attach(project, scenario, dir, progress, stop).await
+            }
         }
+    }
+
+    async fn start(
+        scenario: &Scenario,
+        options: &LocalOptions,
+        dir: &RunDir,
+        progress: &Progress,
+        harness: Option<SocketAddr>,
+        stop: &CancellationToken,
+    ) -> Result<Self> {
         let data = dir.path().join("data");
-        let databases = Databases::make(&data, options.database.as_deref()).await?;
-        let events = options.events.as_deref().and_then(Place::on);
-        let ways = supervisor::ways(&scenario.faults);
-        let blueprint = Blueprint {
+        let databases = Databases::create(&data, options.database.as_deref()).await?;
+        let events = options.events.as_deref().and_then(EventStream::on);
+        let proxied_edges = local::paths::edges(&scenario.faults);
+        let settings = LocalSettings {
             shop: &scenario.shop,
             seed: scenario.seed,
-            gateway: options.gateway(),
+            gateway: options.gateway,
             databases: &databases,
-            events: events.as_ref().map(|place| place.url.as_str()),
+            events: events.as_ref().map(|stream| stream.url.as_str()),
             smtp_url: options.smtp_url.as_deref(),
-            ways: &ways,
+            proxied_edges: &proxied_edges,
             logs: dir.logs(),
         };
-        let supervisor = match Supervisor::open(&blueprint).await {
+        let supervisor = match Supervisor::open(&settings).await {
             Ok(supervisor) => supervisor,
             Err(e) => {
                 databases.remove().await;
@@ -73,140 +121,105 @@ impl Shop {
             }
         };
         let shop = Self {
-            house: Arc::new(supervisor.clone()),
-            ours: Some(Ours {
+            backend: Arc::new(supervisor.clone()),
+            owned: Some(OwnedResources {
                 databases,
                 events,
-                targets: Targets::beside(dir),
+                targets: ScrapeTargets::beside(dir),
+                keep_data: options.keep_data,
             }),
         };
         let ready = tokio::select! {
-            ready = supervisor.ready(opening(progress)) => ready,
+            ready = supervisor.ready(show_ready(progress)) => ready,
             () = stop.cancelled() => Err(interrupted()),
         };
-        if let Err(e) = ready.and_then(|()| shop.tell_where_it_is(dir, harness)) {
-            shop.close(options.keep_data).await;
+        if let Err(e) = ready.and_then(|()| shop.write_addresses(dir, harness)) {
+            shop.close(false).await;
             return Err(e);
         }
         Ok(shop)
     }
 
-    /// Finds the shop that is up in containers, and waits until all of it is ready.
-    async fn visit(
+    async fn attach(
         project: &str,
         scenario: &Scenario,
         dir: &RunDir,
         progress: &Progress,
         stop: &CancellationToken,
     ) -> Result<Self> {
-        let containers = Containers::open(project, &dir.logs()).await?;
+        let containers = docker::open(project, &dir.logs()).await?;
         let shop = Self {
-            house: Arc::new(containers.clone()),
-            ours: None,
+            backend: Arc::new(containers.clone()),
+            owned: None,
         };
         let ready = async {
             for note in containers.differences(&scenario.shop, &scenario.faults)? {
-                progress.say(&note);
+                progress.line(&note);
             }
             tokio::select! {
-                ready = containers.ready(opening(progress)) => ready,
+                ready = containers.ready(show_ready(progress)) => ready,
                 () = stop.cancelled() => Err(interrupted()),
             }
         };
-        if let Err(e) = ready.await.and_then(|()| shop.tell_where_it_is(dir, None)) {
-            shop.house.close().await;
+        if let Err(e) = ready.await.and_then(|()| shop.write_addresses(dir, None)) {
+            shop.backend.close().await;
             return Err(e);
         }
         Ok(shop)
     }
 
-    fn tell_where_it_is(&self, dir: &RunDir, harness: Option<SocketAddr>) -> Result<()> {
-        dir.write_json("topology.json", &self.house.topology())?;
-        // A shop in containers has a Prometheus of its own, which knows the token of the admin listeners.
-        let Some(ours) = &self.ours else {
+    fn write_addresses(&self, dir: &RunDir, harness: Option<SocketAddr>) -> Result<()> {
+        dir.write_json("topology.json", &self.backend.topology())?;
+        // A shop in containers has its own Prometheus, which has the token of the admin listeners.
+        let Some(owned) = &self.owned else {
             return Ok(());
         };
-        let services = self.house.topology().into_iter();
-        let services = services.map(|p: Placed| (p.role, p.replica, p.admin));
-        ours.targets
-            .write(services.chain(harness.map(targets::harness)))
+        let services = self.backend.topology().into_iter();
+        let services =
+            services.map(|entry: TopologyEntry| (entry.role, entry.replica, entry.admin));
+        owned
+            .targets
+            .write(services.chain(harness.map(scrape_targets::harness)))
     }
 
     /// The processes.
-    pub(crate) fn house(&self) -> Arc<dyn House> {
-        Arc::clone(&self.house)
+    pub(crate) fn backend(&self) -> Arc<dyn ShopBackend> {
+        Arc::clone(&self.backend)
     }
 
-    /// Where the gateway listens.
+    /// The shop's public address.
     pub(crate) fn gateway(&self) -> SocketAddr {
-        let topology = self.house.topology();
-        let gateway = topology.iter().find(|p| p.role == Role::Gateway.name());
-        gateway.map_or(([127, 0, 0, 1], 0).into(), |p| p.address)
+        let topology = self.backend.topology();
+        let gateway = topology.iter().find(|e| e.role == Role::Gateway.name());
+        gateway.map_or(([127, 0, 0, 1], 0).into(), |e| e.address)
     }
 
-    /// Gives back what was taken: processes of ours stop, then their databases go, unless they are to be kept.
+    /// Stops child processes and removes what was created for them. Restores disrupted containers. `keep_data` keeps the
+    /// databases even if the options do not.
     pub(crate) async fn close(&self, keep_data: bool) {
-        // Gone before the services are, so that no one scrapes a closed shop.
-        if let Some(ours) = &self.ours {
-            ours.targets.remove();
+        // Before the services stop, so that Prometheus does not scrape a closed shop.
+        if let Some(owned) = &self.owned {
+            owned.targets.remove();
         }
-        self.house.close().await;
-        let Some(ours) = &self.ours else { return };
-        if keep_data {
-            ours.databases.tell_kept();
+        self.backend.close().await;
+        let Some(owned) = &self.owned else { return };
+        if keep_data || owned.keep_data {
+            owned.databases.log_kept();
             return;
         }
-        ours.databases.remove().await;
-        if let Some(place) = ours.events.as_ref().filter(|place| place.ours)
-            && let Err(e) = shop_kit::events::forget(&place.url).await
+        owned.databases.remove().await;
+        if let Some(stream) = owned.events.as_ref().filter(|stream| stream.is_owned)
+            && let Err(e) = shop_kit::events::delete_stream(&stream.url).await
         {
-            tracing::warn!(error = %e, "the shop's events are still on the NATS server");
+            tracing::warn!(error = %e, "the shop's events could not be removed from the NATS server");
         }
     }
 }
 
-fn opening(progress: &Progress) -> impl FnMut(usize, usize) {
-    |ready, all| progress.now(format!("opening the shop: {ready} of {all} ready"))
+fn show_ready(progress: &Progress) -> impl FnMut(usize, usize) {
+    |ready, all| progress.activity(format!("opening the shop: {ready} of {all} ready"))
 }
 
 fn interrupted() -> anyhow::Error {
     anyhow!("interrupted while the shop was opening; nothing was measured")
-}
-
-/// A shop's place on a NATS server.
-struct Place {
-    url: String,
-    /// Made for this shop, and taken away with it.
-    ours: bool,
-}
-
-impl Place {
-    /// A place of its own, for two runs must not take in each other's events. An address that has a path has chosen its
-    /// place, which others may use as well. `http` is none at all.
-    fn on(events: &str) -> Option<Self> {
-        let (_, server) = events.split_once("://")?;
-        let chosen = server.trim_end_matches('/').contains('/');
-        let number = uuid::Uuid::now_v7().simple();
-        let url = if chosen {
-            events.to_owned()
-        } else {
-            format!("{}/run-{number}", events.trim_end_matches('/'))
-        };
-        Some(Self { url, ours: !chosen })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_place_that_nobody_chose_is_the_runs_own() {
-        let own = Place::on("nats://127.0.0.1:4222/").unwrap();
-        assert!(own.ours && own.url.starts_with("nats://127.0.0.1:4222/run-"));
-        assert_ne!(own.url, Place::on("nats://127.0.0.1:4222").unwrap().url);
-        let chosen = Place::on("nats://127.0.0.1:4222/blue").unwrap();
-        assert!(!chosen.ours && chosen.url == "nats://127.0.0.1:4222/blue");
-        assert!(Place::on("http").is_none());
-    }
 }

@@ -1,4 +1,4 @@
-//! Writes down what a run tells while it goes on, and shows it.
+//! Writes the files of the record that grow during a run, and shows progress.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,23 +8,23 @@ use anyhow::Result;
 use jiff::Timestamp;
 use loadgen::Event;
 use results::hlog::LatencyLog;
-use results::record::{Edge, FaultEvent, FaultEventKind, Interval, LedgerEntry, Planned};
+use results::record::{Edge, FaultEvent, FaultEventKind, Interval, LedgerEntry, PlannedDemand};
 use results::run_dir::{Lines, RecordError, RunDir};
 
-use crate::figures::Figures;
-use crate::pages::add;
-use crate::progress::Progress;
+use crate::harness_metrics::HarnessMetrics;
+use crate::shop::metrics_pages::callers::add;
+use crate::terminal::progress::Progress;
 
-/// Tells the state of each process of the shop, where that is known.
+/// Gives the state of each process of the shop, if it is known.
 pub(crate) type States = dyn Fn() -> BTreeMap<String, String> + Send + Sync;
 
-/// The files of a run that grow while it goes on. Cloning shares them.
+/// The files of the record that grow during a run. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     files: Arc<Mutex<Files>>,
     states: Arc<States>,
     progress: Arc<Progress>,
-    figures: Figures,
+    metrics: HarnessMetrics,
 }
 
 struct Files {
@@ -32,40 +32,39 @@ struct Files {
     ledger: Lines<LedgerEntry>,
     faults: Lines<FaultEvent>,
     latency: LatencyLog,
-    /// What the plan has in each second.
-    demand: Vec<Planned>,
-    /// What services told of those that they call, by the second it belongs to, until that second is written.
+    /// The planned load of each second.
+    demand: Vec<PlannedDemand>,
     callers: BTreeMap<u64, BTreeMap<String, Edge>>,
-    /// In force now.
+    /// Faults in force now.
     active: BTreeSet<String>,
-    /// In force at some time since the last interval.
+    /// Faults in force at any time since the last interval.
     seen: BTreeSet<String>,
-    /// The first thing that could not be written. A record with holes is none, so the run says so at its end.
+    /// The first write error. The run fails with it at its end, because the record is incomplete.
     failed: Option<RecordError>,
 }
 
 impl Files {
-    /// What the plan has in a second, the first of which is 1.
-    fn planned_in(&self, second: u64) -> Planned {
+    /// The planned load of a second. The first second is 1.
+    fn planned_in(&self, second: u64) -> PlannedDemand {
         let index = usize::try_from(second).ok().and_then(|n| n.checked_sub(1));
         let planned = index.and_then(|index| self.demand.get(index));
         planned.copied().unwrap_or_default()
     }
 
-    /// What was told up to a second, and is not written yet.
-    fn called_until(&mut self, second: u64) -> BTreeMap<String, Edge> {
+    /// Takes the calls between services up to a second.
+    fn take_calls_until(&mut self, second: u64) -> BTreeMap<String, Edge> {
         let later = self.callers.split_off(&(second + 1));
         let mut edges: BTreeMap<String, Edge> = BTreeMap::new();
-        for (edge, told) in std::mem::replace(&mut self.callers, later)
+        for (edge, calls) in std::mem::replace(&mut self.callers, later)
             .into_values()
             .flatten()
         {
-            add(edges.entry(edge).or_default(), told);
+            add(edges.entry(edge).or_default(), calls);
         }
         edges
     }
 
-    fn note(&mut self, written: Result<(), RecordError>) {
+    fn check(&mut self, written: Result<(), RecordError>) {
         if let Err(e) = written {
             tracing::error!(error = %e, "the record cannot be written");
             self.failed.get_or_insert(e);
@@ -77,14 +76,14 @@ impl Recorder {
     /// Opens the files.
     ///
     /// # Errors
-    /// A file that cannot be made.
+    /// A file cannot be created.
     pub(crate) fn open(
         dir: &RunDir,
         started_at: Timestamp,
         states: Arc<States>,
         progress: Arc<Progress>,
-        figures: Figures,
-        demand: Vec<Planned>,
+        metrics: HarnessMetrics,
+        demand: Vec<PlannedDemand>,
     ) -> Result<Self> {
         let files = Files {
             intervals: dir.intervals()?,
@@ -101,7 +100,7 @@ impl Recorder {
             files: Arc::new(Mutex::new(files)),
             states,
             progress,
-            figures,
+            metrics,
         })
     }
 
@@ -109,7 +108,7 @@ impl Recorder {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something that the load told.
+    /// Records an event of the load.
     pub(crate) fn load(&self, event: Event) {
         let mut files = self.files();
         if files.failed.is_some() {
@@ -117,42 +116,42 @@ impl Recorder {
         }
         match event {
             Event::Interval(mut interval) => {
-                self.figures.at(interval.t_s);
+                self.metrics.set_time(interval.t_s);
                 interval.services = (self.states)();
                 let active = files.active.clone();
                 let seen = std::mem::replace(&mut files.seen, active);
                 interval.faults = seen.into_iter().collect();
                 let second = interval.t_s.ceil() as u64;
                 interval.planned = files.planned_in(second);
-                interval.callers = files.called_until(second);
+                interval.callers = files.take_calls_until(second);
                 let written = files.intervals.append(&interval);
-                files.note(written);
+                files.check(written);
                 let flushed = files.latency.flush();
-                files.note(flushed);
+                files.check(flushed);
                 self.progress.interval(&interval);
             }
             Event::Histogram(h) => {
                 let written =
                     files
                         .latency
-                        .write(h.step, h.clock, h.start_s, h.lasts, &h.histogram);
-                files.note(written);
+                        .write(h.step, h.kind, h.start_s, h.lasts, &h.histogram);
+                files.check(written);
             }
             Event::Ledger(entry) => {
                 let written = files.ledger.append(&entry);
-                files.note(written);
+                files.check(written);
             }
         }
     }
 
-    /// What services told of those that they call, in a second of the load.
-    pub(super) fn callers(&self, second: u64, told: BTreeMap<String, Edge>) {
-        self.files().callers.insert(second, told);
+    /// Takes the calls between services in a second of the load.
+    pub(super) fn callers(&self, second: u64, calls: BTreeMap<String, Edge>) {
+        self.files().callers.insert(second, calls);
     }
 
-    /// Something that happened to a fault.
+    /// Records an event of a fault.
     pub(super) fn fault(&self, event: &FaultEvent) {
-        self.figures.fault(event, Instant::now());
+        self.metrics.fault(event, Instant::now());
         let mut files = self.files();
         if event.event == FaultEventKind::InForce {
             files.active.insert(event.fault.clone());
@@ -161,17 +160,17 @@ impl Recorder {
             files.active.remove(&event.fault);
         }
         let written = files.faults.append(event);
-        files.note(written);
+        files.check(written);
         drop(files);
-        if let Some(line) = shown(event) {
-            self.progress.say(&line);
+        if let Some(line) = line(event) {
+            self.progress.line(&line);
         }
     }
 
-    /// Whether everything was written.
+    /// Checks that everything was written.
     ///
     /// # Errors
-    /// The first thing that was not.
+    /// The first write error.
     pub(crate) fn finish(&self) -> Result<()> {
         match self.files().failed.take() {
             Some(e) => Err(e.into()),
@@ -180,7 +179,8 @@ impl Recorder {
     }
 }
 
-fn shown(event: &FaultEvent) -> Option<String> {
+/// The progress line of an event, if it has one.
+fn line(event: &FaultEvent) -> Option<String> {
     let hits = event
         .hits
         .map(|h| format!(", {h} hits"))

@@ -1,10 +1,10 @@
-//! The shoppers bear witness for a gateway that was struck: it can count nothing itself, its callers are no processes of
-//! the shop, and what they met is in the record.
+//! Counts the hits of a fault on a gateway's process from the record: a gateway that is down or paused counts nothing, and
+//! its callers are the shoppers.
 
 use results::record::{FaultRow, Interval};
 
-/// The requests that a fault of a gateway's process has hit; nothing for a fault of another sort. There are so many
-/// `gateways` in all.
+/// The requests that a fault of a gateway's process hit. `None` for other kinds of faults. `gateways` is the number of
+/// gateways, including the target.
 pub(super) fn hits(intervals: &[Interval], fault: &FaultRow, gateways: u64) -> Option<u64> {
     let window = Window {
         intervals,
@@ -13,15 +13,15 @@ pub(super) fn hits(intervals: &[Interval], fault: &FaultRow, gateways: u64) -> O
     };
     match fault.kind.as_str() {
         "kill" | "restart" | "slow-start" => {
-            Some(window.turned_away() + window.taken_over(&fault.target, gateways))
+            Some(window.failed() + window.taken_over(&fault.target, gateways))
         }
-        // It listens on: the kernel gives it its share of the connections, and whoever has one waits.
-        "pause" => Some(window.turned_away() + window.kept_waiting(gateways)),
+        // A paused gateway still listens: the kernel gives it its share of connections, and their requests wait.
+        "pause" => Some(window.failed() + window.waiting(gateways)),
         _ => None,
     }
 }
 
-/// The seconds of a fault.
+/// The time window of a fault.
 struct Window<'r> {
     intervals: &'r [Interval],
     from_s: f64,
@@ -29,7 +29,7 @@ struct Window<'r> {
 }
 
 impl<'r> Window<'r> {
-    /// The one that ends after it is the one in which it ended.
+    /// The seconds of the window, including the one in which the fault ended.
     fn seconds(&self) -> impl Iterator<Item = &'r Interval> {
         let (from_s, to_s) = (self.from_s, self.to_s);
         self.intervals
@@ -37,8 +37,8 @@ impl<'r> Window<'r> {
             .filter(move |i| i.t_s > from_s && i.t_s < to_s + 1.0)
     }
 
-    /// The requests that met no gateway, lost it, or waited for it in vain.
-    fn turned_away(&self) -> u64 {
+    /// Requests that failed to connect, lost the connection, or timed out.
+    fn failed(&self) -> u64 {
         self.seconds()
             .flat_map(|i| &i.all.errors)
             .filter(|(kind, _)| matches!(kind.as_str(), "connect" | "reset" | "timeout"))
@@ -46,32 +46,31 @@ impl<'r> Window<'r> {
             .sum()
     }
 
-    /// The requests that another gateway answered while this one of `gateways` was gone. Which of them would have come
-    /// to this one nobody knows, but the kernel spreads connections evenly over those that listen, so its share is meant.
+    /// Requests that other gateways answered in place of this one while it was down: an estimate. The kernel spreads
+    /// connections evenly over the gateways, so its share is 1 of `gateways`.
     fn taken_over(&self, gateway: &str, gateways: u64) -> u64 {
-        let gone = |i: &&Interval| {
+        let is_down = |i: &&Interval| {
             i.services
                 .get(gateway)
                 .is_some_and(|state| state != "ready")
         };
-        let answered: u64 = self.seconds().filter(gone).map(|i| i.all.ok).sum();
+        let answered: u64 = self.seconds().filter(is_down).map(|i| i.all.ok).sum();
         if gateways > 1 { answered / gateways } else { 0 }
     }
 
-    /// The requests without an answer at the end of a second in which this one of `gateways` stood still, at the most.
-    /// Which of them wait for this one nobody knows, and some may wait for something else: of the shoppers in the shop,
-    /// its share has its connection here, and each of them waits for one request at a time.
-    fn kept_waiting(&self, gateways: u64) -> u64 {
-        let (mut waiting, mut most) = (0i64, 0);
+    /// The most requests that waited at the end of a second in which this gateway was paused: an estimate. One of `gateways`
+    /// has this share of the shoppers' connections, and each shopper waits for one request at a time.
+    fn waiting(&self, gateways: u64) -> u64 {
+        let (mut waiting, mut max) = (0i64, 0);
         for i in self.intervals {
             waiting += i.sent as i64 - i.all.requests as i64;
-            // By the fault's own times: on a busy machine a second is written down late, with the states of then.
+            // By the fault's times: on a busy machine a second is recorded late, with the states of that later time.
             if i.t_s > self.from_s && i.t_s <= self.to_s {
                 let share = i.sessions_active.div_ceil(gateways.max(1));
-                most = most.max(waiting.max(0).unsigned_abs().min(share));
+                max = max.max(waiting.max(0).unsigned_abs().min(share));
             }
         }
-        most
+        max
     }
 }
 
@@ -79,7 +78,7 @@ impl<'r> Window<'r> {
 mod tests {
     use super::*;
 
-    /// A second in which so many requests were sent, answered, and lost their gateway.
+    /// A second with this many requests sent, answered, and reset.
     fn second(t_s: f64, sent: u64, ok: u64, reset: u64, state: &str) -> Interval {
         let mut interval = Interval {
             t_s,
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn whom_a_dead_gateway_turned_away_and_whom_another_took_over() {
+    fn hits_on_a_gateway_that_is_down_are_failed_and_taken_over_requests() {
         let seconds = [
             second(1.0, 50, 50, 9, "ready"),
             second(2.0, 50, 44, 6, "down"),
@@ -123,16 +122,16 @@ mod tests {
     }
 
     #[test]
-    fn whom_a_paused_gateway_kept_waiting() {
+    fn hits_on_a_paused_gateway_are_failed_and_waiting_requests() {
         let seconds = [
-            // A shop that is behind already must not hide it.
+            // Requests that waited before the pause must not hide the hits.
             second(1.0, 50, 20, 0, "ready"),
             second(2.0, 40, 45, 0, "paused"),
             second(3.0, 10, 4, 1, "ready"),
             second(4.0, 60, 90, 0, "ready"),
         ];
         let stalls = fault("pause", 1.0, 3.4);
-        // Thirty wait at the most. Of forty shoppers, twenty have their connection at one of two gateways.
+        // At most 30 requests wait. Of 40 shoppers, 20 have their connection at one of two gateways.
         assert_eq!(hits(&seconds, &stalls, 2), Some(20 + 1));
         assert_eq!(hits(&seconds, &stalls, 1), Some(30 + 1));
     }

@@ -1,64 +1,64 @@
-//! A scenario's text with something else in it. All the rest stays as it was written, comments included.
+//! Replaces parts of a scenario's text. The rest stays as it is, including comments.
 //!
-//! It is done by sections: a top-level key and what belongs to it. A text whose keys do not stand on lines of their own,
-//! such as one that is all in braces, has none.
+//! A part is a section: a top-level key with its value. A text whose keys are not on lines of their own, such as one in
+//! braces, has no sections.
 
 use chaos::Fault;
 use syntax::Document;
 
-/// Where a section goes that the text does not have yet.
+/// The position of a new section.
 #[derive(Clone, Copy, PartialEq)]
-enum Absent {
+enum Position {
     First,
     Last,
 }
 
-/// The text with these faults in place of its own and of its storm. `None` where it has no sections.
+/// The text with these faults instead of its faults and its storm. `None` if it has no sections.
 pub(super) fn with_faults(text: &str, faults: &[Fault]) -> Option<String> {
-    let list = chaos::spec::list(faults);
-    with_section(text, &["faults", "storm"], &list, Absent::Last)
+    let list = chaos::spec::write_faults(faults);
+    with_section(text, &["faults", "storm"], &list, Position::Last)
 }
 
-/// The text with this value of a key, so that the record's copy repeats the run; as it is where it has no sections.
+/// The text with this value of a key, so that the record's copy repeats the run. Unchanged if it has no sections.
 pub(super) fn with_key(text: &str, key: &str, value: &str) -> String {
     let section = format!("{key}: {value}\n");
-    with_section(text, &[key], &section, Absent::First).unwrap_or_else(|| text.to_owned())
+    with_section(text, &[key], &section, Position::First).unwrap_or_else(|| text.to_owned())
 }
 
-/// The text with one section in place of those of these keys.
-fn with_section(text: &str, of: &[&str], section: &str, absent: Absent) -> Option<String> {
+/// The text with one section instead of the sections of these keys.
+fn with_section(text: &str, of: &[&str], section: &str, position: Position) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let keys = keys(text)?;
-    let mut made = String::new();
+    let mut out = String::new();
     let mut new = Some(section);
-    if absent == Absent::First && !keys.iter().any(|(key, _)| of.contains(&key.as_str())) {
-        made += new.take().unwrap_or_default();
+    if position == Position::First && !keys.iter().any(|(key, _)| of.contains(&key.as_str())) {
+        out += new.take().unwrap_or_default();
     }
-    let put = |lines: &[&str], made: &mut String| {
+    let append = |lines: &[&str], out: &mut String| {
         for line in lines {
-            *made += line;
-            made.push('\n');
+            *out += line;
+            out.push('\n');
         }
     };
     let first = keys.first().map_or(lines.len(), |(_, line)| *line);
-    put(lines.get(..first)?, &mut made);
+    append(lines.get(..first)?, &mut out);
     for (i, (key, from)) in keys.iter().enumerate() {
         let to = keys.get(i + 1).map_or(lines.len(), |(_, line)| *line);
         let old = lines.get(*from..to)?;
         if !of.contains(&key.as_str()) {
-            put(old, &mut made);
+            append(old, &mut out);
             continue;
         }
-        made += new.take().unwrap_or_default();
-        // Comments before the next key are about that one.
-        let own = old.iter().rposition(|line| !is_between(line));
-        put(old.get(own? + 1..)?, &mut made);
+        out += new.take().unwrap_or_default();
+        // Comments before the next key belong to that key.
+        let own = old.iter().rposition(|line| !is_blank_or_comment(line));
+        append(old.get(own? + 1..)?, &mut out);
     }
-    made += new.take().unwrap_or_default();
-    Some(made)
+    out += new.take().unwrap_or_default();
+    Some(out)
 }
 
-/// The keys of the document and the lines they stand on, from 0.
+/// The top-level keys of the text, with their line numbers from 0.
 fn keys(text: &str) -> Option<Vec<(String, usize)>> {
     let document = Document::parse("", text).ok()?;
     let map = document.root().map()?;
@@ -72,57 +72,6 @@ fn keys(text: &str) -> Option<Vec<(String, usize)>> {
     keys.is_sorted_by(|(_, a), (_, b)| a < b).then_some(keys)
 }
 
-fn is_between(line: &str) -> bool {
+fn is_blank_or_comment(line: &str) -> bool {
     line.is_empty() || line.starts_with('#')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{DEMO, Scenario};
-    use super::*;
-
-    #[test]
-    fn only_the_faults_are_others() {
-        let demo = Scenario::parse("x.yaml", DEMO, None).unwrap();
-        let fewer = with_faults(DEMO, &demo.faults[1..]).unwrap();
-        let gone: Vec<&str> = DEMO.lines().filter(|l| !fewer.contains(l)).collect();
-        assert_eq!(gone.len(), 2, "both are written anew: {gone:?}");
-        let read = Scenario::parse("x.yaml", &fewer, None).unwrap();
-        assert_eq!(read.faults, demo.faults[1..]);
-        assert_eq!(read.expect, demo.expect);
-        assert!(fewer.contains("# Who is buying at the replica that dies"));
-    }
-
-    #[test]
-    fn a_storm_gives_way_to_what_it_had_drawn() {
-        let stormy = format!(
-            "# before\n{DEMO}storm:\n  from: 5s\n  for: 40s\n  # within\n  lasts: 1s..2s\n\n# after\n"
-        );
-        let one = Scenario::parse("x.yaml", &stormy, Some(3)).unwrap();
-        let plain = one.with_faults(&one.faults).unwrap();
-        assert_eq!(plain.faults, one.faults);
-        assert_eq!(plain.seed, 3);
-        assert!(!plain.text.contains("storm:") && !plain.text.contains("# within"));
-        assert!(plain.text.contains("# after\n"));
-        let none = one.with_faults(&[]).unwrap();
-        assert!(none.faults.is_empty());
-    }
-
-    #[test]
-    fn a_scenario_without_faults_gets_its_first_at_the_end() {
-        let demo = Scenario::parse("x.yaml", DEMO, None).unwrap();
-        let bare = demo
-            .with_faults(&[])
-            .unwrap()
-            .text
-            .replace("faults: []\n", "");
-        let again = with_faults(&bare, &demo.faults).unwrap();
-        let read = Scenario::parse("x.yaml", &again, None).unwrap();
-        assert_eq!(read.faults, demo.faults);
-    }
-
-    #[test]
-    fn a_text_all_in_braces_is_left_alone() {
-        assert_eq!(with_faults("{ name: x, faults: [] }", &[]), None);
-    }
 }

@@ -1,13 +1,15 @@
-//! The shop of a scenario: how large it is, how many there are of each role, which patterns are on, how the bank is.
+//! The shop of a scenario: sizes, replicas, resilience patterns, bank behaviour.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shop_bank::BankConfig;
 use shop_contract::Role;
 use shop_kit::config::Switches;
 use syntax::{Node, did_you_mean, units};
 
-/// The most replicas of a role: they share a machine.
+use crate::patterns::Pattern;
+
+/// The most replicas of a role, because they share one machine.
 const MAX_REPLICAS: u64 = 16;
 
 /// The shop of a scenario.
@@ -17,12 +19,12 @@ pub(crate) struct ShopSpec {
     pub products: u64,
     /// Registered customers.
     pub customers: u64,
-    /// Pieces of each product in stock.
+    /// Units of each product in stock.
     pub stock: u32,
-    /// Replicas of the roles that have more than one.
+    /// Replicas of the roles that set them. Others have one.
     pub replicas: BTreeMap<Role, u32>,
-    /// Resilience patterns by name, and whether each is on.
-    pub resilience: BTreeMap<&'static str, bool>,
+    /// Resilience patterns that are off.
+    pub without: BTreeSet<Pattern>,
     /// How the bank behaves.
     pub bank: BankConfig,
 }
@@ -34,22 +36,21 @@ impl Default for ShopSpec {
             customers: 1000,
             stock: 1000,
             replicas: BTreeMap::new(),
-            resilience: Switches::NAMES.map(|p| (p, true)).into(),
+            without: BTreeSet::new(),
             bank: BankConfig::default(),
         }
     }
 }
 
 impl ShopSpec {
-    /// How many replicas a role has.
+    /// The number of replicas of a role.
     pub(crate) fn replicas_of(&self, role: Role) -> u32 {
         self.replicas.get(&role).copied().unwrap_or(1)
     }
 
-    /// The patterns that are off.
+    /// The names of the patterns that are off, sorted.
     pub(crate) fn switched_off(&self) -> Vec<&'static str> {
-        let off = self.resilience.iter().filter(|(_, on)| !**on);
-        off.map(|(name, _)| *name).collect()
+        self.without.iter().map(|pattern| pattern.name()).collect()
     }
 }
 
@@ -65,7 +66,7 @@ pub(super) fn read(node: Node<'_>) -> Option<ShopSpec> {
         map.optional("stock", |n| units::integer_in(n, 0, 1_000_000))
             .map(|n| shop.stock = n as u32),
     ];
-    // Each size is optional; a wrong one has noted its mistake.
+    // Each size is optional. A wrong one has reported its mistake.
     let _ = sizes;
     map.optional("replicas", |n| {
         for (role, key, value) in n.map()?.entries() {
@@ -84,34 +85,29 @@ pub(super) fn read(node: Node<'_>) -> Option<ShopSpec> {
     });
     map.optional("resilience", |n| {
         let mut switches = n.map()?;
-        for pattern in Switches::NAMES {
-            if let Some(on) = switches.optional(pattern, Node::flag) {
-                shop.resilience.insert(pattern, on);
+        for name in Switches::NAMES {
+            let on = switches.optional(name, Node::flag);
+            if on == Some(false) {
+                shop.without.extend(Pattern::named(name));
             }
         }
         switches.finish();
         Some(())
     });
     map.optional("bank", |n| {
-        let mut manners = n.map()?;
-        if let Some(median) = manners.optional("median", units::duration) {
+        let mut bank = n.map()?;
+        if let Some(median) = bank.optional("median", units::duration) {
             shop.bank.median = median;
         }
-        if let Some(share) = manners.optional("declines", units::share) {
+        if let Some(share) = bank.optional("declines", units::share) {
             shop.bank.decline_ratio = share;
         }
-        if let Some(share) = manners.optional("silent", units::share) {
+        if let Some(share) = bank.optional("silent", units::share) {
             shop.bank.silent_ratio = share;
         }
-        manners.finish();
+        bank.finish();
         Some(())
     });
     map.finish();
     Some(shop)
-}
-
-/// A list of resilience patterns.
-pub(super) fn patterns(node: Node<'_>) -> Option<Vec<&'static str>> {
-    let items = node.list()?.into_iter();
-    items.map(|item| item.one_of(&Switches::NAMES)).collect()
 }

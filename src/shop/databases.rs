@@ -1,4 +1,4 @@
-//! Where a shop's services keep what they hold: SQLite files in the run's folder, or databases on a server.
+//! The databases of a shop: SQLite files in the run's folder, or databases on a PostgreSQL server.
 
 use std::path::{Path, PathBuf};
 
@@ -6,28 +6,28 @@ use anyhow::{Context, Result};
 use shop_contract::Role;
 use shop_kit::store::{DatabaseServer, sqlite_url};
 
-/// The databases of one shop, one for each role. The replicas of a role share theirs.
+/// The databases of one shop: one per role, shared by its replicas.
 pub(crate) enum Databases {
     /// Files in a folder.
     Files(PathBuf),
-    /// Databases on a PostgreSQL server, whose names begin alike.
+    /// Databases on a PostgreSQL server, with a common prefix in their names.
     Server {
         /// The server.
         server: DatabaseServer,
-        /// What their names begin with: `doorbuster_` and a number that no other run has.
+        /// The prefix: `doorbuster_` and a number unique to the run.
         prefix: String,
     },
 }
 
 impl Databases {
-    /// Makes room for them: the folder, or the databases on the server.
+    /// Creates the folder, or the databases on the server.
     ///
     /// # Errors
-    /// A folder that cannot be made; a server that is not one, cannot be reached, or refuses.
-    pub(crate) async fn make(folder: &Path, server: Option<&str>) -> Result<Self> {
+    /// The folder cannot be created; the URL is no server, or the server cannot be reached or refuses.
+    pub(crate) async fn create(folder: &Path, server: Option<&str>) -> Result<Self> {
         let Some(server) = server else {
             std::fs::create_dir_all(folder)
-                .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+                .with_context(|| format!("the folder {} cannot be created", folder.display()))?;
             return Ok(Self::Files(folder.to_owned()));
         };
         let server = DatabaseServer::parse(server)?;
@@ -36,7 +36,7 @@ impl Databases {
             server,
             prefix: format!("doorbuster_{number}"),
         };
-        for role in holders() {
+        for role in roles_with_database() {
             if let Self::Server { server, prefix } = &databases
                 && let Err(e) = server.create(&name(prefix, role)).await
             {
@@ -47,7 +47,7 @@ impl Databases {
         Ok(databases)
     }
 
-    /// The URL of a role's own.
+    /// The URL of a role's database.
     pub(crate) fn url(&self, role: Role) -> String {
         match self {
             Self::Files(folder) => sqlite_url(&folder.join(format!("{role}.db"))),
@@ -55,14 +55,14 @@ impl Databases {
         }
     }
 
-    /// Tells the log where those are that stay on a server. Files lie where everybody looks.
-    pub(crate) fn tell_kept(&self) {
+    /// Logs the names of databases that stay on a server. Files stay in the run's folder.
+    pub(crate) fn log_kept(&self) {
         if let Self::Server { prefix, .. } = self {
-            tracing::info!("the databases {prefix}_… stay on their server");
+            tracing::info!("the databases {prefix}_… are kept on their server");
         }
     }
 
-    /// Takes them away with all that is in them. What cannot be taken away is told in the log.
+    /// Removes the databases with their content. Failures are logged.
     pub(crate) async fn remove(&self) {
         match self {
             Self::Files(folder) => {
@@ -71,7 +71,7 @@ impl Databases {
                 }
             }
             Self::Server { server, prefix } => {
-                for role in holders() {
+                for role in roles_with_database() {
                     if let Err(e) = server.drop(&name(prefix, role)).await {
                         tracing::warn!(error = %e, "a database could not be dropped");
                     }
@@ -85,8 +85,7 @@ fn name(prefix: &str, role: Role) -> String {
     format!("{prefix}_{role}")
 }
 
-/// The roles that keep something.
-fn holders() -> impl Iterator<Item = Role> {
-    let keeps = |role: &Role| *role != Role::Gateway;
-    Role::ALL.into_iter().filter(keeps)
+/// The roles with a database.
+fn roles_with_database() -> impl Iterator<Item = Role> {
+    Role::ALL.into_iter().filter(|role| *role != Role::Gateway)
 }

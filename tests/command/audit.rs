@@ -126,7 +126,7 @@ fn a_shop_in_which_all_fits_is_clean_until_somebody_touches_its_books() {
     let told = said(&moving);
     assert_eq!(moving.status.code(), Some(3), "{told}");
     assert!(
-        told.contains("1 events were still moving after 300ms"),
+        told.contains("1 events were still in progress after 300ms"),
         "{told}"
     );
 }
@@ -170,7 +170,7 @@ fn a_shop_that_cannot_be_asked_is_no_clean_one() {
     let mut args = vec!["audit"];
     args.extend(doors.iter().flat_map(|door| ["--admin", door.as_str()]));
     for (args, expected) in [
-        (args, "the shop cannot be audited; see that it is up"),
+        (args, "the shop cannot be audited; check that it is up"),
         (vec!["audit"], "--topology"),
         (
             vec!["audit", "--admin", "order=127.0.0.1:1"],
@@ -178,11 +178,11 @@ fn a_shop_that_cannot_be_asked_is_no_clean_one() {
         ),
         (
             vec!["audit", "--topology", "none.json"],
-            "`doorbuster up` says where",
+            "`doorbuster up` prints the path",
         ),
         (
             vec!["audit", "--topology", "s.yaml"],
-            "is not the topology of a shop",
+            "is not the topology.json of a shop",
         ),
         (
             vec!["audit", "--admin", "oder=127.0.0.1:1"],

@@ -342,7 +342,7 @@ fn a_shop_that_is_not_there_or_not_whole_is_refused_with_what_to_do() {
         "unix:///nowhere/docker.sock",
         &["no such socket", "DOCKER_HOST"],
     );
-    refused("tcp://127.0.0.1:1", &["nobody listens there"]);
+    refused("tcp://127.0.0.1:1", &["nothing listens there"]);
     refused("ssh://me@there", &["DOCKER_HOST", "tcp://"]);
 
     let paper = |role, n| Container::on_paper(PROJECT, role, n);
@@ -387,7 +387,10 @@ fn a_shop_that_is_not_there_or_not_whole_is_refused_with_what_to_do() {
     shop.state().containers.push(crowd);
     refused(
         &shop.host,
-        &["is shopping there", "docker compose -p stall stop crowd"],
+        &[
+            "sends load to the shop",
+            "docker compose -p stall stop crowd",
+        ],
     );
     shop.state().containers.pop();
     let more = Place::with(&STRUCK.replace("products: 100", "products: 300"));

@@ -62,7 +62,7 @@ fn a_crowd_alone_visits_a_shop_that_somebody_else_has_opened() {
     let verdict = record["verdict"].as_str().unwrap();
     assert_eq!((output.status.code(), verdict), expected, "{record:#}");
     assert!(said.contains("faults are not injected"), "{said}");
-    assert!(said.contains("other than those of steps"), "{said}");
+    assert!(said.contains("Only the expectations of steps"), "{said}");
     assert_eq!(record["expectations"].as_array().unwrap().len(), 1);
     assert_eq!(record["faults"], Value::Array(Vec::new()));
     let promised = record["audit"]["orders_promised"].as_u64().unwrap();

@@ -104,8 +104,12 @@ fn a_mistake_on_the_command_line_is_exit_code_1_and_help_is_0() {
         &["--help"][..],
         &["run", "--help"],
         &["up", "--help"],
+        &["load", "--help"],
         &["serve", "--help"],
+        &["health", "--help"],
+        &["audit", "--help"],
         &["check", "--help"],
+        &["chaos", "proxy", "--help"],
         &["chaos", "inject", "--help"],
         &["chaos", "list", "--help"],
         &["chaos", "clear", "--help"],
@@ -117,5 +121,61 @@ fn a_mistake_on_the_command_line_is_exit_code_1_and_help_is_0() {
             help.contains("Example"),
             "{command:?} has no example:\n{help}"
         );
+    }
+}
+
+#[test]
+fn an_option_that_would_be_ignored_is_refused() {
+    let place = Place::with(SMALL);
+    for (args, named) in [
+        (&["up", "s.yaml", "--without", "retries"][..], "--without"),
+        (&["up", "s.yaml", "--ablate"], "--ablate"),
+        (&["up", "s.yaml", "--json"], "--json"),
+        (&["up", "s.yaml", "--metrics", "127.0.0.1:0"], "--metrics"),
+        (&["up", "s.yaml", "--shrink"], "--shrink"),
+        (&["run", "s.yaml", "--ablate", "--shrink"], "--shrink"),
+        (
+            &["run", "s.yaml", "--ablate=caches", "--shrink"],
+            "--ablate",
+        ),
+        (
+            &["run", "s.yaml", "--docker", "--port", "1"],
+            "--port (DOORBUSTER_PORT)",
+        ),
+        (
+            &[
+                "load",
+                "s.yaml",
+                "--target",
+                "http://127.0.0.1:1",
+                "--topology",
+                "t.json",
+            ],
+            "--topology",
+        ),
+        (&["load", "s.yaml", "--keep-data"], "--keep-data"),
+        (&["check", "s.yaml", "--seed", "1"], "--seed"),
+    ] {
+        let output = place.run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let message = stderr(&output);
+        assert!(message.contains(named), "{args:?}: {message}");
+    }
+    assert!(!place.path().join("runs").exists(), "no run has started");
+}
+
+#[test]
+fn an_unknown_pattern_is_refused_with_a_suggestion() {
+    let place = Place::with(SMALL);
+    for args in [
+        &["run", "s.yaml", "--without", "retries,breaker"][..],
+        &["run", "s.yaml", "--ablate=breaker"],
+        &["serve", "cart", "--without", "breaker"],
+    ] {
+        let output = place.run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let message = stderr(&output);
+        let suggestion = "did you mean `breakers`?";
+        assert!(message.contains(suggestion), "{args:?}: {message}");
     }
 }

@@ -1,4 +1,4 @@
-//! The processes of a shop: each can be killed, and started again where it was.
+//! The processes of a shop. Each can be killed and restarted at the same address.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,36 +8,34 @@ use std::sync::{Arc, Mutex};
 
 use shop_contract::Role;
 
-/// A role and the number of its replica.
-pub(crate) type Name = (Role, u32);
+/// A role and the number of the replica.
+pub(crate) type ReplicaId = (Role, u32);
 
-/// What a process is started with.
-pub(crate) struct Start {
+/// How a process is started.
+pub(crate) struct StartOptions {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) log: PathBuf,
 }
 
 struct Process {
-    start: Start,
+    options: StartOptions,
     child: Option<Child>,
 }
 
-/// All processes of a shop. Cloning shares them; the last one that goes takes them along, since their standard input
-/// ends with it.
+/// All processes of a shop. Clones share them. The processes end with the last clone, because their standard input ends.
 #[derive(Clone, Default)]
-pub(crate) struct Processes(Arc<Mutex<BTreeMap<Name, Process>>>);
+pub(crate) struct Processes(Arc<Mutex<BTreeMap<ReplicaId, Process>>>);
 
 impl Processes {
     /// Starts a process.
-    pub(crate) fn start(&self, name: Name, start: Start) {
-        let child = Some(spawn(name, &start));
+    pub(crate) fn start(&self, name: ReplicaId, options: StartOptions) {
+        let child = Some(spawn(name, &options));
         let mut all = self.0.lock().unwrap();
-        all.insert(name, Process { start, child });
+        all.insert(name, Process { options, child });
     }
 
-    /// SIGKILL. Returns when it is dead. One that is dead already stays so: two replicas may make the same call, and
-    /// both be struck.
-    pub(crate) fn kill(&self, name: Name) {
+    /// Kills a process with SIGKILL and waits for its end. Does nothing if it is down: two faults may kill the same process.
+    pub(crate) fn kill(&self, name: ReplicaId) {
         let mut all = self.0.lock().unwrap();
         if let Some(mut child) = all.get_mut(&name).unwrap().child.take() {
             child.kill().unwrap();
@@ -45,33 +43,33 @@ impl Processes {
         }
     }
 
-    /// Starts what is dead, and says what that was.
-    pub(crate) fn revive(&self) -> Vec<Name> {
+    /// Restarts processes that are down, and gives their names.
+    pub(crate) fn restart_dead(&self) -> Vec<ReplicaId> {
         let mut all = self.0.lock().unwrap();
-        let mut revived = Vec::new();
+        let mut restarted = Vec::new();
         for (&name, process) in all.iter_mut() {
             if process.child.is_none() {
-                process.child = Some(spawn(name, &process.start));
-                revived.push(name);
+                process.child = Some(spawn(name, &process.options));
+                restarted.push(name);
             }
         }
-        revived
+        restarted
     }
 
-    /// Ends all of them.
-    pub(crate) fn end(&self) {
-        let names: Vec<Name> = self.0.lock().unwrap().keys().copied().collect();
+    /// Kills all processes.
+    pub(crate) fn kill_all(&self) {
+        let names: Vec<ReplicaId> = self.0.lock().unwrap().keys().copied().collect();
         for name in names {
             self.kill(name);
         }
     }
 
-    /// The last lines of every log, for the message of a test that failed.
-    pub(crate) fn last_words(&self) -> String {
+    /// The last lines of every log, for the message of a failed test.
+    pub(crate) fn log_tails(&self) -> String {
         let all = self.0.lock().unwrap();
         let mut text = String::new();
         for ((role, replica), process) in all.iter() {
-            let log = std::fs::read_to_string(&process.start.log).unwrap_or_default();
+            let log = std::fs::read_to_string(&process.options.log).unwrap_or_default();
             let lines: Vec<&str> = log.lines().rev().take(5).collect();
             for line in lines.iter().rev() {
                 text += &format!("{role}/{replica}: {line}\n");
@@ -81,11 +79,11 @@ impl Processes {
     }
 }
 
-fn spawn((role, _): Name, start: &Start) -> Child {
+fn spawn((role, _): ReplicaId, options: &StartOptions) -> Child {
     let log = File::options()
         .create(true)
         .append(true)
-        .open(&start.log)
+        .open(&options.log)
         .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_doorbuster"));
     for (name, _) in std::env::vars_os() {
@@ -96,8 +94,8 @@ fn spawn((role, _): Name, start: &Start) -> Child {
     }
     command
         .args(["serve", role.name()])
-        .envs(start.environment.iter().map(|(k, v)| (k, v)))
-        // Its end tells the child that we are gone.
+        .envs(options.environment.iter().map(|(k, v)| (k, v)))
+        // Its end tells the child that the test has ended.
         .stdin(Stdio::piped())
         .stdout(log.try_clone().unwrap())
         .stderr(log)

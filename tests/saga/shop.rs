@@ -1,4 +1,4 @@
-//! A shop of real processes with a proxy on each edge, and a shopper in it.
+//! A shop of real processes with a proxy on each edge, and a shopper.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,16 +17,16 @@ use shop_contract::audit::AuditLine;
 use shop_kit::net::Lease;
 use tempfile::TempDir;
 
-use crate::holdings::{Holdings, check};
-use crate::line::Line;
-use crate::processes::{Name, Processes, Start};
-use crate::strike::{Armed, Edge, Strike};
+use crate::http_proxy::{ArmedFault, ArmedFaults, HttpProxy};
+use crate::nats_proxy::NatsProxy;
+use crate::processes::{Processes, ReplicaId, StartOptions};
+use shop_audit::{Holdings, check};
 
-/// The longest that any condition may take to come about.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks whether it has.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// The edges with a proxy: who calls whom on an order's way.
+/// The time limit of every wait.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// The interval of polls.
+const POLL: Duration = Duration::from_millis(50);
+/// The edges with a proxy: caller and callee of each call of an order.
 const EDGES: [(Role, Role); 7] = [
     (Role::Gateway, Role::Order),
     (Role::Order, Role::Inventory),
@@ -36,8 +36,8 @@ const EDGES: [(Role, Role); 7] = [
     (Role::Order, Role::Product),
     (Role::Payment, Role::Bank),
 ];
-/// Who tells what it holds, from one replica each.
-const HOLDERS: [Role; 5] = [
+/// The roles that are audited, at one replica each.
+const AUDITED_ROLES: [Role; 5] = [
     Role::Order,
     Role::Payment,
     Role::Bank,
@@ -45,28 +45,28 @@ const HOLDERS: [Role; 5] = [
     Role::Notification,
 ];
 
-struct Place {
+struct Listeners {
     shop: Lease,
     admin: Lease,
 }
 
 pub(crate) struct Shop {
-    armed: Armed,
+    armed: ArmedFaults,
     processes: Processes,
-    places: BTreeMap<Name, Place>,
+    listeners: BTreeMap<ReplicaId, Listeners>,
     http: Client<HttpConnector, Full<Bytes>>,
     ledger: Vec<LedgerEntry>,
-    /// Tokens of those who bought.
+    /// Tokens of the customers with a confirmed order.
     buyers: Vec<String>,
-    /// Of each product in a purchase: how many had been sold when the shop opened.
+    /// The units of each product in the basket sold before the test.
     sold_at_first: BTreeMap<&'static str, i64>,
     _folder: TempDir,
 }
 
-/// What every customer buys.
+/// The purchase of every customer.
 const BASKET: [(&str, i64); 2] = [("p-00001", 2), ("p-00002", 1)];
 
-/// The NATS server that events go through, where one is given.
+/// The NATS server for events, if one is set.
 fn nats() -> Option<SocketAddr> {
     let url = std::env::var("DOORBUSTER_TEST_NATS").ok()?;
     let address = url.trim_start_matches("nats://").parse();
@@ -74,51 +74,51 @@ fn nats() -> Option<SocketAddr> {
 }
 
 fn replicas(role: Role) -> u32 {
-    // Two that share the work on orders must not do anything twice.
+    // Two replicas of order share the work and must not do anything twice.
     if role == Role::Order { 2 } else { 1 }
 }
 
 impl Shop {
-    /// Whether events go through NATS.
+    /// Whether events use NATS.
     pub(crate) fn is_on_nats() -> bool {
         nats().is_some()
     }
 
-    /// Opens the doors when every process is ready.
+    /// Starts the shop and waits until every process is ready.
     pub(crate) async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = || Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
-        let names: Vec<Name> = Role::ALL
+        let replica_ids: Vec<ReplicaId> = Role::ALL
             .into_iter()
             .flat_map(|role| (0..replicas(role)).map(move |n| (role, n)))
             .collect();
-        let places: BTreeMap<Name, Place> = names
+        let listeners: BTreeMap<ReplicaId, Listeners> = replica_ids
             .iter()
-            .map(|&name| {
-                let place = Place {
+            .map(|&id| {
+                let listeners = Listeners {
                     shop: port(),
                     admin: port(),
                 };
-                (name, place)
+                (id, listeners)
             })
             .collect();
         let nats = nats();
         let number = uuid::Uuid::new_v4().simple();
-        let (armed, processes) = (Armed::default(), Processes::default());
-        let key = "the services' key, of which nobody else knows";
-        for &name in &names {
+        let (armed, processes) = (ArmedFaults::default(), Processes::default());
+        let key = "the key that the services share";
+        for &id in &replica_ids {
             let mut peers: BTreeMap<Role, Vec<String>> = BTreeMap::new();
-            for (&callee, place) in &places {
-                let upstream = place.shop.address();
-                let edge = Edge {
-                    caller: name,
+            for (&callee, of_callee) in &listeners {
+                let upstream = of_callee.shop.address();
+                let proxy = HttpProxy {
+                    caller: id,
                     callee,
                     upstream,
                     armed: armed.clone(),
                     processes: processes.clone(),
                 };
-                let address = if EDGES.contains(&(name.0, callee.0)) {
-                    edge.open().await
+                let address = if EDGES.contains(&(id.0, callee.0)) {
+                    proxy.open().await
                 } else {
                     upstream
                 };
@@ -129,17 +129,17 @@ impl Shop {
                 .into_iter()
                 .map(|(role, addresses)| format!("{role}={}", addresses.join(",")))
                 .collect();
-            let (role, replica) = name;
+            let (role, replica) = id;
             let database = shop_testkit::config(role, folder.path(), BTreeMap::new()).database_url;
             let events = match &nats {
                 Some(server) => {
-                    let line = Line {
-                        service: name,
+                    let proxy = NatsProxy {
+                        service: id,
                         server: *server,
                         armed: armed.clone(),
                         processes: processes.clone(),
                     };
-                    format!("nats://{}/{number}", line.open().await)
+                    format!("nats://{}/{number}", proxy.open().await)
                 }
                 None => "http".to_owned(),
             };
@@ -150,27 +150,27 @@ impl Shop {
                 ("DOORBUSTER_REPLICA", replica.to_string()),
                 (
                     "DOORBUSTER_LISTEN",
-                    places[&name].shop.address().to_string(),
+                    listeners[&id].shop.address().to_string(),
                 ),
                 (
                     "DOORBUSTER_ADMIN",
-                    places[&name].admin.address().to_string(),
+                    listeners[&id].admin.address().to_string(),
                 ),
                 ("DOORBUSTER_PEERS", peers.join(";")),
                 ("DOORBUSTER_DATABASE_URL", database),
                 ("DOORBUSTER_PRODUCTS", "20".to_owned()),
                 ("DOORBUSTER_CUSTOMERS", "1".to_owned()),
             ];
-            let start = Start {
+            let options = StartOptions {
                 environment: environment.map(|(k, v)| (k.to_owned(), v)).into(),
                 log: folder.path().join(format!("{role}-{replica}.log")),
             };
-            processes.start(name, start);
+            processes.start(id, options);
         }
         let mut shop = Self {
             armed,
             processes,
-            places,
+            listeners,
             http: Client::builder(TokioExecutor::new())
                 .pool_max_idle_per_host(0)
                 .build(HttpConnector::new()),
@@ -179,8 +179,8 @@ impl Shop {
             sold_at_first: BTreeMap::new(),
             _folder: folder,
         };
-        for name in names {
-            shop.ready(name).await;
+        for id in replica_ids {
+            shop.wait_until_ready(id).await;
         }
         for (product, _) in BASKET {
             let sold = shop.sold(product).await.unwrap();
@@ -189,56 +189,57 @@ impl Shop {
         shop
     }
 
-    /// Lets the strikes fall, in their order, each on the first call that it is for.
-    pub(crate) fn arm(&self, strikes: Vec<Strike>) {
-        self.armed.with(strikes);
+    /// Arms faults. Each hits the first call that matches, in their order.
+    pub(crate) fn arm(&self, faults: Vec<ArmedFault>) {
+        self.armed.set(faults);
     }
 
-    /// A new customer buys two pieces of one thing and one of another, and asks under the same key until there is a
-    /// definite answer.
+    /// A new customer buys the basket, and repeats the checkout with the same idempotency key until the outcome is known.
     pub(crate) async fn buy(&mut self, card: &str) -> OrderOutcome {
         let email = format!("{}@shop.example", uuid::Uuid::new_v4());
         let account = json!({"email": email, "password": "correct horse", "name": "A Customer"});
-        let user = self.insist(Method::POST, "/users", None, &account).await;
+        let user = self
+            .request_until_ok(Method::POST, "/users", None, &account)
+            .await;
         let login = json!({"email": email, "password": "correct horse"});
         let session = self
-            .insist(Method::POST, "/users/login", None, &login)
+            .request_until_ok(Method::POST, "/users/login", None, &login)
             .await;
         let token = session["token"].as_str().unwrap().to_owned();
         for (product, quantity) in BASKET {
             let line = json!({"quantity": quantity});
             let path = format!("/cart/items/{product}");
-            self.insist(Method::PUT, &path, Some((&token, "")), &line)
+            self.request_until_ok(Method::PUT, &path, Some((&token, "")), &line)
                 .await;
         }
         let key = uuid::Uuid::new_v4().to_string();
         let checkout = json!({"card": card});
         let start = Instant::now();
         loop {
-            let asked = (token.as_str(), key.as_str());
-            let answer = self
-                .ask(
+            let credentials = (token.as_str(), key.as_str());
+            let response = self
+                .request(
                     self.gateway(),
                     Method::POST,
                     "/orders",
-                    Some(asked),
+                    Some(credentials),
                     &checkout,
                 )
                 .await;
-            let outcome = match &answer {
+            let outcome = match &response {
                 Some((201, _)) => OrderOutcome::Promised,
                 Some((402 | 409, _)) => OrderOutcome::Refused,
-                // Nobody knows yet. Whoever died may be the one to ask.
+                // Unknown yet. The process that was killed may be the one to call.
                 _ => {
-                    self.revive().await;
-                    self.not_longer_than(start, "an answer to the checkout", || {
-                        format!("{answer:?}")
+                    self.restart_dead().await;
+                    self.check_timeout(start, "a response to the checkout", || {
+                        format!("{response:?}")
                     });
-                    tokio::time::sleep(LOOK_EVERY).await;
+                    tokio::time::sleep(POLL).await;
                     continue;
                 }
             };
-            let body = answer.map_or(Value::Null, |(_, body)| body);
+            let body = response.map_or(Value::Null, |(_, body)| body);
             if outcome == OrderOutcome::Promised {
                 self.buyers.push(token);
             }
@@ -254,60 +255,59 @@ impl Shop {
         }
     }
 
-    /// Waits until every strike has fallen. What is dead is started meanwhile, for it may be what has to be called.
-    pub(crate) async fn all_struck(&self) {
+    /// Waits until every fault is done. Restarts killed processes meanwhile, because the call may need them.
+    pub(crate) async fn wait_for_faults(&self) {
         let start = Instant::now();
-        while !self.armed.are_through() {
-            self.revive().await;
-            self.not_longer_than(start, "a strike", || format!("{:?}", self.armed));
-            tokio::time::sleep(LOOK_EVERY).await;
+        while !self.armed.all_done() {
+            self.restart_dead().await;
+            self.check_timeout(start, "a fault", || format!("{:?}", self.armed));
+            tokio::time::sleep(POLL).await;
         }
     }
 
-    /// Starts what is dead, and waits until it is ready.
-    pub(crate) async fn revive(&self) {
-        for name in self.processes.revive() {
-            self.ready(name).await;
+    /// Restarts processes that are down, and waits until they are ready.
+    pub(crate) async fn restart_dead(&self) {
+        for id in self.processes.restart_dead() {
+            self.wait_until_ready(id).await;
         }
     }
 
-    /// Waits until nothing moves and everything fits: promises, orders, money, stock, messages.
-    pub(crate) async fn books_agree(&self) {
+    /// Waits until nothing is in progress and everything agrees: promises, orders, money, stock, messages.
+    pub(crate) async fn wait_until_consistent(&self) {
         let start = Instant::now();
         loop {
-            let wrong = match self.holdings().await {
+            let difference = match self.holdings().await {
                 Some(held) if held.is_settled() => {
                     let row = check(&self.ledger, &held);
                     let promised = self
                         .ledger
                         .iter()
                         .filter(|e| e.outcome == OrderOutcome::Promised);
-                    let untold = self.untold().await;
+                    let missing = self.missing_effects().await;
                     if row.violations.is_empty()
                         && row.orders_found == promised.count() as u64
-                        && untold.is_empty()
+                        && missing.is_empty()
                     {
                         return;
                     }
-                    format!("{:#?} {untold}", row.violations)
+                    format!("{:#?} {missing}", row.violations)
                 }
-                Some(held) => format!("still moving: {held:#?}"),
-                None => "not every service tells what it holds".to_owned(),
+                Some(held) => format!("still in progress: {held:#?}"),
+                None => "a service did not answer".to_owned(),
             };
-            self.not_longer_than(start, "agreement of the books", || wrong);
-            tokio::time::sleep(LOOK_EVERY).await;
+            self.check_timeout(start, "consistency", || difference);
+            tokio::time::sleep(POLL).await;
         }
     }
 
-    /// Looks at the books once more, and closes.
+    /// Checks the data once more, and closes the shop.
     pub(crate) async fn close(self) {
-        self.books_agree().await;
-        self.processes.end();
+        self.wait_until_consistent().await;
+        self.processes.kill_all();
     }
 
-    /// What those who are told of orders have not done about them: a cart that is not empty, pieces that are not counted
-    /// as sold, or too many of them.
-    async fn untold(&self) -> String {
+    /// The effects of events that are missing or wrong: a cart that is not empty, or a wrong count of sold units.
+    async fn missing_effects(&self) -> String {
         let mut text = String::new();
         for (product, each) in BASKET {
             let counted = self.sold(product).await;
@@ -317,9 +317,15 @@ impl Shop {
             }
         }
         if let Some(last) = self.buyers.last() {
-            let who = Some((last.as_str(), ""));
+            let credentials = Some((last.as_str(), ""));
             let cart = self
-                .ask(self.gateway(), Method::GET, "/cart", who, &Value::Null)
+                .request(
+                    self.gateway(),
+                    Method::GET,
+                    "/cart",
+                    credentials,
+                    &Value::Null,
+                )
                 .await;
             let left = cart.as_ref().and_then(|(_, cart)| cart["items"].as_array());
             if left.is_none_or(|items| !items.is_empty()) {
@@ -332,19 +338,19 @@ impl Shop {
     async fn sold(&self, product: &str) -> Option<i64> {
         let path = format!("/products/{product}?stock=view");
         let (_, page) = self
-            .ask(self.gateway(), Method::GET, &path, None, &Value::Null)
+            .request(self.gateway(), Method::GET, &path, None, &Value::Null)
             .await?;
         page["sold"].as_i64()
     }
 
     fn gateway(&self) -> SocketAddr {
-        self.places[&(Role::Gateway, 0)].shop.address()
+        self.listeners[&(Role::Gateway, 0)].shop.address()
     }
 
     async fn holdings(&self) -> Option<Holdings> {
         let mut lines: Vec<AuditLine> = Vec::new();
-        for role in HOLDERS {
-            let admin = self.places[&(role, 0)].admin.address();
+        for role in AUDITED_ROLES {
+            let admin = self.listeners[&(role, 0)].admin.address();
             let (status, text) = self.send(admin, Method::GET, "/audit", None, "").await?;
             if status != 200 {
                 return None;
@@ -357,69 +363,69 @@ impl Shop {
         Some(Holdings::of(lines))
     }
 
-    async fn ready(&self, name: Name) {
-        let admin = self.places[&name].admin.address();
+    async fn wait_until_ready(&self, id: ReplicaId) {
+        let admin = self.listeners[&id].admin.address();
         let start = Instant::now();
         while !matches!(
             self.send(admin, Method::GET, "/readyz", None, "").await,
             Some((200, _))
         ) {
-            self.not_longer_than(start, "readiness", || format!("{name:?}"));
-            tokio::time::sleep(LOOK_EVERY / 5).await;
+            self.check_timeout(start, "readiness", || format!("{id:?}"));
+            tokio::time::sleep(POLL / 5).await;
         }
     }
 
-    fn not_longer_than(&self, start: Instant, what: &str, how: impl FnOnce() -> String) {
+    fn check_timeout(&self, start: Instant, what: &str, how: impl FnOnce() -> String) {
         assert!(
-            start.elapsed() < PATIENCE,
-            "{what} did not come about: {}\n{}",
+            start.elapsed() < TIMEOUT,
+            "{what} timed out: {}\n{}",
             how(),
-            self.processes.last_words()
+            self.processes.log_tails()
         );
     }
 
-    /// Asks until the answer says yes.
-    async fn insist(
+    /// Repeats a request until its status is 2xx.
+    async fn request_until_ok(
         &self,
         method: Method,
         path: &str,
-        who: Option<(&str, &str)>,
+        credentials: Option<(&str, &str)>,
         body: &Value,
     ) -> Value {
         let start = Instant::now();
         loop {
-            let answer = self
-                .ask(self.gateway(), method.clone(), path, who, body)
+            let response = self
+                .request(self.gateway(), method.clone(), path, credentials, body)
                 .await;
-            match answer {
+            match response {
                 Some((200..=299, body)) => return body,
-                other => self.not_longer_than(start, path, || format!("{other:?}")),
+                other => self.check_timeout(start, path, || format!("{other:?}")),
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 
-    async fn ask(
+    async fn request(
         &self,
         address: SocketAddr,
         method: Method,
         path: &str,
-        who: Option<(&str, &str)>,
+        credentials: Option<(&str, &str)>,
         body: &Value,
     ) -> Option<(u16, Value)> {
         let (status, text) = self
-            .send(address, method, path, who, &body.to_string())
+            .send(address, method, path, credentials, &body.to_string())
             .await?;
         Some((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
     }
 
-    /// One request: status and text. `None`: no answer.
+    /// One request: status and text. `None` without a response.
     async fn send(
         &self,
         address: SocketAddr,
         method: Method,
         path: &str,
-        who: Option<(&str, &str)>,
+        credentials: Option<(&str, &str)>,
         body: &str,
     ) -> Option<(u16, String)> {
         let mut request = Request::new(Full::new(Bytes::from(body.to_owned())));
@@ -427,22 +433,22 @@ impl Shop {
         *request.method_mut() = method;
         let headers = request.headers_mut();
         headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
-        if let Some((token, key)) = who {
+        if let Some((token, key)) = credentials {
             let bearer = format!("Bearer {token}");
             headers.insert(header::AUTHORIZATION, bearer.parse().unwrap());
             if !key.is_empty() {
                 headers.insert("idempotency-key", key.parse().unwrap());
             }
         }
-        let answer = self.http.request(request).await.ok()?;
-        let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await.ok()?.to_bytes();
+        let response = self.http.request(request).await.ok()?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.ok()?.to_bytes();
         Some((status, String::from_utf8(body.into()).unwrap()))
     }
 }
 
 impl Drop for Shop {
     fn drop(&mut self) {
-        self.processes.end();
+        self.processes.kill_all();
     }
 }

@@ -13,6 +13,8 @@ pub mod charge;
 pub mod config;
 pub mod store;
 
+use std::sync::LazyLock;
+
 use shop_kit::Kit;
 use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
@@ -27,21 +29,14 @@ use store::Charges;
 
 pub use api::router;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_charges.sql"];
 
 /// Opens the bank's database.
 ///
 /// # Errors
 /// The database cannot be opened.
 pub async fn open(kit: &Kit) -> Result<Charges, ServeError> {
-    let url = &kit.config().database_url;
-    let store = Store::open(
-        url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     Ok(Charges::new(store))
 }
 

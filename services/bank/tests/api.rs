@@ -19,7 +19,7 @@ use shop_contract::Role;
 use shop_contract::audit::AuditLine;
 use shop_contract::bank::{CARD_DECLINED, CARD_GOOD, ChargeStatus};
 use shop_kit::Kit;
-use shop_kit::audit::Holds;
+use shop_kit::audit::AuditSource;
 use shop_kit::config::ServiceConfig;
 use shop_kit::net::Lease;
 use shop_testkit::{Ask, ask_get, ask_post, check_document, config, connect, exchange, slug};

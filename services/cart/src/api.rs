@@ -84,7 +84,7 @@ async fn event(
     _: Service,
     Body(envelope): Body<Envelope>,
 ) -> Result<StatusCode, ApiError> {
-    events::receive(&app.kit, &envelope, app.carts.take(&envelope)).await
+    events::receive(&app.kit, &envelope, app.carts.handle(&envelope)).await
 }
 
 impl App {

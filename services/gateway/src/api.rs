@@ -141,7 +141,7 @@ async fn forward(
     head: Parts,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let body = read(body, kit.default_time()).await?;
+    let body = read(body, kit.default_timeout()).await?;
     let path = head
         .uri
         .path_and_query()

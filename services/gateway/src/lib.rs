@@ -41,7 +41,7 @@ pub async fn serve(
     let limits = Arc::new(RateLimits::new(limits));
     let service = Service {
         routes: router(&kit, &limits),
-        audit: Audit::nothing(),
+        audit: Audit::empty(),
         store: None,
         workers: vec![Box::pin(sweep(limits, shutdown.clone()))],
     };

@@ -16,6 +16,8 @@ pub mod reservation;
 pub mod stock;
 pub mod store;
 
+use std::sync::LazyLock;
+
 use shop_contract::{Role, events};
 use shop_kit::Kit;
 use shop_kit::audit::Audit;
@@ -31,21 +33,14 @@ use store::Inventory;
 pub use api::router;
 pub use config::InventoryConfig;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_stock.sql"];
 
 /// Opens the service's database and stocks a new shop.
 ///
 /// # Errors
 /// The database cannot be opened.
 pub async fn open(kit: &Kit, own: &InventoryConfig) -> Result<Inventory, ServeError> {
-    let config = kit.config();
-    let store = Store::open(
-        &config.database_url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     let inventory = Inventory::new(store);
     inventory.seed(own.products, own.stock).await?;
     Ok(inventory)

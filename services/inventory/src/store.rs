@@ -7,7 +7,7 @@ use shop_contract::events::{Event, StockChanged, StockLevel};
 use shop_contract::inventory::{NewReservation, Reservation, ReservationStatus, Stock};
 use shop_contract::product::seeded_id;
 use shop_kit::events;
-use shop_kit::store::{Store, StoreError, word};
+use shop_kit::store::{Store, StoreError, parse_stored};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
@@ -362,7 +362,7 @@ async fn status(t: &mut AnyConnection, id: &str) -> Result<Option<ReservationSta
         .bind(id)
         .fetch_optional(t)
         .await?;
-    row.map(|r| word(&r.try_get::<String, _>("status")?))
+    row.map(|r| parse_stored(&r.try_get::<String, _>("status")?))
         .transpose()
 }
 
@@ -373,6 +373,6 @@ async fn lock(t: &mut AnyConnection, id: &str) -> Result<Option<ReservationStatu
         .bind(id)
         .fetch_optional(t)
         .await?;
-    row.map(|r| word(&r.try_get::<String, _>("status")?))
+    row.map(|r| parse_stored(&r.try_get::<String, _>("status")?))
         .transpose()
 }

@@ -4,13 +4,13 @@
 //! Each attempt has its own client span, carries the trace, the remaining time and the services' key, and reports its
 //! outcome to breaker and balancer, also when it is cancelled.
 
-mod answer;
+pub(crate) mod answer;
 mod attempt;
 mod bulkhead;
 mod call;
-mod connector;
+pub(crate) mod connector;
 mod hedged;
-mod peer;
+pub(crate) mod peer;
 
 use metrics::counter;
 use shop_resilience::{Deadline, Outcome, RetryPolicy, RetryReason, Tried};
@@ -22,8 +22,6 @@ use attempt::{Failed, Try};
 
 pub use answer::{Answer, CallError};
 pub use call::Call;
-pub(crate) use connector::{Http, http};
-pub(crate) use peer::Peers;
 
 impl Kit {
     /// Calls another service. Any HTTP answer is `Ok`, also 4xx and, once all tries are used up, 5xx.

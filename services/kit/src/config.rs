@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use shop_contract::Role;
 
-use crate::telemetry::sampler::Started;
+use crate::telemetry::sampler::SamplerCounts;
 
 /// Settings of one service process.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub struct ServiceConfig {
     /// The seed of everything random. The same seed gives the same shop.
     pub seed: u64,
     /// The decisions of the process's trace sampler, for the service's metrics.
-    pub traces: Started,
+    pub traces: SamplerCounts,
 }
 
 impl ServiceConfig {

@@ -48,7 +48,10 @@ fn wrap(kit: &Kit, routes: BoundRoutes) -> Router {
         // Innermost first: axum runs the layer that was added last before the others.
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         // A fault delays a request where a slow handler would: inside of limit and deadline.
-        .layer(middleware::from_fn_with_state(kit.clone(), faults::suffer))
+        .layer(middleware::from_fn_with_state(
+            kit.clone(),
+            faults::inject_faults,
+        ))
         // Before the work, since refusing must cost nothing; within the metrics, which count refusals.
         .layer(middleware::from_fn_with_state(kit.clone(), limit::limit))
         // Ends requests that are past their deadline.

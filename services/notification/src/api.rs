@@ -74,5 +74,5 @@ async fn take_event(
     _: Service,
     Body(envelope): Body<Envelope>,
 ) -> Result<StatusCode, ApiError> {
-    events::receive(&app.kit, &envelope, app.writer.take(&envelope)).await
+    events::receive(&app.kit, &envelope, app.writer.handle(&envelope)).await
 }

@@ -20,6 +20,8 @@ pub mod store;
 pub mod subscriber;
 pub mod template;
 
+use std::sync::LazyLock;
+
 use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::service::{self, ServeError, Service};
@@ -37,21 +39,15 @@ use template::Templates;
 pub use api::router;
 pub use config::NotificationConfig;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> =
+    shop_kit::migrations!["../migrations/0001_notifications.sql"];
 
 /// Opens the service's database and reads the templates.
 ///
 /// # Errors
 /// The database cannot be opened.
 pub async fn open(kit: &Kit, own: &NotificationConfig) -> Result<Writer, ServeError> {
-    let config = kit.config();
-    let store = Store::open(
-        &config.database_url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     let templates = Templates::read().map_err(|e| ServeError::Setup(e.to_string()))?;
     let sends_mail = own.smtp_url.is_some();
     let notifications = Notifications::new(store, kit.metrics().clone(), sends_mail);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge};
 use shop_kit::Kit;
-use shop_kit::queue::{self, Queue, UnderWay};
+use shop_kit::queue::{self, Queue, RunningTasks};
 use shop_kit::store::StoreError;
 use shop_kit::telemetry::{names, propagation};
 use tokio_util::sync::CancellationToken;
@@ -113,7 +113,7 @@ impl Sender {
 impl Queue for Sender {
     const WHAT: &'static str = "mails";
 
-    async fn begin(&self, under_way: &mut UnderWay) -> Result<bool, StoreError> {
+    async fn start(&self, under_way: &mut RunningTasks) -> Result<bool, StoreError> {
         let queued = self.notifications.queued().await?;
         self.kit
             .metrics()

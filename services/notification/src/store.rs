@@ -7,11 +7,11 @@ use std::sync::Arc;
 use metrics::counter;
 use shop_contract::audit::{AuditLine, Moving};
 use shop_contract::notification::Notification;
-use shop_kit::audit::Holds;
+use shop_kit::audit::AuditSource;
 use shop_kit::events;
 use shop_kit::store::{Store, StoreError};
 use shop_kit::telemetry::metrics::Metrics;
-use shop_kit::telemetry::{names, propagation, tracing::current_context};
+use shop_kit::telemetry::{names, propagation, trace_context::current_context};
 use sqlx::{AnyConnection, Row};
 use tokio::sync::Notify;
 
@@ -176,7 +176,7 @@ impl Notifications {
     }
 }
 
-impl Holds for Notifications {
+impl AuditSource for Notifications {
     async fn rows(&self, after: &str, most: i64) -> Result<Vec<AuditLine>, StoreError> {
         let rows = sqlx::query(
             "SELECT id, about, kind, channel, status FROM notifications

@@ -19,7 +19,7 @@ use shop_kit::openapi::Routes;
 use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::server::RequestLogFields;
 use shop_kit::telemetry::propagation;
-use shop_kit::telemetry::tracing::current_context;
+use shop_kit::telemetry::trace_context::current_context;
 use shop_kit::{Kit, server};
 
 use crate::drive::{Driver, LEASE};

@@ -3,8 +3,8 @@
 use shop_contract::Money;
 use shop_contract::audit::AuditLine;
 use shop_contract::payment::{NewPayment, Payment, PaymentStatus};
-use shop_kit::audit::Holds;
-use shop_kit::store::{Store, StoreError, word};
+use shop_kit::audit::AuditSource;
+use shop_kit::store::{Store, StoreError, parse_stored};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -123,7 +123,7 @@ impl Payments {
     }
 }
 
-impl Holds for Payments {
+impl AuditSource for Payments {
     async fn rows(&self, after: &str, most: i64) -> Result<Vec<AuditLine>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM payments WHERE id > $1 ORDER BY id LIMIT $2");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -156,7 +156,7 @@ fn record(row: &AnyRow) -> Result<PaymentRecord, StoreError> {
         payment: Payment {
             id: row.try_get("id")?,
             order_id: row.try_get("order_id")?,
-            status: word(&status)?,
+            status: parse_stored(&status)?,
             amount: Money {
                 minor: row.try_get("amount_minor")?,
                 currency: row.try_get("currency")?,

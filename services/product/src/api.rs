@@ -139,7 +139,7 @@ async fn event(
     _: Service,
     Body(envelope): Body<Envelope>,
 ) -> Result<StatusCode, ApiError> {
-    events::receive(&app.kit, &envelope, app.showcase.take(&envelope)).await
+    events::receive(&app.kit, &envelope, app.showcase.handle(&envelope)).await
 }
 
 /// A body that is JSON already, perhaps from the cache.

@@ -24,6 +24,8 @@ mod subscriber;
 pub mod vocabulary;
 pub mod words;
 
+use std::sync::LazyLock;
+
 use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::service::{self, ServeError, Service};
@@ -38,7 +40,7 @@ use store::Catalogue;
 pub use api::router;
 pub use config::ProductConfig;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_catalogue.sql"];
 
 /// Opens the service's database and adds the products that are missing.
 ///
@@ -46,13 +48,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 /// The database cannot be opened.
 pub async fn open(kit: &Kit, own: &ProductConfig) -> Result<Showcase, ServeError> {
     let config = kit.config();
-    let store = Store::open(
-        &config.database_url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     let catalogue = Catalogue::new(store);
     let seed = config.seed;
     catalogue
@@ -80,7 +76,7 @@ pub async fn serve(
         store: Some(showcase.store().clone()),
         routes: router(&kit, showcase.clone()),
         // Nothing in a catalogue is promised, so there is nothing to audit. The stock is audited at inventory.
-        audit: Audit::nothing(),
+        audit: Audit::empty(),
         workers: {
             let mut workers = events::workers(&kit, &showcase, &shutdown);
             workers.push(Box::pin(showcase.tend(shutdown.clone())));

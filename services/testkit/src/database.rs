@@ -13,7 +13,7 @@ use shop_kit::store::{DatabaseServer, sqlite_url};
 /// The environment variable with the server, without a database: `postgres://user@127.0.0.1:5432`.
 const SERVER: &str = "DOORBUSTER_TEST_POSTGRES";
 
-/// The URL of a service's database, which exists when this returns.
+/// The URL of a service's database. It exists when this returns.
 pub(crate) fn url(role: Role, folder: &Path) -> String {
     match std::env::var(SERVER) {
         // A gateway has no database.
@@ -31,8 +31,8 @@ fn on_server(server: String, role: Role, folder: &Path) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
-        let made = runtime.unwrap().block_on(parsed.create(&name));
-        made.unwrap_or_else(|e| panic!("{SERVER}: {e}"));
+        let created = runtime.unwrap().block_on(parsed.create(&name));
+        created.unwrap_or_else(|e| panic!("{SERVER}: {e}"));
     })
     .join()
     .unwrap();
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_has_one_database_per_role_and_shares_it_with_no_other() {
+    fn each_folder_and_role_has_a_database_of_its_own() {
         let (one, other) = (Path::new("/tmp/one"), Path::new("/tmp/other"));
         assert_eq!(name(Role::Order, one), name(Role::Order, one));
         assert_ne!(name(Role::Order, one), name(Role::Order, other));

@@ -55,7 +55,7 @@ fn check_copy(name: &str, document: &Value) {
     let kept: Value = serde_json::from_str(&text).unwrap_or_default();
     assert!(
         kept == *document,
-        "docs/openapi/{name}.json is not what the code says. If the code is right, run the test again with {RENEW}=1 \
-         and commit what changed"
+        "docs/openapi/{name}.json does not match the code. If the code is right, run the test again with {RENEW}=1 and \
+         commit the change"
     );
 }

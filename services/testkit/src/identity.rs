@@ -7,13 +7,14 @@ use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use shop_contract::operation::user::KEYS;
 use shop_contract::user::{Claims, ISSUER};
+use shop_kit::auth::ed25519;
 
 use crate::socket::serve;
 
 /// Signs tokens as the user service does, and serves the key to check them with.
 pub struct Identity {
     private: EncodingKey,
-    /// `host:port` of the keys: the peer [`Role::User`].
+    /// `host:port` of the keys: the peer [`Role::User`](shop_contract::role::Role::User).
     pub address: String,
 }
 
@@ -22,6 +23,7 @@ const KID: &str = "tests";
 impl Identity {
     /// An identity with a fixed key, on a real socket.
     pub async fn start() -> Self {
+        ed25519::install();
         let pair = KeypairBytes {
             secret_key: [7; 32],
             public_key: None,

@@ -16,7 +16,7 @@ pub mod store;
 pub mod token;
 pub mod users;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use shop_contract::user::SEEDED_PASSWORD;
 use shop_kit::Kit;
@@ -35,7 +35,7 @@ pub use api::router;
 pub use config::UserConfig;
 pub use users::Users;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_accounts.sql"];
 
 /// Opens the service's database, and adds customers and signing key where they are missing.
 ///
@@ -43,13 +43,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 /// The database cannot be opened, or the stored key is unusable.
 pub async fn open(kit: &Kit, own: &UserConfig) -> Result<Users, ServeError> {
     let config = kit.config();
-    let store = Store::open(
-        &config.database_url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     let accounts = Accounts::new(store);
     let setup = |e: &dyn std::fmt::Display| ServeError::Setup(e.to_string());
     let passwords = Passwords::new(SEEDED_PASSWORD)
@@ -80,7 +74,7 @@ pub async fn serve(
         store: Some(users.accounts.store().clone()),
         routes: router(&kit, users),
         // Accounts have no relation to other services' data, so there is nothing to audit.
-        audit: Audit::nothing(),
+        audit: Audit::empty(),
         workers: Vec::new(),
     };
     service::run(kit, service, shutdown).await

@@ -35,7 +35,7 @@ async fn shop(limits: Limits) -> Shop {
     let limits = RateLimits::with_clock(limits, FakeRelativeClock::default());
     let service = Service {
         routes: shop_gateway::router(&kit, &Arc::new(limits)),
-        audit: Audit::nothing(),
+        audit: Audit::empty(),
         store: None,
         workers: Vec::new(),
     };

@@ -12,7 +12,7 @@ use shop_contract::events::{Envelope, Event, StockLevel};
 use shop_inventory::InventoryConfig;
 use shop_inventory::store::Inventory;
 use shop_kit::Kit;
-use shop_kit::audit::Holds;
+use shop_kit::audit::AuditSource;
 use shop_testkit::{Ask, Identity, ask_get, ask_post, config};
 use sqlx::Row;
 use tempfile::TempDir;

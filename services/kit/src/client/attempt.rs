@@ -18,8 +18,8 @@ use super::call::Call;
 use super::peer::{AttemptGuard, port};
 use crate::Kit;
 use crate::context::Context;
-use crate::faults::{Asked, Plan, Stop};
-use crate::telemetry::tracing::context_of;
+use crate::faults::{Injections, Interruption, RequestInfo};
+use crate::telemetry::trace_context::context_of;
 use crate::telemetry::{names, propagation, urls};
 
 /// The largest answer that is read.
@@ -123,12 +123,12 @@ pub(super) async fn send(
         .deadline
         .is_some_and(|d| d.remaining(now) < call.per_try);
     let request = request(kit, &guard, call, context, limit, &span);
-    let touches = kit.faults().at_call(|| {
+    let injections = kit.faults().for_call(|| {
         let by = kit.config().role;
         let token = context.authorization.as_ref();
-        Asked::calling(peer, &call.method, call.template(), by, token)
+        RequestInfo::calling(peer, &call.method, call.template(), by, token)
     });
-    let exchange = exchange(kit, request, peer, Plan::of(touches, &span));
+    let exchange = exchange(kit, request, peer, Injections::new(injections, &span));
     let result = match tokio::time::timeout(limit, exchange)
         .instrument(span.clone())
         .await
@@ -236,21 +236,23 @@ async fn exchange(
     kit: &Kit,
     request: Result<Request<Full<Bytes>>, http::Error>,
     peer: Role,
-    mut plan: Option<Plan>,
+    mut injections: Option<Injections>,
 ) -> Answered {
     let request = request.map_err(|e| Failed {
         outcome: Outcome::Rejected,
         error: CallError::Body(e.to_string()),
     })?;
     let reset = || Failed::new(peer, RetryReason::Reset);
-    let stop = match &mut plan {
-        Some(plan) => plan.before().await,
+    let interruption = match &mut injections {
+        Some(injections) => injections.before().await,
         None => None,
     };
-    let response = match stop {
-        Some(Stop::Answer(error)) => error.into_response().map(Either::Left),
-        Some(Stop::Reset) => return Err(reset()),
-        Some(Stop::Refused) => return Err(Failed::new(peer, RetryReason::Connect)),
+    let response = match interruption {
+        Some(Interruption::Response(error)) => error.into_response().map(Either::Left),
+        Some(Interruption::Reset) => return Err(reset()),
+        Some(Interruption::ConnectionRefused) => {
+            return Err(Failed::new(peer, RetryReason::Connect));
+        }
         None => {
             let sent = kit.http().request(request).await;
             let response = sent.map_err(|e| match e.is_connect() {
@@ -266,8 +268,8 @@ async fn exchange(
         .await
         .map_err(|_| reset())?
         .to_bytes();
-    if let Some(plan) = &mut plan {
-        body = plan.spoil(body).read().await.map_err(|_| reset())?;
+    if let Some(injections) = &mut injections {
+        body = injections.deliver(body).read().await.map_err(|_| reset())?;
     }
     let shed = head.headers.contains_key(SHED);
     let outcome = Outcome::of_status(head.status.as_u16(), shed, retry_after(&head.headers));

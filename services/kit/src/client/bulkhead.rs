@@ -1,8 +1,9 @@
 //! A peer's bulkhead, with its lock and its metrics.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use metrics::{counter, gauge};
+use parking_lot::{Mutex, MutexGuard};
 use shop_contract::Role;
 use shop_resilience::{Bulkhead, BulkheadConfig, BulkheadSlot, Priority};
 
@@ -50,7 +51,7 @@ impl BulkheadGate {
     }
 
     fn bulkhead(&self) -> MutexGuard<'_, Bulkhead> {
-        self.bulkhead.lock().unwrap_or_else(PoisonError::into_inner)
+        self.bulkhead.lock()
     }
 }
 

@@ -8,18 +8,18 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use crate::connections::HEAD;
+use crate::connections::HEADER_TIMEOUT;
 
 /// How long connecting may take. On one machine or in one cluster it takes a millisecond, or it never succeeds.
 const CONNECT: Duration = Duration::from_millis(500);
-/// How long an idle connection is kept: less than a service keeps it ([`HEAD`]). Otherwise a request would now and then
-/// be sent on a connection that is being closed. That is a failure, and without a key it is not repeated.
-const IDLE: Duration = HEAD.saturating_sub(Duration::from_secs(5));
+/// How long an idle connection is kept: less than a service keeps it ([`HEADER_TIMEOUT`]). Otherwise a request would now and
+/// then be sent on a connection that is being closed. That is a failure, and without a key it is not repeated.
+const IDLE: Duration = HEADER_TIMEOUT.saturating_sub(Duration::from_secs(5));
 
-pub(crate) type Http = Client<HttpConnector, Full<Bytes>>;
+pub(crate) type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
 /// A client without connections.
-pub(crate) fn http() -> Http {
+pub(crate) fn http_client() -> HttpClient {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     connector.set_connect_timeout(Some(CONNECT));

@@ -11,14 +11,15 @@ use shop_resilience::{Deadline, Priority};
 use super::counters;
 use super::request_log::RequestLogFields;
 use crate::Kit;
-use crate::context::{Context, DeadlineExceeded};
+use crate::context::Context;
 use crate::problem::ApiError;
+use crate::response_marks::DeadlineExceeded;
 
 pub(super) async fn keep(State(kit): State<Kit>, mut request: Request, next: Next) -> Response {
     let now = kit.now();
     let deadline = kit.config().resilience.deadlines.then(|| {
         let sent = request.headers().get(Deadline::HEADER);
-        let usual = Deadline::after(now, kit.default_time());
+        let usual = Deadline::after(now, kit.default_timeout());
         let asked = sent
             .and_then(|v| v.to_str().ok())
             .and_then(|v| Deadline::from_header(v, now))

@@ -9,8 +9,8 @@ use super::counters::{self, DATABASE};
 use super::request_log::RequestLogFields;
 use crate::Kit;
 use crate::context::Context;
-use crate::limiter::Overloaded;
 use crate::problem::ApiError;
+use crate::response_marks::Overloaded;
 
 pub(super) async fn limit(State(kit): State<Kit>, request: Request, next: Next) -> Response {
     if !kit.config().resilience.shedding {
@@ -20,7 +20,7 @@ pub(super) async fn limit(State(kit): State<Kit>, request: Request, next: Next) 
         .extensions()
         .get::<Context>()
         .map_or(Priority::Browsing, |c| c.priority);
-    let permit = match kit.limiter().enter(priority) {
+    let permit = match kit.limiter().admit(priority) {
         Ok(permit) => permit,
         Err(reason) => {
             let mut response = ApiError::shed(reason.as_str()).into_response();
@@ -30,7 +30,7 @@ pub(super) async fn limit(State(kit): State<Kit>, request: Request, next: Next) 
     };
     let mut response = next.run(request).await;
     // Only the latency of a request that was served shows how long work takes.
-    permit.leave(if response.extensions().get::<Overloaded>().is_some() {
+    permit.release(if response.extensions().get::<Overloaded>().is_some() {
         mark_shed(&kit, &mut response, DATABASE);
         Served::Overloaded
     } else if response.status().is_success() {

@@ -92,7 +92,7 @@ fn request_span(
         http.route = (!route.is_empty()).then_some(route),
         url.scheme = "http",
         url.path = urls::cut(request.uri().path()),
-        url.query = request.uri().query().map(urls::shown_query),
+        url.query = request.uri().query().map(urls::redacted_query),
         server.address = host,
         server.port = port.map(i64::from),
         client.address = peer.map(|p| tracing::field::display(p.0.ip())),

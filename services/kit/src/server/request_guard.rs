@@ -14,8 +14,8 @@ use super::counters::{self, RESET};
 use super::request_log::{Line, RequestLogFields, loggable_order_id};
 use super::request_names::{method_label, request_id};
 use crate::Kit;
-use crate::auth::calling_service;
-use crate::connections::Reset;
+use crate::auth::credentials::calling_service;
+use crate::response_marks::ResetConnection;
 use crate::telemetry::names;
 
 /// The status of a request whose caller hung up, in metrics only, as nginx writes it into its log. Without a status it
@@ -74,7 +74,7 @@ impl RequestGuard {
     pub(super) fn end(mut self, response: &Response) {
         self.has_ended = true;
         // A connection that is reset gets no status.
-        let reset = response.extensions().get::<Reset>().is_some();
+        let reset = response.extensions().get::<ResetConnection>().is_some();
         let status = (!reset).then(|| response.status());
         self.report(&End {
             status,

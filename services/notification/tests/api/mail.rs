@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shop_contract::audit::AuditLine;
-use shop_kit::audit::Holds;
+use shop_kit::audit::AuditSource;
 use shop_testkit::{ask_post, until};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shop_contract::Role;
 use shop_kit::Kit;
-use shop_kit::audit::Holds;
+use shop_kit::audit::AuditSource;
 use shop_notification::NotificationConfig;
 use shop_notification::subscriber::Writer;
 use shop_testkit::{ConfirmedOrder, Identity, ask_get, ask_post, check_document, config};

@@ -145,7 +145,11 @@ impl Shop {
 
 /// A value of the service's metrics page.
 pub(crate) fn metric(shop: &Shop, name: &str, labels: &[(&str, &str)]) -> f64 {
-    shop_testkit::metric(&shop.kit.metrics().render(), name, labels)
+    let all = shop_testkit::metric(name);
+    let metric = labels
+        .iter()
+        .fold(all, |m, (name, value)| m.label(*name, *value));
+    metric.value_in(&shop.kit.metrics().render())
 }
 
 /// An event of inventory: pieces and version of these products.
