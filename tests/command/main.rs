@@ -10,7 +10,6 @@ mod docker;
 mod doors;
 mod experiments;
 mod faults;
-mod floors;
 mod harness;
 mod health;
 mod load;
