@@ -1,8 +1,8 @@
-//! Takes whatever is sent by OTLP over gRPC, says thanks, and forgets it: a receiver that costs next to nothing, so that a
-//! benchmark measures the sender.
+//! A minimal OTLP receiver over gRPC for benchmarks. It accepts and discards all data, so that the benchmark measures the
+//! sender.
 //!
-//! Prints its address, then serves until it is killed. It speaks just enough gRPC: an answer is an empty message, which
-//! means that everything was taken, and a trailer that says so.
+//! It prints its address and serves until it is killed. Its gRPC is minimal: each response is an empty message, which means
+//! that everything was accepted, with a trailer for the status.
 
 use std::convert::Infallible;
 
@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 
-/// Not compressed, and no bytes long.
+/// A gRPC message without compression and with no bytes.
 const EMPTY_MESSAGE: Bytes = Bytes::from_static(&[0; 5]);
 
 #[tokio::main(flavor = "current_thread")]
@@ -26,21 +26,21 @@ async fn main() -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         let connection = http2::Builder::new(TokioExecutor::new())
-            .serve_connection(TokioIo::new(stream), service_fn(take));
-        // A sender that goes away has its reasons.
+            .serve_connection(TokioIo::new(stream), service_fn(discard));
+        // A closed connection is not an error.
         tokio::spawn(async move { connection.await.ok() });
     }
 }
 
-async fn take(
+async fn discard(
     request: Request<Incoming>,
 ) -> Result<Response<impl hyper::body::Body<Data = Bytes, Error = Infallible>>, Infallible> {
     let mut body = request.into_body();
     while let Some(Ok(_)) = body.frame().await {}
     let status = HeaderName::from_static("grpc-status");
     let trailers = HeaderMap::from_iter([(status, HeaderValue::from_static("0"))]);
-    let thanks = Full::new(EMPTY_MESSAGE).with_trailers(std::future::ready(Some(Ok(trailers))));
-    let mut response = Response::new(thanks);
+    let body = Full::new(EMPTY_MESSAGE).with_trailers(std::future::ready(Some(Ok(trailers))));
+    let mut response = Response::new(body);
     let kind = HeaderValue::from_static("application/grpc");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     Ok(response)

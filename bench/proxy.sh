@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What the fault proxy costs without any toxic: the time that it adds to small exchanges, and how much data gets through,
-# beside Toxiproxy and a direct connection.
+# Measures the cost of the fault proxy without toxics: the latency that it adds to small exchanges, and its throughput,
+# compared with Toxiproxy and a direct connection.
 #
 # Usage: bench/proxy.sh
-#   TOXIPROXY    the server; without it, it is built by Go from its module into a cache outside of this repository
+#   TOXIPROXY    path of its server; by default it is built by Go from its module, into a cache outside of this repository
 #
-# All three take turns within one run, thirty times: 1000 exchanges of 100 bytes, then 64 MiB in one piece. Each proxy is a
-# process of its own; client and server are a third one. They share this machine's cores, so it is the ratios that count.
+# The three alternate within one run, thirty times: 1000 exchanges of 100 bytes, then one transfer of 64 MiB. Each proxy has its
+# own process; client and server share a third one. All use the cores of this machine, so only the ratios are meaningful.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=v2.12.0
@@ -15,7 +15,7 @@ if [ -z "$theirs" ]; then
   tools=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/doorbuster/toxiproxy-$version
   theirs=$tools/server
   if [ ! -x "$theirs" ]; then
-    command -v go >/dev/null || { echo "Toxiproxy is built with Go: install it, or say where the server is with TOXIPROXY" >&2; exit 1; }
+    command -v go >/dev/null || { echo "Toxiproxy is built with Go: install Go, or set TOXIPROXY to the path of the server" >&2; exit 1; }
     GOBIN=$tools go install "github.com/Shopify/toxiproxy/v2/cmd/server@$version"
   fi
 fi
@@ -31,7 +31,7 @@ trap 'exit 143' TERM HUP
 "$bench" serve >"$work/ours" &
 children+=($!)
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-# Its log of every connection would be a handicap that nobody needs.
+# By default it logs every connection, which would slow it down.
 LOG_LEVEL=error "$theirs" -host 127.0.0.1 -port "$port" >"$work/theirs" 2>&1 &
 children+=($!)
 for _ in $(seq 100); do

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# How many checkouts and requests the shop takes a second, where its knee is, what a checkout costs in CPU, and how much
-# memory it holds after minutes of it.
+# Measures the shop's capacity: checkouts and requests a second at the knee, CPU per checkout, and memory after minutes of
+# steady load.
 #
-# Usage: bench/shop.sh [MINUTES] [-- options of doorbuster run ...]     (1 minute of steady load unless told otherwise)
+# Usage: bench/shop.sh [MINUTES] [-- options of doorbuster run ...]     (1 minute of steady load by default)
 #   bench/shop.sh 5
 #   bench/shop.sh 1 -- --database postgres://shop@127.0.0.1:5432
 #
-# Shoppers who only buy: each logs in once and then goes round from a product by cart and till to the next, some ten times.
-# The crowd grows in steps. The knee is the last step at which fewer than 1 % of the checkouts failed and 99 % of them had
-# their answer within a second of the instant that they were due. The bank takes 40 ms at the median, like everywhere.
-# Shop and crowd share this machine's cores, so the figures are of both.
+# Shoppers only buy: each logs in once and then repeats product, cart and checkout about ten times. The arrival rate grows in
+# steps. The knee is the last step at which fewer than 1 % of the checkouts failed and 99 % had a reply within a second of
+# their due time. The bank has its default median of 40 ms. Shop and load generator share the cores of this machine, so the
+# results include both.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 minutes=1
@@ -47,7 +47,7 @@ run() { # scenario file, result file, options
   local file=$1 result=$2
   shift 2
   "$exe" run "$file" --port 0 --out "$work/runs" --json --quiet "$@" >"$result" 2>"$work/err" || code=$?
-  # 2 and 4 are verdicts, and a shop beyond its knee gets them.
+  # 2 and 4 are verdicts, which are expected beyond the knee.
   case $code in 0 | 2 | 4) ;; *) cat "$work/err" >&2; exit 1 ;; esac
 }
 
@@ -56,7 +56,7 @@ for rate in 2 4 6 8 10 13 16 20 25 30 36 42; do
   phases+=$'\n'"    - { name: at-$rate, for: 10s, arrivals: $rate/s }"
 done
 scenario knee "$phases" >"$work/knee.yaml"
-echo "looking for the knee: two minutes of a growing crowd"
+echo "searching for the knee: two minutes of a growing load"
 run "$work/knee.yaml" "$work/knee.json" "$@"
 rate=$(python3 - "$work/knee.json" <<'PY'
 import json, sys

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# How soon the shop is ready, how much memory it holds, how much it serves.
+# Measures the time until the shop is ready, its memory, and its throughput.
 #
-# Usage: bench/start.sh [ROUNDS]     (5 rounds of opening the shop unless told otherwise)
+# Usage: bench/start.sh [ROUNDS]     (5 rounds by default; each starts the shop)
 #
 # Prints medians over the rounds. Memory is the sum over all service processes, of the resident set (RSS, which
 # counts the shared program text once per process) and of the proportional set (PSS, which counts it once).
-# Requests per second are wrk's through the gateway, next to wrk's at the gateway's own /livez in the same run:
-# the ratio is what a whole hop through the shop costs on this machine, whatever its speed.
+# Requests per second are measured by wrk, through the gateway and at the gateway's own /livez in the same run: the ratio is
+# the relative cost of a whole hop through the shop, independent of the speed of this machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-5}
@@ -28,7 +28,7 @@ sum_kb() { # field of smaps_rollup, pids on standard input
 
 open_shop() { # sets child, url, topology
   rm -rf "$work/runs"
-  # The shop of the README's first sentence: every role once.
+  # One replica of every role.
   "$exe" up "$work/nine.yaml" --port 0 --out "$work/runs" --quiet >"$work/out" 2>"$work/err" &
   child=$!
   until grep -q 'http://' "$work/out"; do

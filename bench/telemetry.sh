@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
-# What telemetry costs: requests a second and CPU of the shop with every trace kept, with the usual ten a second, and with
-# none.
+# Measures the cost of telemetry: requests a second and CPU of the shop with all traces, with the default of ten traces a
+# second, and with none.
 #
-# Usage: bench/telemetry.sh [ROUNDS]     (6 rounds, about five minutes, unless told otherwise)
-#   DOORBUSTER    the program; built here without it
-#   OTLP_SINK     the receiver of the traces; built here without it
+# Usage: bench/telemetry.sh [ROUNDS]     (6 rounds by default, about five minutes)
+#   DOORBUSTER    path of the program; built here by default
+#   OTLP_SINK     path of the receiver of traces; built here by default
 #
-# In each round the shop is opened three times, each in another order, for the same shoppers with the same seed. They hardly
-# think, so the shop is as busy as it can be on a small machine; on a large one it is the CPU that counts. The receiver is one
-# that forgets what it is sent. Ratios are taken within a round, against the shop without traces, for what a shared machine
-# is worth changes from minute to minute; their median is what is printed, and the aim is at most 5 % for the usual ten.
-# Metrics and logs are on in all three.
+# Each round starts the shop three times, in a different order, for the same shoppers with the same seed. Think times are
+# short, so the shop is saturated on a small machine; on a large one compare the CPU. The receiver discards the traces.
+# Ratios to the shop without traces are computed within a round, because the speed of a shared machine changes from minute
+# to minute. The script prints their medians; the goal is at most 5 % for the default. Metrics and logs are on in all three.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-6}
@@ -33,12 +32,12 @@ trap 'exit 143' TERM HUP
 "$sink" >"$work/sink" &
 receiver=$!
 until grep -q 'http://' "$work/sink"; do
-  kill -0 "$receiver" 2>/dev/null || { echo "the receiver of traces does not start" >&2; exit 1; }
+  kill -0 "$receiver" 2>/dev/null || { echo "the receiver of traces did not start" >&2; exit 1; }
   sleep 0.05
 done
 endpoint=$(cat "$work/sink")
 
-# A shopper may ask the gateway 50 times a second, so each thinks for a moment.
+# The gateway allows 50 requests a second for each shopper, so there is a short think time.
 cat >"$work/busy.yaml" <<'YAML'
 name: busy
 seed: 5
@@ -65,7 +64,7 @@ run() { # mode, round
   env -u OTEL_EXPORTER_OTLP_ENDPOINT -u DOORBUSTER_TRACES_PER_SECOND "${with[@]}" \
     "$exe" run "$work/busy.yaml" --port 0 --out "$work/runs" --json --quiet --without shedding \
     >"$work/$1-$2.json" 2>"$work/err" || code=$?
-  # 2 and 4 are verdicts, and a shop that is as busy as it can be may get them.
+  # 2 and 4 are verdicts, which are possible for a saturated shop.
   case $code in 0 | 2 | 4) ;; *) cat "$work/err" >&2; exit 1 ;; esac
   rm -rf "$work/runs"
 }
@@ -79,23 +78,23 @@ done
 python3 - "$work" "$rounds" <<'PY'
 import json, statistics, sys
 work, rounds = sys.argv[1], int(sys.argv[2])
-def figures(mode, i):
+def metrics(mode, i):
     run = json.load(open(f"{work}/{mode}-{i}.json"))
     busy = next(p for p in run["phases"] if p["name"] == "busy")
     steps = [s for s in run["steps"] if s["phase"] == "busy"]
     ok = sum(s["ok"] for s in steps)
     everything = sum(s["requests"] for s in run["steps"])
     cpu = sum(r["cpu_s"] for r in run["resources"])
-    # CPU is counted from the shop's start to its end, and so are the requests; opening the shop is in it for all alike.
+    # CPU and requests are counted from the shop's start to its end, including the startup in all modes.
     return {"per_s": ok / (busy["to_s"] - busy["from_s"]), "cpu_ms": 1000 * cpu / max(1, everything)}
-got = {m: [figures(m, i) for i in range(rounds)] for m in ("off", "sampled", "full")}
-def shown(name, key, unit):
+results = {m: [metrics(m, i) for i in range(rounds)] for m in ("off", "sampled", "full")}
+def show(name, key, unit):
     print(name)
     for mode in ("off", "sampled", "full"):
-        values = [f[key] for f in got[mode]]
-        ratios = [f[key] / o[key] for f, o in zip(got[mode], got["off"])]
+        values = [f[key] for f in results[mode]]
+        ratios = [f[key] / o[key] for f, o in zip(results[mode], results["off"])]
         print(f"  {mode:<10} {statistics.median(values):9.2f} {unit}   x {statistics.median(ratios):.3f} of off ({min(ratios):.3f} to {max(ratios):.3f})")
 print(f"rounds {rounds}; medians, and ratios within rounds")
-shown("throughput", "per_s", "steps/s")
-shown("CPU of the shop", "cpu_ms", "ms a step")
+show("throughput", "per_s", "steps/s")
+show("CPU of the shop", "cpu_ms", "ms a step")
 PY

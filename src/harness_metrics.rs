@@ -15,11 +15,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chaos::{KINDS, KindInfo};
-use loadgen::figures::{self, SharedRecorder};
+use loadgen::metrics::{self as load_metrics, SharedRecorder};
 use loadgen::spec::Load;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use results::record::{FaultEvent, FaultEventKind};
-use shop_kit::auth::{bearer, same};
+use shop_kit::auth::{bearer, constant_time_eq};
 use shop_kit::telemetry::metrics::{MEDIA_TYPE, Metrics};
 use shop_kit::telemetry::names::{FAULT_ACTIVE, FAULT_HITS, HELP};
 use tokio::net::TcpListener;
@@ -56,7 +56,7 @@ impl HarnessMetrics {
     /// Declares the metrics of a load.
     pub(crate) fn of(load: &Load) -> Self {
         let metrics = Metrics::new(LOADGEN, "loadgen-0")
-            .with_buckets(figures::LATENESS, figures::LATENESS_BUCKETS);
+            .with_buckets(load_metrics::LATENESS, load_metrics::LATENESS_BUCKETS);
         let phases = load.phases.iter().map(|p| (p.name.clone(), p.lasts));
         let declared = Self {
             metrics,
@@ -65,7 +65,7 @@ impl HarnessMetrics {
             started: Arc::default(),
         };
         declared.metrics.record(|| {
-            for (name, text) in figures::HELP {
+            for (name, text) in load_metrics::HELP {
                 // The recorder keeps a help text by name, whatever the type of the metric.
                 describe_histogram!(*name, *text);
             }
@@ -106,7 +106,7 @@ impl HarnessMetrics {
     /// Takes an event of a fault. In-service faults are skipped, because the service itself exports them.
     pub(crate) fn fault(&self, event: &FaultEvent, now: Instant) {
         let info = KINDS.iter().find(|info| info.name == event.kind);
-        if !info.is_some_and(KindInfo::is_from_outside) {
+        if !info.is_some_and(KindInfo::is_external) {
             return;
         }
         match event.event {
@@ -222,7 +222,7 @@ async fn page(
     headers: HeaderMap,
 ) -> Response {
     let given = bearer(&headers).unwrap_or_default();
-    if token.is_some_and(|token| !same(given.as_bytes(), token.as_bytes())) {
+    if token.is_some_and(|token| !constant_time_eq(given.as_bytes(), token.as_bytes())) {
         return (
             StatusCode::UNAUTHORIZED,
             "this page needs its bearer token\n",

@@ -13,7 +13,7 @@ mod tests;
 use std::path::Path;
 use std::time::Duration;
 
-use chaos::{Abort, Begin, Fault, Storm};
+use chaos::{AbortCondition, Begin, Fault, Storm};
 use loadgen::STEPS;
 use loadgen::spec::Load;
 use results::expect::Expectation;
@@ -46,7 +46,7 @@ pub(crate) struct Scenario {
     /// Patterns without which it is expected to fail.
     pub relies_on: Vec<Pattern>,
     /// The conditions that abort the experiment.
-    pub abort: Vec<Abort>,
+    pub abort: Vec<AbortCondition>,
     /// The expectations.
     pub expect: Vec<Expectation>,
     /// The text of the file, with the seed in use.
@@ -214,7 +214,7 @@ struct Parts {
     faults: Vec<Fault>,
     relies_on: Vec<Pattern>,
     storm: Option<Storm>,
-    abort: Vec<Abort>,
+    abort: Vec<AbortCondition>,
     expect: Vec<Expectation>,
 }
 

@@ -209,7 +209,7 @@ impl Shop {
         }
         owned.databases.remove().await;
         if let Some(stream) = owned.events.as_ref().filter(|stream| stream.is_owned)
-            && let Err(e) = shop_kit::events::forget(&stream.url).await
+            && let Err(e) = shop_kit::events::delete_stream(&stream.url).await
         {
             tracing::warn!(error = %e, "the shop's events could not be removed from the NATS server");
         }

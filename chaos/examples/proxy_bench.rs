@@ -1,5 +1,5 @@
-//! What `bench/proxy.sh` runs. `serve` is our proxy in a process of its own; `measure OURS THEIRS` takes the addresses of
-//! two APIs and compares small exchanges and bulk transfer through each with a direct connection, turn by turn.
+//! The benchmark behind `bench/proxy.sh`. `serve` runs this crate's proxy. `measure OURS THEIRS` takes the addresses of two
+//! proxy APIs and compares small exchanges and bulk transfers through each with a direct connection, in alternation.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -63,7 +63,7 @@ fn measure(ours: &str, theirs: &str) -> io::Result<()> {
     let mut rates = [const { Vec::<f64>::new() }; 3];
     for round in 0..ROUNDS {
         for turn in 0..3 {
-            // Each path is as often the first as the last.
+            // Rotated, so that no path is always first.
             let path = (round + turn) % 3;
             times[path].extend(exchanges(echoes[path])?);
             rates[path].push(bulk(sinks[path])?);
@@ -79,27 +79,27 @@ fn exchanges(address: SocketAddr) -> io::Result<Vec<Duration>> {
     let mut message = [7; MESSAGE];
     let mut times = Vec::with_capacity(EXCHANGES);
     for n in 0..EXCHANGES + 100 {
-        let begun = Instant::now();
+        let start = Instant::now();
         stream.write_all(&message)?;
         stream.read_exact(&mut message)?;
-        // The first ones warm up caches and the far end's buffers.
+        // The first ones warm up caches and the buffers of the server.
         if n >= 100 {
-            times.push(begun.elapsed());
+            times.push(start.elapsed());
         }
     }
     Ok(times)
 }
 
-/// Megabytes a second.
+/// The throughput in megabytes a second.
 fn bulk(address: SocketAddr) -> io::Result<f64> {
     let mut stream = TcpStream::connect(address)?;
     let data = vec![7; 256 << 10];
-    let begun = Instant::now();
+    let start = Instant::now();
     for _ in 0..BULK / data.len() {
         stream.write_all(&data)?;
     }
     stream.read_exact(&mut [0])?;
-    Ok(BULK as f64 / 1e6 / begun.elapsed().as_secs_f64())
+    Ok(BULK as f64 / 1e6 / start.elapsed().as_secs_f64())
 }
 
 fn report(mut times: [Vec<Duration>; 3], mut rates: [Vec<f64>; 3]) {
@@ -151,7 +151,7 @@ fn server(
     Ok(address)
 }
 
-/// Makes a proxy through an API, and tells where it listens.
+/// Creates a proxy through an API. Returns its listen address.
 fn proxy(api: &str, name: &str, upstream: SocketAddr) -> io::Result<SocketAddr> {
     let body = format!(r#"{{"name":"{name}","listen":"127.0.0.1:0","upstream":"{upstream}"}}"#);
     let mut stream = TcpStream::connect(api)?;
@@ -160,10 +160,10 @@ fn proxy(api: &str, name: &str, upstream: SocketAddr) -> io::Result<SocketAddr> 
         "POST /proxies HTTP/1.1\r\nHost: {api}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let listen = answer.split(r#""listen":""#).nth(1);
+    let mut response = String::new();
+    stream.read_to_string(&mut response)?;
+    let listen = response.split(r#""listen":""#).nth(1);
     listen
         .and_then(|rest| rest.split('"').next()?.parse().ok())
-        .ok_or_else(|| io::Error::other(format!("no address in {answer:?}")))
+        .ok_or_else(|| io::Error::other(format!("no address in {response:?}")))
 }

@@ -1,4 +1,4 @@
-//! A client of the admin listener's `/faults`, as [`shop_contract::faults`] describes it.
+//! A client of the `/faults` endpoint of admin listeners; see [`shop_contract::faults`].
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 use shop_contract::faults::{FaultOrder, FaultState, FaultStates};
 
-use crate::processes::InjectError;
+use crate::error::InjectError;
 
-/// A listener on this or a neighbouring machine that takes longer to accept is not there.
+/// Listeners are on this machine or on its network, so a slower one is down.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-/// For one whole call. The endpoint does no work to speak of, but its process may be starved under load.
+/// For one whole call. The endpoint does little work, but its process may be starved under load.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
-/// A hundred ended faults are some ten kilobytes. More than this is not our endpoint.
+/// A hundred ended faults take about ten kilobytes, so a larger body is not from this endpoint.
 const MAX_BODY_BYTES: usize = 1 << 20;
-/// How much of a stranger's error text is worth repeating.
+/// The longest reason taken from an error reply.
 const MAX_REASON_CHARS: usize = 200;
 
 /// Injects, lists and clears faults at admin endpoints. Cheap to clone.
@@ -31,22 +31,22 @@ pub struct AdminClient {
 }
 
 impl AdminClient {
-    /// A client that shows `token` as a bearer token where there is one.
+    /// A client that sends `token`, if any, as a bearer token.
     pub fn new(token: Option<String>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        // No idle connections: targets are killed and restarted on the same port, and a kept connection to the dead
-        // one would make the first call to the new one fail.
+        // No idle connections: targets are killed and restarted on the same port, and the first call to a new process
+        // would fail on a connection to the old one.
         let http = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(0)
             .build(connector);
         Self { http, token }
     }
 
-    /// Asks for a fault. The answer is the target's word that it is in force.
+    /// Injects a fault. On success it is in force at the target.
     ///
     /// # Errors
-    /// [`InjectError::Refused`] with 400 for an order without a sound time to live, 409 for a name in use.
+    /// [`InjectError::Refused`] with 400 for an invalid time to live, with 409 for a name in use.
     pub async fn inject(
         &self,
         address: SocketAddr,
@@ -60,18 +60,18 @@ impl AdminClient {
             .await
     }
 
-    /// The faults in force, and those that ended.
+    /// Lists the faults in force and those that have ended.
     ///
     /// # Errors
-    /// When there is no answer, or none as in the contract.
+    /// When there is no reply, or one that breaks the contract.
     pub async fn list(&self, address: SocketAddr) -> Result<FaultStates, InjectError> {
         self.call(address, Method::GET, "/faults", None).await
     }
 
-    /// Ends one fault and gives its final state.
+    /// Ends one fault and returns its final state.
     ///
     /// # Errors
-    /// [`InjectError::Refused`] with 404 for a fault that is unknown there.
+    /// [`InjectError::Refused`] with 404 for an unknown fault.
     pub async fn clear(&self, address: SocketAddr, name: &str) -> Result<FaultState, InjectError> {
         self.call(address, Method::DELETE, &format!("/faults/{name}"), None)
             .await
@@ -80,7 +80,7 @@ impl AdminClient {
     /// Ends every fault.
     ///
     /// # Errors
-    /// When there is no answer, or none as in the contract.
+    /// When there is no reply, or one that breaks the contract.
     pub async fn clear_all(&self, address: SocketAddr) -> Result<FaultStates, InjectError> {
         self.call(address, Method::DELETE, "/faults", None).await
     }
@@ -96,11 +96,11 @@ impl AdminClient {
             self.request(address, method, path, body)
                 .map_err(|e| InjectError::Protocol {
                     address,
-                    reason: format!("{path} cannot be asked for: {e}"),
+                    reason: format!("the request for {path} is invalid: {e}"),
                 })?;
         let (status, body) = tokio::time::timeout(CALL_TIMEOUT, self.exchange(request))
             .await
-            .unwrap_or_else(|_| Err(format!("silent for {} s", CALL_TIMEOUT.as_secs())))
+            .unwrap_or_else(|_| Err(format!("no reply within {} s", CALL_TIMEOUT.as_secs())))
             .map_err(|reason| InjectError::Unreachable { address, reason })?;
         if !status.is_success() {
             return Err(InjectError::Refused {
@@ -149,15 +149,15 @@ impl AdminClient {
     }
 }
 
-/// The target's reason: the detail or title of a problem (RFC 9457), else its text as it is.
+/// The reason in an error reply: the detail or title of a problem (RFC 9457), else the whole text.
 fn reason_in(body: &[u8]) -> String {
     let problem: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-    let said = problem.as_ref().and_then(|p| {
+    let detail = problem.as_ref().and_then(|p| {
         ["detail", "title"]
             .into_iter()
             .find_map(|key| p.get(key)?.as_str())
     });
-    let text = match said {
+    let text = match detail {
         Some(text) => text.to_owned(),
         None => String::from_utf8_lossy(body).trim().to_owned(),
     };
@@ -167,7 +167,7 @@ fn reason_in(body: &[u8]) -> String {
     text.chars().take(MAX_REASON_CHARS).collect()
 }
 
-/// An error and what caused it: hyper's own text stops at "client error".
+/// An error with its causes. The text of hyper's error alone is only "client error".
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

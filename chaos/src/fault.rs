@@ -1,5 +1,5 @@
-//! What a fault is: a name, a time, a target and a kind. Plain data; how it is written in a scenario is the
-//! business of [`spec`](crate::spec), how it is brought about that of [`injector`](crate::injector).
+//! A fault: name, time, target and kind. Plain data. [`spec`](crate::spec) reads it from scenarios and
+//! [`injector`](crate::injector) injects it.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,9 +15,9 @@ pub struct Fault {
     pub name: String,
     /// When it begins.
     pub begins: Begin,
-    /// How long it lasts. Absent for kinds that end by themselves, such as a kill.
+    /// How long it lasts. `None` for kinds that end by themselves, such as a kill.
     pub lasts: Option<Duration>,
-    /// What it is aimed at.
+    /// Its target.
     pub target: Target,
     /// What it does.
     pub kind: FaultKind,
@@ -26,9 +26,9 @@ pub struct Fault {
 /// When a fault begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begin {
-    /// At an instant, from the run's start.
+    /// At a fixed time from the run's start.
     At(Duration),
-    /// When another fault has ended: when it has really ended, which for a kill is when the replica is ready again.
+    /// When another fault has actually ended; for a kill, when the replica is ready again.
     After {
         /// The other fault's name.
         fault: String,
@@ -37,98 +37,99 @@ pub enum Begin {
     },
     /// When a breaker is seen open.
     When {
-        /// Which.
+        /// The breaker.
         breaker: Breaker,
         /// How long after that.
         wait: Duration,
     },
 }
 
-/// The circuit breaker that one role has towards another: open when any of its replicas has it open towards any
-/// replica of the other.
+/// The circuit breaker of one role towards another. It is open when any replica of the caller has it open towards any
+/// replica of the callee.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Breaker {
-    /// Who calls.
+    /// The calling role.
     pub caller: String,
-    /// Who is called.
+    /// The called role.
     pub callee: String,
 }
 
-/// What a fault is aimed at. Written `bank`, `order/1`, or `payment->bank` for a way from one to another.
+/// The target of a fault: a role (`bank`), a replica (`order/1`), or an edge, that is all calls from one role to another
+/// (`payment->bank`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Target {
     /// A role of the shop.
     pub role: String,
-    /// One replica, from 0; absent for all of them.
+    /// One replica, from 0; `None` for all of them.
     pub replica: Option<u32>,
-    /// The role that it calls, where the fault lies on the way there.
+    /// The called role, if the target is an edge.
     pub to: Option<String>,
 }
 
 /// What a fault does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FaultKind {
-    /// Something that a service does to itself when it is asked to: with requests, its database, its process.
-    InService(InService),
-    /// Something that is done to a process from outside.
+    /// A fault that a service implements itself: in its requests, its database or its process.
+    Service(ServiceFault),
+    /// A fault of a process, from outside.
     Process(ProcessFault),
-    /// Something that is done to the connections of a way.
+    /// A fault of the connections of an edge.
     Path(PathFault),
 }
 
-/// A fault that a service holds.
+/// A fault that a service implements itself.
 #[derive(Debug, Clone, PartialEq)]
-pub struct InService {
-    /// What it does, in the words of the admin endpoint.
+pub struct ServiceFault {
+    /// What it does, as the admin endpoint takes it.
     pub effect: FaultEffect,
-    /// The share of requests or statements that it touches, above 0 and up to 1.
+    /// The share of requests or statements that it affects, above 0 and up to 1.
     pub share: f64,
-    /// Which of them it may touch at all.
+    /// The requests that it can affect.
     pub only: Only,
 }
 
-/// What is done to a process.
+/// A fault of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcessFault {
-    /// It dies as by SIGKILL and is started again.
+    /// It is killed as by SIGKILL and started again later.
     Kill {
-        /// How long after its death it is started again.
+        /// Time from its death to its start.
         restart: Duration,
     },
-    /// It is stopped in its tracks as by SIGSTOP, and goes on at the fault's end.
+    /// It is suspended as by SIGSTOP, and resumed at the fault's end.
     Pause,
-    /// It is told to end, ends in its own time, and is started again at once.
+    /// It ends gracefully as by SIGTERM, and is started again.
     Restart,
-    /// It dies, is started again at once, and takes longer than usual to be ready.
+    /// It is killed, started again at once, and becomes ready later than usual.
     SlowStart {
-        /// How much longer.
+        /// How much later.
         delay: Duration,
     },
 }
 
-/// When a fault is meant to be in force, from the run's start: `from` included, `to` not.
+/// When a fault is planned to be in force, from the run's start: `from` inclusive, `to` exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// Its begin.
     pub from: Duration,
-    /// Its end. For a kill the moment of the restart; the replica is ready a little later.
+    /// Its end. For a kill it is the start of the process; the replica is ready a little later.
     pub to: Duration,
 }
 
 impl Fault {
-    /// How long it is meant to be in force. Nothing for a restart, which is over when it is done.
+    /// How long it is planned to be in force. Zero for a restart, which ends when the replica is ready.
     pub fn length(&self) -> Duration {
         match self.kind {
             FaultKind::Process(ProcessFault::Kill { restart: length })
             | FaultKind::Process(ProcessFault::SlowStart { delay: length }) => length,
             FaultKind::Process(ProcessFault::Restart) => Duration::ZERO,
-            FaultKind::InService(_)
+            FaultKind::Service(_)
             | FaultKind::Path(_)
             | FaultKind::Process(ProcessFault::Pause) => self.lasts.unwrap_or_default(),
         }
     }
 
-    /// The planned window, of a fault that begins at an instant; of others nobody knows it beforehand.
+    /// The planned window of a fault that begins at a fixed time; `None` for others.
     pub fn window(&self) -> Option<Window> {
         match self.begins {
             Begin::At(at) => Some(Window::new(at, self.length())),
@@ -138,7 +139,7 @@ impl Fault {
 }
 
 impl Window {
-    /// From an instant on, for some time.
+    /// A window of this length.
     pub fn new(from: Duration, length: Duration) -> Self {
         Self {
             from,
@@ -166,8 +167,8 @@ impl Target {
     }
 }
 
-impl InService {
-    /// An effect on everything.
+impl ServiceFault {
+    /// An effect on all requests.
     pub fn on_all(effect: FaultEffect) -> Self {
         Self {
             effect,
@@ -181,7 +182,7 @@ impl FaultKind {
     /// The kind's name, as in [`KINDS`](crate::KINDS).
     pub fn name(&self) -> &'static str {
         match self {
-            Self::InService(fault) => fault.effect.kind(),
+            Self::Service(fault) => fault.effect.kind(),
             Self::Path(fault) => fault.effect.kind(),
             Self::Process(ProcessFault::Kill { .. }) => "kill",
             Self::Process(ProcessFault::Pause) => "pause",
@@ -190,10 +191,10 @@ impl FaultKind {
         }
     }
 
-    /// Whether the replica is gone while the fault is in force, so that no other fault can reach it.
+    /// Whether the replica is down while the fault is in force, so that no other fault can reach it.
     pub fn takes_replica_down(&self) -> bool {
         match self {
-            Self::InService(_) | Self::Path(_) => false,
+            Self::Service(_) | Self::Path(_) => false,
             Self::Process(_) => true,
         }
     }

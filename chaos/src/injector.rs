@@ -1,10 +1,10 @@
-//! Brings a schedule's faults about, and ends every one of them.
+//! Injects the faults of a schedule, and ends each of them.
 //!
-//! This file waits for due times, and for what faults wait for, and keeps the board; `course` takes one fault from *asked* to *ended*;
-//! `in_service`, `process` and `on_path` know how a fault of their sort is begun, looked after and ended. A new sort is
-//! a further `Injection` and a line in `Injector::injection`.
+//! This file waits for due times and for the observations that faults wait for. `lifecycle` runs one fault from *asked*
+//! to *ended*. `service`, `process` and `path` implement `Injection`, one for each sort of fault; a new sort is another
+//! implementation and an arm in `Injector::injection`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,125 +15,100 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::admin::AdminClient;
+use crate::backend::{BreakerWatch, CallerHits, Paths, Processes};
 use crate::fault::{Breaker, FaultKind};
-use crate::processes::{CallerHits, Paths, Processes};
-use crate::schedule::{Action, Observed, Planned, Schedule};
-use crate::watch::Watch;
-use course::Course;
-use in_service::InService;
+use crate::schedule::{Observed, Schedule, ScheduledFault, Transition};
+use clock::Clock;
 use injection::Injection;
-use on_path::OnPath;
-use process::OfProcess;
+use lifecycle::Lifecycle;
+use path::PathInjection;
+use process::ProcessInjection;
+use service::ServiceInjection;
 
-mod course;
-mod in_service;
+mod clock;
 mod injection;
-mod on_path;
+mod lifecycle;
+mod path;
 mod process;
+mod service;
+mod status;
 
-/// How often a fault in force is looked after. A replica that lost its fault by a restart is without it for at most
-/// this long, and figures on the board are at most this old.
-const POLL: Duration = Duration::from_secs(1);
-/// Between two looks at breakers that faults wait for. A breaker stays open for a second at least.
-const WATCH_EVERY: Duration = Duration::from_millis(250);
+pub use status::{FaultStatus, FaultStatuses};
 
-/// Every fault of the run by name, those to come included: the console's list, and the label sets of
-/// `chaos_fault_active` and `chaos_fault_hits_total`.
-pub type Board = BTreeMap<String, FaultNow>;
-
-/// A fault as it stands now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FaultNow {
-    /// `latency`, `kill`, …
-    pub kind: &'static str,
-    /// `bank`, `order/1`, …
-    pub target: String,
-    /// Whether it is in force.
-    pub active: bool,
-    /// Requests that it touched, or connections where it is one of a path, as far as is known by now.
-    pub hits: u64,
-}
+/// Between two checks of a fault in force. It limits how long a restarted replica lacks its fault, and the age of
+/// [`FaultStatuses`].
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two queries for the breakers that faults wait for. A breaker stays open for a second at least.
+const BREAKER_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Injects the faults of one run.
 pub struct Injector {
     processes: Arc<dyn Processes>,
-    hits: Arc<dyn CallerHits>,
+    callers: Arc<dyn CallerHits>,
     admin: AdminClient,
     events: mpsc::UnboundedSender<FaultEvent>,
-    board: Arc<watch::Sender<Board>>,
-    poll: Duration,
-    watch: Option<Arc<dyn Watch>>,
+    statuses: Arc<watch::Sender<FaultStatuses>>,
+    check_interval: Duration,
+    breakers: Option<Arc<dyn BreakerWatch>>,
     paths: Option<Arc<dyn Paths>>,
 }
 
-/// The run's time.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    started: Instant,
-}
-
-impl Clock {
-    fn elapsed(self) -> Duration {
-        Instant::now().saturating_duration_since(self.started)
-    }
-}
-
 impl Injector {
-    /// An injector that works on `processes`, asks `hits` about dead ones, speaks to admin endpoints through `admin`
-    /// and sends each event to `events`, whether or not anyone listens.
+    /// An injector for faults of `processes`, and of the services behind `admin`. `callers` count the hits of process
+    /// faults. Each event goes to `events`, also when its receiver is closed.
     pub fn new(
         processes: Arc<dyn Processes>,
-        hits: Arc<dyn CallerHits>,
+        callers: Arc<dyn CallerHits>,
         admin: AdminClient,
         events: mpsc::UnboundedSender<FaultEvent>,
     ) -> Self {
         Self {
             processes,
-            hits,
+            callers,
             admin,
             events,
-            board: Arc::new(watch::Sender::new(Board::new())),
-            poll: POLL,
-            watch: None,
+            statuses: Arc::new(watch::Sender::new(FaultStatuses::new())),
+            check_interval: CHECK_INTERVAL,
+            breakers: None,
             paths: None,
         }
     }
 
-    /// Sees breakers through `watch`. Without it, a fault that waits for one does not come.
+    /// Sets where the state of breakers comes from. Without it, faults that wait for a breaker are skipped.
     #[must_use]
-    pub fn with_watch(mut self, watch: Arc<dyn Watch>) -> Self {
-        self.watch = Some(watch);
+    pub fn with_breakers(mut self, breakers: Arc<dyn BreakerWatch>) -> Self {
+        self.breakers = Some(breakers);
         self
     }
 
-    /// Reaches paths through `paths`. Without it, faults of paths are refused.
+    /// Sets the proxies between services. Without them, path faults are refused.
     #[must_use]
     pub fn with_paths(mut self, paths: Arc<dyn Paths>) -> Self {
         self.paths = Some(paths);
         self
     }
 
-    /// Looks after faults in force every `poll` instead of every second.
+    /// Sets the time between two checks of a fault in force; a second by default.
     #[must_use]
-    pub fn with_poll(mut self, poll: Duration) -> Self {
-        self.poll = poll;
+    pub fn with_check_interval(mut self, interval: Duration) -> Self {
+        self.check_interval = interval;
         self
     }
 
-    /// The board. It is empty until [`Injector::run`] fills it.
-    pub fn board(&self) -> watch::Receiver<Board> {
-        self.board.subscribe()
+    /// The status of each fault. Empty until [`Injector::run`] starts.
+    pub fn statuses(&self) -> watch::Receiver<FaultStatuses> {
+        self.statuses.subscribe()
     }
 
     /// Runs the schedule, whose times count from `started`, until every fault has ended.
     ///
-    /// When `shutdown` comes, what is in force is ended at once and what is to come does not come. The same happens
-    /// when this future is dropped, as long as the runtime lives on; beyond that, faults in a service end by their
-    /// time to live.
+    /// When `shutdown` is cancelled, faults in force are ended at once and later ones are left out. The same happens
+    /// when this future is dropped, while the runtime lives; without a runtime, service faults end by their time to
+    /// live.
     ///
-    /// The rows are in the order of time, one per fault that was asked for. A refused one has no hits and ends
-    /// when it starts; so does one that waited in vain, and of these no row is left when the run was told to stop. What
-    /// the run alone can know, `detected_s` and `recovered_s`, is left out.
+    /// Returns one row for each fault that began, was refused or was skipped, in the order of time. A refused or
+    /// skipped fault has no hits and no length. Faults that still wait at `shutdown` have no row. `detected_s` and
+    /// `recovered_s` are for the caller to fill in.
     pub async fn run(
         self,
         mut schedule: Schedule,
@@ -141,15 +116,15 @@ impl Injector {
         shutdown: CancellationToken,
     ) -> Vec<FaultRow> {
         let clock = Clock { started };
-        self.board.send_replace(blank(&schedule));
+        self.statuses.send_replace(status::initial(&schedule));
         let all = shutdown.child_token();
         let _ends_when_dropped = all.clone().drop_guard();
-        let (say, mut heard) = mpsc::unbounded_channel();
-        let _watching = self.watch_breakers(&schedule, say.clone());
-        let mut courses = Courses::default();
+        let (observed_tx, mut observed_rx) = mpsc::unbounded_channel();
+        let _watching = self.watch_breakers(&schedule, observed_tx.clone());
+        let mut running = RunningFaults::default();
         while schedule.next_at().is_some() || schedule.is_waiting() {
-            // Beyond its end nothing is waited for any more.
             let next = schedule.next_at().unwrap_or(Duration::MAX);
+            // Faults wait until the load ends, at the latest.
             let next = if schedule.is_waiting() {
                 next.min(schedule.end())
             } else {
@@ -158,203 +133,185 @@ impl Injector {
             tokio::select! {
                 biased;
                 () = all.cancelled() => break,
-                Some(seen) = heard.recv() => schedule.observe(&seen, clock.elapsed()),
-                () = until(started, next) => {}
+                Some(seen) = observed_rx.recv() => schedule.observe(&seen, clock.elapsed()),
+                () = sleep_until_elapsed(started, next) => {}
             }
             if clock.elapsed() >= schedule.end() {
-                schedule.give_up(clock.elapsed());
+                schedule.skip_waiting(clock.elapsed());
             }
-            for missed in schedule.missed() {
-                courses.missed(self.course(missed.planned, clock).miss(missed.why));
+            for skipped in schedule.skipped() {
+                let lifecycle = self.lifecycle(skipped.scheduled, clock);
+                running.add_row(lifecycle.skip(skipped.reason));
             }
-            for action in schedule.due(clock.elapsed()) {
-                match action {
-                    Action::Inject(planned) => {
-                        let over = all.child_token();
-                        courses.begin(
-                            &planned,
-                            over.clone(),
-                            self.follow(planned.clone(), clock, over, say.clone()),
-                        );
+            for transition in schedule.due(clock.elapsed()) {
+                match transition {
+                    Transition::Begin(scheduled) => {
+                        let end = all.child_token();
+                        let running_fault =
+                            self.run_fault(&scheduled, clock, &end, observed_tx.clone());
+                        running.spawn(&scheduled, end, running_fault);
                     }
-                    Action::End(planned) => courses.end(&planned),
+                    Transition::End(scheduled) => running.end(&scheduled),
                 }
             }
         }
-        courses.rows().await
+        running.rows().await
     }
 
-    /// The whole course of one fault, until `over` is cancelled. What others may wait for goes to `say`.
-    fn follow(
+    /// Runs one fault until `end` is cancelled, and sends its end to `observed`.
+    fn run_fault(
         &self,
-        planned: Arc<Planned>,
+        scheduled: &Arc<ScheduledFault>,
         clock: Clock,
-        over: CancellationToken,
-        say: mpsc::UnboundedSender<Observed>,
+        end: &CancellationToken,
+        observed: mpsc::UnboundedSender<Observed>,
     ) -> impl Future<Output = FaultRow> + Send + 'static {
-        let injection = self.injection(&planned, clock, &over);
-        let course = self.course(planned, clock);
+        let injection = self.injection(scheduled, clock, end);
+        let lifecycle = self.lifecycle(scheduled.clone(), clock);
+        let end = end.clone();
         async move {
-            let (row, seen) = course.run(injection, over).await;
-            // When nobody waits for it, nobody listens.
-            let _ = say.send(seen);
+            let (row, seen) = lifecycle.run(injection, end).await;
+            // The receiver is closed when no fault waits any more.
+            let _ = observed.send(seen);
             row
         }
     }
 
-    fn course(&self, planned: Arc<Planned>, clock: Clock) -> Course {
-        Course {
-            planned,
+    fn lifecycle(&self, scheduled: Arc<ScheduledFault>, clock: Clock) -> Lifecycle {
+        Lifecycle {
+            scheduled,
             clock,
             events: self.events.clone(),
-            board: self.board.clone(),
-            poll: self.poll,
+            statuses: self.statuses.clone(),
+            check_interval: self.check_interval,
         }
     }
 
-    /// Looks at the breakers that faults wait for until each was seen open, and no longer than the guard lives.
+    /// Queries the breakers that faults wait for, until each was open or the returned guard is dropped.
     fn watch_breakers(
         &self,
         schedule: &Schedule,
-        say: mpsc::UnboundedSender<Observed>,
+        observed: mpsc::UnboundedSender<Observed>,
     ) -> DropGuard {
         let stop = CancellationToken::new();
-        if let Some(eyes) = self.watch.clone() {
-            let watching = watch_all(eyes, schedule.breakers(), say);
+        if let Some(source) = self.breakers.clone() {
+            let watching = watch_all(source, schedule.breakers(), observed);
             let stopped = stop.clone();
             tokio::spawn(async move { stopped.run_until_cancelled(watching).await });
         }
         stop.drop_guard()
     }
 
-    /// Who knows how to inject this kind of fault.
     fn injection(
         &self,
-        planned: &Arc<Planned>,
+        scheduled: &Arc<ScheduledFault>,
         clock: Clock,
-        over: &CancellationToken,
+        end: &CancellationToken,
     ) -> Box<dyn Injection> {
-        match &planned.fault.kind {
-            FaultKind::InService(_) => Box::new(InService::new(
-                planned.clone(),
+        match &scheduled.fault.kind {
+            FaultKind::Service(_) => Box::new(ServiceInjection::new(
+                scheduled.clone(),
                 self.processes.clone(),
                 self.admin.clone(),
                 clock,
-                over.clone(),
+                end.clone(),
             )),
-            FaultKind::Path(fault) => Box::new(OnPath::new(
-                planned.clone(),
+            FaultKind::Path(fault) => Box::new(PathInjection::new(
+                scheduled.clone(),
                 *fault,
                 self.paths.clone(),
                 clock,
             )),
-            FaultKind::Process(fault) => Box::new(OfProcess::new(
-                planned.clone(),
+            FaultKind::Process(fault) => Box::new(ProcessInjection::new(
+                scheduled.clone(),
                 *fault,
                 self.processes.clone(),
-                self.hits.clone(),
+                self.callers.clone(),
                 clock,
-                over.clone(),
+                end.clone(),
             )),
         }
     }
 }
 
-/// Waits for an instant of the run; for ever, for one that no clock will show.
-async fn until(started: Instant, at: Duration) {
-    match started.checked_add(at) {
+/// Sleeps until `elapsed` after `started`; forever when that instant does not exist.
+async fn sleep_until_elapsed(started: Instant, elapsed: Duration) {
+    match started.checked_add(elapsed) {
         Some(instant) => sleep_until(instant).await,
         None => std::future::pending().await,
     }
 }
 
 async fn watch_all(
-    eyes: Arc<dyn Watch>,
+    source: Arc<dyn BreakerWatch>,
     mut breakers: BTreeSet<Breaker>,
-    say: mpsc::UnboundedSender<Observed>,
+    observed: mpsc::UnboundedSender<Observed>,
 ) {
     while !breakers.is_empty() {
         for breaker in breakers.clone() {
-            if eyes.is_open(&breaker).await == Some(true) {
+            if source.is_open(&breaker).await == Some(true) {
                 breakers.remove(&breaker);
-                let _ = say.send(Observed::BreakerOpened(breaker));
+                let _ = observed.send(Observed::BreakerOpened(breaker));
             }
         }
-        sleep(WATCH_EVERY).await;
+        sleep(BREAKER_INTERVAL).await;
     }
 }
 
-/// The faults that have begun, and those that did not come.
+/// The tasks of faults that have begun, and the rows of skipped ones.
 #[derive(Default)]
-struct Courses {
-    begun: Vec<Begun>,
-    missed: Vec<FaultRow>,
+struct RunningFaults {
+    tasks: Vec<RunningFault>,
+    rows: Vec<FaultRow>,
 }
 
-struct Begun {
-    planned: Arc<Planned>,
-    over: CancellationToken,
+struct RunningFault {
+    scheduled: Arc<ScheduledFault>,
+    end: CancellationToken,
     task: JoinHandle<FaultRow>,
 }
 
-impl Courses {
-    fn begin(
+impl RunningFaults {
+    fn spawn(
         &mut self,
-        planned: &Arc<Planned>,
-        over: CancellationToken,
-        course: impl Future<Output = FaultRow> + Send + 'static,
+        scheduled: &Arc<ScheduledFault>,
+        end: CancellationToken,
+        row: impl Future<Output = FaultRow> + Send + 'static,
     ) {
-        self.begun.push(Begun {
-            planned: planned.clone(),
-            over,
-            task: tokio::spawn(course),
+        self.tasks.push(RunningFault {
+            scheduled: scheduled.clone(),
+            end,
+            task: tokio::spawn(row),
         });
     }
 
-    fn missed(&mut self, row: FaultRow) {
-        self.missed.push(row);
+    fn add_row(&mut self, row: FaultRow) {
+        self.rows.push(row);
     }
 
-    fn end(&self, planned: &Arc<Planned>) {
-        for begun in &self.begun {
-            if Arc::ptr_eq(&begun.planned, planned) {
-                begun.over.cancel();
+    fn end(&self, scheduled: &Arc<ScheduledFault>) {
+        for running in &self.tasks {
+            if Arc::ptr_eq(&running.scheduled, scheduled) {
+                running.end.cancel();
             }
         }
     }
 
-    /// Waits for the end of all. On shutdown their tokens are cancelled already; otherwise every `End` was due.
+    /// Waits for the end of all faults. Each was due, or its token was cancelled by the shutdown.
     async fn rows(self) -> Vec<FaultRow> {
-        let mut rows = Vec::with_capacity(self.begun.len());
-        for begun in self.begun {
-            match begun.task.await {
+        let mut rows = Vec::with_capacity(self.tasks.len());
+        for running in self.tasks {
+            match running.task.await {
                 Ok(row) => rows.push(row),
-                // A panic in a `Processes` or `CallerHits`. The fault must not vanish from the record: a row
-                // without hits voids the experiment.
+                // A `Processes` or `CallerHits` has panicked. The record must keep the fault; a row without hits makes
+                // the experiment invalid.
                 Err(error) => {
-                    tracing::error!(fault = begun.planned.fault.name, %error, "injection failed");
-                    rows.push(course::empty_row(&begun.planned));
+                    tracing::error!(fault = running.scheduled.fault.name, %error, "injection failed");
+                    rows.push(lifecycle::empty_row(&running.scheduled));
                 }
             }
         }
-        rows.extend(self.missed);
+        rows.extend(self.rows);
         rows
     }
-}
-
-/// A board on which nothing has happened yet.
-fn blank(schedule: &Schedule) -> Board {
-    schedule
-        .faults()
-        .iter()
-        .map(|fault| {
-            let now = FaultNow {
-                kind: fault.kind.name(),
-                target: fault.target.to_string(),
-                active: false,
-                hits: 0,
-            };
-            (fault.name.clone(), now)
-        })
-        .collect()
 }

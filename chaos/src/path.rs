@@ -1,84 +1,77 @@
-//! Faults of a path: what happens to connections between two services that are both well. Plain data, and the toxics
-//! that stand for it in a proxy on the path.
+//! Path faults: faults of the connections between two healthy services. Plain data, and its toxics for the proxy on a
+//! path.
 
 use std::time::Duration;
 
-use crate::proxy::{Kind, NewToxic, Stream};
+use crate::proxy::{NewToxic, Stream, ToxicKind};
 
-/// What is done to the connections of a way.
+/// A fault of the connections of an edge.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PathFault {
-    /// What happens to them.
+    /// What happens to a connection.
     pub effect: PathEffect,
-    /// The share of connections that it touches, above 0 and up to 1.
+    /// The share of connections that it affects, above 0 and up to 1.
     pub share: f64,
-    /// Which way it acts on. A reset has no direction: it is [`Direction::Both`].
+    /// The direction that it affects. A reset has no direction: it is [`Direction::Both`].
     pub direction: Direction,
 }
 
 /// What happens to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathEffect {
-    /// All that is sent comes later.
+    /// All data is delayed.
     Latency {
-        /// In the middle.
+        /// The mean delay.
         delay: Duration,
-        /// More or less, each value as likely.
+        /// The largest difference from the mean, in both directions; uniform.
         jitter: Duration,
     },
-    /// At most so much gets through.
+    /// The throughput is limited.
     Bandwidth {
-        /// Thousands of bytes a second, at least 1.
+        /// In units of 1000 bytes a second, at least 1.
         kilobytes_per_s: u64,
     },
-    /// What is sent comes in small pieces.
+    /// Data is sent in small pieces.
     Slicer {
-        /// Bytes of a piece on average, at least 1.
+        /// Mean size of a piece in bytes, at least 1.
         size: u64,
-        /// More or fewer bytes, each number as likely.
+        /// The largest difference from the mean in bytes; uniform.
         variation: u64,
-        /// Between two pieces.
+        /// Delay between two pieces.
         delay: Duration,
     },
-    /// It is reset.
+    /// The connection is reset.
     Reset,
-    /// What is sent never comes.
+    /// All data is dropped.
     Timeout,
-    /// Its end comes later.
+    /// The end of the connection is delayed.
     SlowClose {
-        /// By so much.
+        /// By this time.
         delay: Duration,
     },
-    /// It is closed when so much has come through.
+    /// The connection is closed after some data.
     Limit {
-        /// Bytes since the fault met the connection.
+        /// Bytes since the fault began, or since the connection opened.
         bytes: u64,
     },
 }
 
-/// Which way of a connection.
+/// The direction of data on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// What the caller sends.
+    /// From the caller.
     To,
-    /// What the caller gets.
+    /// To the caller.
     From,
-    /// Each of them.
+    /// Both directions.
     Both,
 }
 
 impl Direction {
-    /// As scenarios write them.
-    pub const NAMES: [&'static str; 3] = ["to", "from", "both"];
+    /// All directions.
+    pub const ALL: [Self; 3] = [Self::To, Self::From, Self::Both];
 
-    /// The direction of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        [Self::To, Self::From, Self::Both]
-            .into_iter()
-            .find(|d| d.name() == name)
-    }
-
-    /// As in [`Self::NAMES`].
+    /// Its name in scenarios.
     pub fn name(self) -> &'static str {
         match self {
             Self::To => "to",
@@ -97,7 +90,7 @@ impl Direction {
 }
 
 impl PathEffect {
-    /// The kind's name, as in [`KINDS`](crate::KINDS).
+    /// The name of the kind, as in [`KINDS`](crate::KINDS).
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Latency { .. } => "tcp-latency",
@@ -110,52 +103,52 @@ impl PathEffect {
         }
     }
 
-    /// What it acts on where nothing else is said: the answers, which are what a caller waits for. Nothing passes in a
-    /// black hole, and a reset is one for both.
-    pub fn usual_direction(&self) -> Direction {
+    /// The direction if a scenario gives none: the replies, since a caller waits for them. A timeout and a reset affect
+    /// both directions.
+    pub fn default_direction(&self) -> Direction {
         match self {
             Self::Reset | Self::Timeout => Direction::Both,
             _ => Direction::From,
         }
     }
 
-    fn toxic(self) -> Kind {
+    fn toxic(self) -> ToxicKind {
         match self {
-            Self::Latency { delay, jitter } => Kind::Latency {
+            Self::Latency { delay, jitter } => ToxicKind::Latency {
                 latency: delay,
                 jitter,
             },
-            Self::Bandwidth { kilobytes_per_s } => Kind::Bandwidth {
+            Self::Bandwidth { kilobytes_per_s } => ToxicKind::Bandwidth {
                 rate: kilobytes_per_s,
             },
             Self::Slicer {
                 size,
                 variation,
                 delay,
-            } => Kind::Slicer {
+            } => ToxicKind::Slicer {
                 average_size: size,
                 size_variation: variation,
                 delay,
             },
-            Self::Reset => Kind::ResetPeer {
+            Self::Reset => ToxicKind::ResetPeer {
                 timeout: Duration::ZERO,
             },
-            // For as long as it is there.
-            Self::Timeout => Kind::Timeout {
+            // Zero means: until the toxic is removed.
+            Self::Timeout => ToxicKind::Timeout {
                 timeout: Duration::ZERO,
             },
-            Self::SlowClose { delay } => Kind::SlowClose { delay },
-            Self::Limit { bytes } => Kind::LimitData { bytes },
+            Self::SlowClose { delay } => ToxicKind::SlowClose { delay },
+            Self::Limit { bytes } => ToxicKind::LimitData { bytes },
         }
     }
 }
 
 impl PathFault {
-    /// The toxics that are this fault in a proxy, for so long at most. Where there are two of them, a connection that is
-    /// touched on one way is on the other.
+    /// The toxics of this fault in a proxy, with this time to live. If there are two, one for each direction, both
+    /// affect the same connections.
     pub(crate) fn toxics(&self, name: &str, ttl: Duration) -> Vec<NewToxic> {
         let streams = match self.effect {
-            // One reset is enough: it is done to both ends.
+            // One toxic resets both ends.
             PathEffect::Reset => &[Stream::Upstream],
             _ => self.direction.streams(),
         };
@@ -164,16 +157,16 @@ impl PathFault {
                 .named(format!("{name}_{}", stream.name()))
                 .on(*stream)
                 .toxicity(self.share)
-                .lots_of(name)
+                .select_like(name)
                 .ttl(ttl)
         };
         streams.iter().map(toxic).collect()
     }
 
-    /// What it does, the same in every release, for the digest of a run's plan.
+    /// Its parameters for the digest of a run's plan, the same in every release.
     pub(crate) fn digest(&self) -> String {
         let us = |d: Duration| d.as_micros();
-        let what = match self.effect {
+        let parameters = match self.effect {
             PathEffect::Latency { delay, jitter } => {
                 format!(" delay_us={} jitter_us={}", us(delay), us(jitter))
             }
@@ -188,7 +181,7 @@ impl PathFault {
             PathEffect::Limit { bytes } => format!(" bytes={bytes}"),
         };
         let direction = self.direction.name();
-        format!("share={} direction={direction}{what}", self.share)
+        format!("share={} direction={direction}{parameters}", self.share)
     }
 }
 
@@ -197,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_of_both_ways_is_a_toxic_on_each_that_draws_the_same_lots() {
+    fn a_fault_in_both_directions_has_a_toxic_for_each_that_selects_the_same_connections() {
         let mut fault = PathFault {
             effect: PathEffect::Timeout,
             share: 0.5,
@@ -207,7 +200,11 @@ mod tests {
         let toxics = fault.toxics("hole", ttl);
         let streams: Vec<Stream> = toxics.iter().map(|t| t.stream).collect();
         assert_eq!(streams, [Stream::Upstream, Stream::Downstream]);
-        assert!(toxics.iter().all(|t| t.lots.as_deref() == Some("hole")));
+        assert!(
+            toxics
+                .iter()
+                .all(|t| t.selection.as_deref() == Some("hole"))
+        );
         assert!(
             toxics
                 .iter()
@@ -219,7 +216,7 @@ mod tests {
         fault.direction = Direction::To;
         let toxics = fault.toxics("little", ttl);
         assert_eq!(toxics.len(), 1);
-        assert_eq!(toxics[0].kind, Kind::LimitData { bytes: 7 });
+        assert_eq!(toxics[0].kind, ToxicKind::LimitData { bytes: 7 });
         assert_eq!(toxics[0].stream, Stream::Upstream);
     }
 }

@@ -1,36 +1,37 @@
-//! A TCP fault proxy that speaks the HTTP API of Toxiproxy 2: faults of the path between two services, which neither of
-//! them can tell from a bad network.
+//! A TCP fault proxy with the HTTP API of Toxiproxy 2. It injects faults into the path between two services; to them it
+//! looks like a bad network.
 //!
-//! # The way of a byte
+//! # From client to upstream
 //!
-//! 1. **A listener accepts** (`listener`). Each connection gets a number and a task of its own, which dials the
-//!    upstream; an upstream that does not answer holds up nobody else.
-//! 2. **A link each way carries it** (`link`): it reads, asks its pipe (`pipe`) what may go, and writes. This is all the
-//!    I/O there is. What one end does, the other is told: the end of its sending (half-close) as well as a reset.
-//! 3. **The pipe decides** (`pipe`, `stage`). It is a chain of toxics over chunks that know when they arrived. Pure: time
-//!    is passed in, draws are seeded. A delayed chunk does not hold up the reading of the next, so delay does not
-//!    throttle; how much may wait in each stage is bounded, and beyond that the sender has to wait.
-//! 4. **Toxics change while it flows** (`toxics`). Each change is published to all links, so connections that are
-//!    open are hit as new ones are, and are let go again.
+//! 1. **A listener accepts connections** (`listener`). Each connection gets a number and its own task, which dials the
+//!    upstream. A slow upstream does not delay other connections.
+//! 2. **A link for each direction does the I/O** (`link`). It reads, passes the data through its pipe, and writes. It
+//!    also passes on half-closes and resets.
+//! 3. **The pipe applies the toxics** (`pipe`, `stage`). It is a chain of stages, one for each toxic, over chunks with
+//!    their time of arrival. Pure: time is passed in, draws are seeded. A delayed chunk does not stop reading, so a
+//!    delay does not limit throughput. The data in each stage is bounded; beyond that the sender has to wait.
+//! 4. **Toxics can change at any time** (`toxics`). Each change is sent to all links, so it affects open connections as
+//!    well as new ones.
 //!
-//! # Whom a toxic touches
+//! # Which connections a toxic affects
 //!
-//! `toxicity` is the share of *connections* (`draw`). Each connection draws once for each toxic, from the seed, the
-//! two's names and how often a toxic of that name was added before: other toxics, edits and the order of events do not change it.
+//! `toxicity` is the share of *connections* (`draw`). Each connection has one draw for each toxic. It depends on the
+//! seed, the names of proxy and toxic, and how often a toxic of that name was added before. It does not depend on other
+//! toxics, changes, or the order of events.
 //!
-//! # Proof and end
+//! # Hits and time to live
 //!
-//! Each toxic counts the connections and bytes that it acted on ([`Hits`]). With a time to live it ends by itself, even
-//! when whoever asked for it has died. Everything ends with the token that [`Proxies::new`] was given.
+//! Each toxic counts the connections and bytes that it affected ([`Hits`]). A toxic with a time to live ends even if its
+//! creator has died. Everything ends when the token given to [`Proxies::new`] is cancelled.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::time::Duration;
-//! use chaos::proxy::{Kind, NewToxic, Proxies};
+//! use chaos::proxy::{NewToxic, Proxies, ToxicKind};
 //!
 //! let proxies = Proxies::new(7, Default::default());
 //! let address = proxies.open("bank", "127.0.0.1:0", "127.0.0.1:9000").await?;
-//! let latency = Kind::Latency { latency: Duration::from_millis(100), jitter: Duration::ZERO };
+//! let latency = ToxicKind::Latency { latency: Duration::from_millis(100), jitter: Duration::ZERO };
 //! let slow = NewToxic::new(latency).ttl(Duration::from_secs(30));
 //! let toxic = proxies.add_toxic("bank", slow)?;
 //! // … requests to `address` …
@@ -54,7 +55,7 @@ mod toxics;
 mod wire;
 
 pub use error::ProxyError;
-pub use proxies::{Change, Connections, Proxies, ProxyInfo, ProxySpec};
-pub use toxic::{Kind, NewToxic, Stream};
+pub use proxies::{Connections, Proxies, ProxyChange, ProxyInfo, ProxySpec};
+pub use toxic::{NewToxic, Stream, ToxicKind};
 pub use toxics::{Hits, ToxicInfo};
 pub use wire::specs_from_json;

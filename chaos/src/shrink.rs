@@ -1,104 +1,106 @@
-//! Which of many faults broke it: delta debugging (ddmin of Zeller and Hildebrandt, "Simplifying and isolating
-//! failure-inducing input", 2002) over a list. Pure: it says which part to try next and is told how that went.
+//! Finds a small set of faults that still breaks the expectations: delta debugging (ddmin of Zeller and Hildebrandt,
+//! "Simplifying and isolating failure-inducing input", 2002). Pure: it proposes the next subset and is given its
+//! result.
 //!
-//! The answer is a part that still breaks and, when the search was not cut short, of which no single fault can be left
-//! out. It need not be the smallest of all: that would take a try for every part there is.
+//! The result is a subset that still fails. Unless the search was cut short, no single fault can be removed from it.
+//! It need not be the smallest one: finding that takes a try for each subset.
 
 use std::collections::BTreeMap;
 
-/// The search for the fewest of `n` things that still break something.
+/// The search for a small failing subset of `n` things.
 #[derive(Debug, Clone)]
 pub struct Shrink {
-    /// The fewest known to break it, in their order.
-    kept: Vec<usize>,
-    /// Into how many chunks they are cut.
+    /// The smallest subset known to fail, in order.
+    smallest: Vec<usize>,
+    /// The number of chunks that it is split into.
     chunks: usize,
-    /// What is to be tried in this round, the last first.
+    /// The subsets to try in this round, in reverse.
     round: Vec<Vec<usize>>,
-    /// What was tried already, and whether it broke.
+    /// The subsets already tried, and whether each failed.
     tried: BTreeMap<Vec<usize>, bool>,
-    asked: Option<Vec<usize>>,
+    /// The subset whose result is awaited.
+    pending: Option<Vec<usize>>,
 }
 
 impl Shrink {
-    /// A search among things 0 to `n` - 1, all of which together are known to break it, and none of which not to.
+    /// A search among the things 0 to `n` - 1. All together are known to fail; none at all is known to pass.
     pub fn new(n: usize) -> Self {
-        let kept: Vec<usize> = (0..n).collect();
-        let tried = [(Vec::new(), false), (kept.clone(), true)].into();
+        let smallest: Vec<usize> = (0..n).collect();
+        let tried = [(Vec::new(), false), (smallest.clone(), true)].into();
         let mut shrink = Self {
-            kept,
+            smallest,
             chunks: 2,
             round: Vec::new(),
             tried,
-            asked: None,
+            pending: None,
         };
         shrink.begin_round();
         shrink
     }
 
-    /// The next part to try; `None` when there is none that could say more.
+    /// The next subset to try; `None` when the search is complete.
     ///
-    /// `whole` makes a part one that can stand by itself, by leaving out what cannot do without what is not in it.
-    pub fn next(&mut self, whole: impl Fn(&[usize]) -> Vec<usize>) -> Option<Vec<usize>> {
+    /// `close` makes a subset valid: it removes the things that depend on one outside the subset.
+    pub fn next(&mut self, close: impl Fn(&[usize]) -> Vec<usize>) -> Option<Vec<usize>> {
         loop {
-            let Some(part) = self.round.pop() else {
-                // Finer, until each chunk is one thing.
-                if self.chunks >= self.kept.len() {
+            let Some(subset) = self.round.pop() else {
+                // Split finer, until each chunk is one thing.
+                if self.chunks >= self.smallest.len() {
                     return None;
                 }
-                self.chunks = (self.chunks * 2).min(self.kept.len());
+                self.chunks = (self.chunks * 2).min(self.smallest.len());
                 self.begin_round();
                 continue;
             };
-            let part = whole(&part);
-            if part.len() >= self.kept.len() {
+            let subset = close(&subset);
+            if subset.len() >= self.smallest.len() {
                 continue;
             }
-            match self.tried.get(&part) {
-                Some(true) => self.keep(part),
+            match self.tried.get(&subset) {
+                Some(true) => self.reduce_to(subset),
                 Some(false) => {}
                 None => {
-                    self.asked = Some(part.clone());
-                    return Some(part);
+                    self.pending = Some(subset.clone());
+                    return Some(subset);
                 }
             }
         }
     }
 
-    /// How the part that was asked for last went. One that could not be judged counts as not broken.
-    pub fn answer(&mut self, broke: bool) {
-        let Some(part) = self.asked.take() else {
+    /// Whether the subset from the last [`Shrink::next`] failed. One without a clear result counts as passed.
+    pub fn answer(&mut self, failed: bool) {
+        let Some(subset) = self.pending.take() else {
             return;
         };
-        self.tried.insert(part.clone(), broke);
-        if broke {
-            self.keep(part);
+        self.tried.insert(subset.clone(), failed);
+        if failed {
+            self.reduce_to(subset);
         }
     }
 
-    /// The fewest known to break it.
+    /// The smallest subset known to fail.
     pub fn fewest(&self) -> &[usize] {
-        &self.kept
+        &self.smallest
     }
 
-    fn keep(&mut self, part: Vec<usize>) {
-        // After a complement broke, the chunks that are left stay as large as they are.
-        let size = self.kept.len().div_ceil(self.chunks.max(1)).max(1);
-        self.chunks = part.len().div_ceil(size).max(2);
-        self.kept = part;
+    fn reduce_to(&mut self, subset: Vec<usize>) {
+        // After a complement failed, the remaining chunks keep their size.
+        let size = self.smallest.len().div_ceil(self.chunks.max(1)).max(1);
+        self.chunks = subset.len().div_ceil(size).max(2);
+        self.smallest = subset;
         self.begin_round();
     }
 
-    /// Each chunk alone, then all but each chunk.
+    /// Each chunk alone, then everything without each chunk.
     fn begin_round(&mut self) {
-        let size = self.kept.len().div_ceil(self.chunks).max(1);
-        let chunks: Vec<&[usize]> = self.kept.chunks(size).collect();
-        let but = |out: &&[usize]| -> Vec<usize> {
-            let left = self.kept.iter().filter(|i| !out.contains(i));
-            left.copied().collect()
+        let size = self.smallest.len().div_ceil(self.chunks).max(1);
+        let chunks: Vec<&[usize]> = self.smallest.chunks(size).collect();
+        let without = |chunk: &&[usize]| -> Vec<usize> {
+            let rest = self.smallest.iter().filter(|i| !chunk.contains(i));
+            rest.copied().collect()
         };
         let alone = chunks.iter().map(|chunk| chunk.to_vec());
-        let mut round: Vec<Vec<usize>> = alone.chain(chunks.iter().map(but)).collect();
+        let mut round: Vec<Vec<usize>> = alone.chain(chunks.iter().map(without)).collect();
         round.reverse();
         self.round = round;
     }

@@ -1,16 +1,20 @@
-//! Reading the `faults:` of a scenario. Every mistake is noted at its place, all of them in one go.
+//! Reads the `faults:` of a scenario. It notes all mistakes in one pass, each with its position.
 //!
 //! ```yaml
 //! - { name: bank-slow,  at: 12s, for: 8s, target: bank,    kind: latency, delay: 300ms, jitter: 100ms, share: 100% }
 //! - { name: order-down, at: 30s,          target: order/1, kind: kill, restart: 3s }
 //! ```
 //!
-//! Here is what every fault has: name, time and target. When it begins and how often is read in `spec/timing.rs`, the keys of
-//! each kind in `spec/kind.rs` and `spec/path.rs`, and what can be wrong between two faults is checked in `spec/together.rs`. Beside the list of
-//! faults a scenario may have a storm (`spec/storm.rs`) and conditions to stop at (`spec/abort.rs`). `spec/write.rs` goes the
-//! other way.
+//! | file | reads or checks |
+//! |---|---|
+//! | this one | name and target |
+//! | `timing` | begin and repetition |
+//! | `kind`, `path` | the keys of each kind |
+//! | `together` | conflicts between two faults |
+//! | `storm` | `storm:` |
+//! | `abort` | `abort:` |
+//! | `write` | the opposite: writes faults as a scenario |
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shop_contract::Role;
@@ -18,42 +22,28 @@ use syntax::{Node, did_you_mean};
 
 use crate::fault::{Begin, Fault, FaultKind, Target};
 use crate::kinds::{Aim, KindInfo};
+use draft::Draft;
 use timing::Timing;
 
 mod abort;
+mod draft;
 mod kind;
 mod path;
 mod storm;
 mod timing;
 mod together;
+mod values;
 mod write;
 
+pub use crate::shop::Shop;
 pub use abort::read as read_abort;
 pub use storm::read as read_storm;
-pub use write::{list, written};
+pub use write::{write_fault, write_faults};
 
-/// What must be known of the rest of a scenario to judge its faults.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shop {
-    /// Role and number of replicas.
-    pub replicas: BTreeMap<String, u32>,
-    /// How long the whole load lasts. [`Duration::MAX`] where it could not be read: then no fault is too late.
-    pub duration: Duration,
-}
-
-/// A fault being read: what is known of it even when the rest is wrong.
-struct Draft<'d> {
-    name: Option<(String, Node<'d>)>,
-    /// Where mistakes about its time belong.
-    at: Node<'d>,
-    /// The fault, once for each time that it comes.
-    faults: Option<Vec<Fault>>,
-}
-
-/// Reads the list of faults, in the order of the file; one that is repeated stands in it once for each time.
+/// Reads the list of faults, in the order of the file. A repeated fault is in the list once for each repetition.
 ///
-/// `None` when mistakes leave no sound list. Some mistakes, such as an unknown key, leave one all the same, so it is
-/// [`syntax::Document::finish`] that decides whether the scenario may run.
+/// `None` when mistakes leave no valid list. Some mistakes, such as an unknown key, leave one, so call
+/// [`syntax::Document::finish`] to learn whether the scenario is valid.
 pub fn read(node: Node<'_>, shop: &Shop) -> Option<Vec<Fault>> {
     let mut drafts: Vec<Option<Draft<'_>>> = node
         .list()?
@@ -61,11 +51,11 @@ pub fn read(node: Node<'_>, shop: &Shop) -> Option<Vec<Fault>> {
         .map(|item| read_one(item, shop))
         .collect();
     let mut known: Vec<&mut Draft<'_>> = drafts.iter_mut().flatten().collect();
-    together::wait_for_the_last_time(&mut known);
+    together::wait_for_last_repetition(&mut known);
     let known: Vec<&Draft<'_>> = drafts.iter().flatten().collect();
-    let unique = together::names_are_unique(&known);
-    let chained = together::chains_hold(&known, shop);
-    let apart = together::nothing_overlaps(&known, shop);
+    let unique = together::check_names(&known);
+    let chained = together::check_chains(&known, shop);
+    let apart = together::check_overlaps(&known, shop);
     if !(unique && chained && apart) {
         return None;
     }
@@ -73,7 +63,7 @@ pub fn read(node: Node<'_>, shop: &Shop) -> Option<Vec<Fault>> {
     Some(lists?.concat())
 }
 
-/// Reads one fault that is to begin at once, in a shop that is up. Without a name it is called by kind and target.
+/// Reads one fault that begins at once, in a running shop. The default name consists of kind and target.
 pub fn read_now(node: Node<'_>, shop: &Shop) -> Option<Fault> {
     let mut map = node.map()?;
     for key in timing::KEYS {
@@ -87,15 +77,15 @@ pub fn read_now(node: Node<'_>, shop: &Shop) -> Option<Fault> {
         Some(node) => Some(name(node)?),
         None => None,
     };
-    let (target, body) = what(&mut map, shop);
+    let (target, kind) = target_and_kind(&mut map, shop);
     map.finish();
-    let (target, body) = (target?, body?);
-    let called = || slug(&format!("{}-{target}", body.kind.name()));
+    let (target, kind) = (target?, kind?);
+    let default_name = || slug(&format!("{}-{target}", kind.kind.name()));
     Some(Fault {
-        name: chosen.unwrap_or_else(called),
+        name: chosen.unwrap_or_else(default_name),
         begins: Begin::At(Duration::ZERO),
-        lasts: body.lasts,
-        kind: on_its_way(body.kind, &target),
+        lasts: kind.lasts,
+        kind: limit_to_edge(kind.kind, &target),
         target,
     })
 }
@@ -103,34 +93,38 @@ pub fn read_now(node: Node<'_>, shop: &Shop) -> Option<Fault> {
 fn read_one<'d>(node: Node<'d>, shop: &Shop) -> Option<Draft<'d>> {
     let mut map = node.map()?;
     let name = map.required("name", |n| Some((name(n)?, n)));
-    let at = timing::place(&mut map);
+    let time_node = timing::node(&mut map);
     let timing = timing::read(&mut map, shop);
-    let (target, body) = what(&mut map, shop);
+    let (target, kind) = target_and_kind(&mut map, shop);
     map.finish();
 
-    let in_time = match (&timing, &body) {
-        (Some(timing), Some(body)) => timing::fits(timing, body, shop),
+    let in_time = match (&timing, &kind) {
+        (Some(timing), Some(kind)) => timing::check_times(timing, kind, shop),
         _ => true,
     };
-    let faults = match (&name, timing, target, body) {
-        (Some((name, _)), Some(timing), Some(target), Some(body)) if in_time => {
+    let faults = match (&name, timing, target, kind) {
+        (Some((name, _)), Some(timing), Some(target), Some(kind)) if in_time => {
             let fault = Fault {
                 name: name.clone(),
                 begins: timing.begins.clone(),
-                lasts: body.lasts,
-                kind: on_its_way(body.kind, &target),
+                lasts: kind.lasts,
+                kind: limit_to_edge(kind.kind, &target),
                 target,
             };
-            Some(each_time(&fault, &timing))
+            Some(repetitions(&fault, &timing))
         }
         _ => None,
     };
-    Some(Draft { name, at, faults })
+    Some(Draft {
+        name,
+        time_node,
+        faults,
+    })
 }
 
-/// The first time has the fault's own name, so that one that is not repeated keeps it. The others are numbered in
-/// letters that a name may have, so that each can be written down as a fault by itself.
-fn each_time(fault: &Fault, timing: &Timing<'_>) -> Vec<Fault> {
+/// The fault, once for each repetition. The first one keeps the name, so a fault without repetition does. The others
+/// have numbered names that are valid in a scenario.
+fn repetitions(fault: &Fault, timing: &Timing<'_>) -> Vec<Fault> {
     let Begin::At(first) = fault.begins else {
         return vec![fault.clone()];
     };
@@ -145,23 +139,27 @@ fn each_time(fault: &Fault, timing: &Timing<'_>) -> Vec<Fault> {
     (0..timing.times).map(nth).collect()
 }
 
-/// Target and kind, with the kind's own keys.
-fn what<'d>(map: &mut syntax::Map<'d>, shop: &Shop) -> (Option<Target>, Option<kind::Body<'d>>) {
+/// Target and kind, with the keys of the kind.
+fn target_and_kind<'d>(
+    map: &mut syntax::Map<'d>,
+    shop: &Shop,
+) -> (Option<Target>, Option<kind::ParsedKind<'d>>) {
     let target_node = map.get("target");
     let target = map.required("target", |n| target(n, shop));
     let info = map.required("kind", kind::info);
-    let body = kind::body(map, info);
+    let kind = kind::read(map, info);
     let target = match (target, target_node, info) {
-        (Some(t), Some(n), Some(info)) => aimed(t, n, info, shop),
+        (Some(t), Some(n), Some(info)) => check_aim(t, n, info, shop),
         (t, ..) => t,
     };
-    (target, body)
+    (target, kind)
 }
 
-/// A name goes into file names, metric labels and the admin endpoint's paths, so it is kept to what all of them take.
+/// A name is part of file names, metric labels and paths of the admin endpoint, so it has only characters valid in all
+/// of them.
 fn name(node: Node<'_>) -> Option<String> {
     let text = node.text()?;
-    if !text.is_empty() && text.chars().all(in_a_name) {
+    if !text.is_empty() && text.chars().all(is_name_char) {
         return Some(text);
     }
     let instead = match slug(&text).as_str() {
@@ -174,18 +172,18 @@ fn name(node: Node<'_>) -> Option<String> {
     None
 }
 
-fn in_a_name(c: char) -> bool {
+fn is_name_char(c: char) -> bool {
     c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
 }
 
-/// The nearest thing to a text that a name can be; empty when nothing is left.
+/// The text as a valid name; empty if nothing remains.
 fn slug(text: &str) -> String {
     let text = text.to_lowercase().replace("->", "-");
-    let letters = text.chars().map(|c| if in_a_name(c) { c } else { '-' });
+    let letters = text.chars().map(|c| if is_name_char(c) { c } else { '-' });
     letters.collect::<String>().trim_matches('-').to_owned()
 }
 
-/// `bank`, `order/1` or `payment->bank`: a role of the shop, a replica that it has, and a role that it calls.
+/// `bank`, `order/1` or `payment->bank`. Checks that the roles and the replica exist.
 fn target(node: Node<'_>, shop: &Shop) -> Option<Target> {
     let text = node.text()?;
     let (from, to) = match text.split_once("->") {
@@ -217,7 +215,10 @@ fn target(node: Node<'_>, shop: &Shop) -> Option<Target> {
             return None;
         }
         _ => {
-            node.mistake(format!("there is no {from}; {}", have(role, count)));
+            node.mistake(format!(
+                "there is no {from}; {}",
+                describe_replicas(role, count)
+            ));
             return None;
         }
     };
@@ -228,14 +229,14 @@ fn target(node: Node<'_>, shop: &Shop) -> Option<Target> {
     })
 }
 
-/// Whether a kind can be aimed at what is written, and the one replica where it needs one.
-fn aimed(target: Target, node: Node<'_>, info: &KindInfo, shop: &Shop) -> Option<Target> {
-    let way = target.to.is_some();
+/// Checks that a kind takes this target. Sets the replica if the kind needs one and the role has only one.
+fn check_aim(target: Target, node: Node<'_>, info: &KindInfo, shop: &Shop) -> Option<Target> {
+    let edge = target.to.is_some();
     let fits = match info.aim {
-        Aim::RoleReplicaOrWay => true,
-        Aim::Way => way,
-        Aim::RoleOrReplica | Aim::OneReplica => !way,
-        Aim::OneRole => !way && target.replica.is_none(),
+        Aim::RoleReplicaOrEdge => true,
+        Aim::Edge => edge,
+        Aim::RoleOrReplica | Aim::OneReplica => !edge,
+        Aim::OneRole => !edge && target.replica.is_none(),
     };
     if !fits {
         node.mistake(format!(
@@ -256,18 +257,18 @@ fn aimed(target: Target, node: Node<'_>, info: &KindInfo, shop: &Shop) -> Option
     }
 }
 
-/// A fault on a way lies in the calls of the role at its beginning.
-fn on_its_way(kind: FaultKind, target: &Target) -> FaultKind {
+/// A service fault on an edge affects only the calls to that role.
+fn limit_to_edge(kind: FaultKind, target: &Target) -> FaultKind {
     match (kind, &target.to) {
-        (FaultKind::InService(mut fault), Some(to)) => {
+        (FaultKind::Service(mut fault), Some(to)) => {
             fault.only.calling = to.parse().ok();
-            FaultKind::InService(fault)
+            FaultKind::Service(fault)
         }
         (kind, _) => kind,
     }
 }
 
-/// Settles on one replica where a kind needs one.
+/// Sets the replica if the role has only one.
 fn one_replica(target: Target, node: Node<'_>, shop: &Shop) -> Option<Target> {
     let count = shop.replicas.get(&target.role).copied().unwrap_or(0);
     match target.replica {
@@ -277,14 +278,17 @@ fn one_replica(target: Target, node: Node<'_>, shop: &Shop) -> Option<Target> {
             ..target
         }),
         None => {
-            node.mistake(format!("say which replica; {}", have(&target.role, count)));
+            node.mistake(format!(
+                "say which replica; {}",
+                describe_replicas(&target.role, count)
+            ));
             None
         }
     }
 }
 
-/// How many replicas a role has, and what they are called.
-fn have(role: &str, count: u32) -> String {
+/// The number of replicas of a role, and their names.
+fn describe_replicas(role: &str, count: u32) -> String {
     match count {
         0 => format!("{role} has no replicas"),
         1 => format!("{role} has 1 replica, counted from 0: {role}/0"),

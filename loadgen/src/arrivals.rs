@@ -1,9 +1,9 @@
-//! When shoppers arrive: a Poisson process whose rate is constant or changes evenly within each phase.
+//! When shoppers arrive: a Poisson process whose rate is constant or changes linearly within each phase.
 //!
-//! Arrivals are open: nobody waits for anybody else's answer (Schroeder, Wierman and Harchol-Balter, "Open versus
-//! closed: a cautionary tale", NSDI 2006). Drawn by inversion: the arrivals of a process with cumulative rate
-//! `L(t)` are the points `L⁻¹(s)` for the arrivals `s` of a process of rate one (Çinlar, 1975). It takes one draw an
-//! arrival whatever the rate does, so a change of one phase's rate keeps the draws of the phases before it.
+//! Arrivals are open: they do not depend on replies (Schroeder, Wierman and Harchol-Balter, "Open versus closed: a
+//! cautionary tale", NSDI 2006). They are drawn by inversion: the arrivals of a process with cumulative rate `L(t)` are
+//! the points `L⁻¹(s)` for the arrivals `s` of a process of rate one (Çinlar, 1975). Each arrival takes one random
+//! draw, whatever the rate. So a new rate in one phase does not change the draws of earlier phases.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use rand_distr::Exp1;
 
 use crate::spec::Phase;
 
-/// The instants at which shoppers arrive, from the start, ascending, in whole microseconds.
+/// The instants of arrival since the start, ascending, in whole microseconds.
 #[derive(Debug, Clone)]
 pub struct Arrivals<'p> {
     phases: &'p [Phase],
     rng: ChaCha8Rng,
-    /// When the first of `phases` starts, in seconds.
+    /// Start of the first of `phases`, in seconds.
     start: f64,
-    /// Expected arrivals of the first of `phases` that are used up.
+    /// How many of the expected arrivals of the first of `phases` are used up.
     used: f64,
 }
 
@@ -57,13 +57,13 @@ impl Iterator for Arrivals<'_> {
     }
 }
 
-/// Expected arrivals in a phase.
+/// Expected number of arrivals in a phase.
 pub fn expected(phase: &Phase) -> f64 {
     (phase.from_rate + phase.to_rate) / 2.0 * phase.lasts.as_secs_f64()
 }
 
-/// Seconds into the phase at which `count` arrivals are expected: the root of `a t + (b - a) t² / 2 l = count`, in
-/// the form that does not subtract nearly equal numbers when the ramp is gentle.
+/// Seconds into the phase at which `count` arrivals are expected: the root of `a t + (b - a) t² / 2 l = count`. This
+/// form does not subtract nearly equal numbers when the ramp is gentle.
 fn inverse(phase: &Phase, count: f64) -> f64 {
     let a = phase.from_rate;
     let slope = (phase.to_rate - a) / phase.lasts.as_secs_f64();
@@ -98,8 +98,8 @@ mod tests {
             .collect()
     }
 
-    /// The largest distance between the sample's distribution and `cdf` (Kolmogorov and Smirnov), times √n.
-    /// Above 1.63 in one of a hundred samples that do follow it.
+    /// The Kolmogorov-Smirnov statistic: the largest distance between the sample's distribution and `cdf`, times √n. It
+    /// exceeds 1.63 in 1 % of samples that do follow `cdf`.
     fn ks(mut sample: Vec<f64>, cdf: impl Fn(f64) -> f64) -> f64 {
         sample.sort_by(f64::total_cmp);
         let n = sample.len() as f64;
@@ -143,7 +143,7 @@ mod tests {
             let instants = draw(&phases, seed);
             let mean: f64 = phases.iter().map(expected).sum();
             let total: f64 = phases.iter().map(|p| p.lasts.as_secs_f64()).sum();
-            // Six standard deviations, and room for the long tail of small means.
+            // Six standard deviations, plus 10 for the long tail of small means.
             prop_assert!((instants.len() as f64 - mean).abs() <= 6.0 * mean.sqrt() + 10.0);
             prop_assert!(instants.windows(2).all(|w| w[0] <= w[1]));
             prop_assert!(instants.iter().all(|t| *t <= total));

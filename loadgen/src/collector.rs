@@ -1,46 +1,33 @@
-//! Brings the workers' seconds together: intervals for the record, and the sum that the summary comes from.
+//! Merges the reports of all workers: one interval per second for the record, and totals for the summary.
 //!
-//! Pure: it is told what the workers hand over and says what can be told onwards. Every worker hands over once a
-//! second, numbered; a second is complete when all workers that are still at work have handed it over.
+//! Pure: it takes reports and returns events. Every worker reports once a second with a sequence number. A second is
+//! complete when all workers that still run have reported it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use results::hlog::Clock;
+use results::hlog::LatencyKind;
 use results::record::{Generator, Interval, Lateness, PhaseRow, StepRow};
 
-use crate::call::Failure;
 use crate::event::{Event, StepHistogram};
+use crate::request::Failure;
 use crate::spec::Load;
-use crate::tally::Tally;
-use crate::validity::{SelfAccount, doubts};
+use crate::stats::{LoadStats, WorkerReport};
+use crate::validity::{SelfMeasurement, doubts};
 
-/// One second of one worker.
-#[derive(Debug)]
-pub(crate) struct Handover {
-    pub(crate) worker: usize,
-    /// Which second, from 1.
-    pub(crate) second: u64,
-    /// When it was handed over, from the start of the load.
-    pub(crate) at: Duration,
-    pub(crate) tally: Tally,
-    /// Whether the worker has ended with it.
-    pub(crate) last: bool,
-}
-
-/// Seconds on their way, and the sum of those that are complete.
+/// The seconds that are not complete yet, and the totals of those that are.
 pub(crate) struct Collector<'l> {
     load: &'l Load,
-    /// Up to which second each worker has handed over.
-    handed: Vec<u64>,
-    pending: BTreeMap<u64, Tally>,
-    sum: Tally,
-    /// The latest handover.
+    /// The last second that each worker has reported. `u64::MAX` after its last report.
+    reported: Vec<u64>,
+    pending: BTreeMap<u64, LoadStats>,
+    totals: LoadStats,
+    /// When the latest report was sent.
     ended: Duration,
 }
 
-/// What the collector knows when all workers have ended.
-pub(crate) struct Sum {
+/// The totals when all workers have ended.
+pub(crate) struct Totals {
     pub(crate) generator: Generator,
     pub(crate) steps: Vec<StepRow>,
     pub(crate) phases: Vec<PhaseRow>,
@@ -51,43 +38,40 @@ impl<'l> Collector<'l> {
     pub(crate) fn new(load: &'l Load, workers: usize) -> Self {
         Self {
             load,
-            handed: vec![0; workers],
+            reported: vec![0; workers],
             pending: BTreeMap::new(),
-            sum: Tally::default(),
+            totals: LoadStats::default(),
             ended: Duration::ZERO,
         }
     }
 
-    /// Takes in a worker's second; gives the events of those that it completes.
-    pub(crate) fn take(&mut self, handover: Handover) -> Vec<Event> {
-        let second = handover.second;
-        self.ended = self.ended.max(handover.at);
-        self.pending
-            .entry(second)
-            .or_default()
-            .merge(&handover.tally);
-        self.handed[handover.worker] = if handover.last { u64::MAX } else { second };
-        let complete = self.handed.iter().copied().min().unwrap_or(u64::MAX);
+    /// Takes a worker's report. Returns the events of the seconds that it completes.
+    pub(crate) fn take(&mut self, report: WorkerReport) -> Vec<Event> {
+        let second = report.second;
+        self.ended = self.ended.max(report.at);
+        self.pending.entry(second).or_default().merge(&report.stats);
+        self.reported[report.worker] = if report.last { u64::MAX } else { second };
+        let complete = self.reported.iter().copied().min().unwrap_or(u64::MAX);
         let mut events = Vec::new();
         while let Some(entry) = self.pending.first_entry() {
             if *entry.key() > complete {
                 break;
             }
-            let (second, tally) = entry.remove_entry();
-            self.tell(second, &tally, &mut events);
-            self.sum.merge(&tally);
+            let (second, stats) = entry.remove_entry();
+            self.events(second, &stats, &mut events);
+            self.totals.merge(&stats);
         }
         events
     }
 
-    fn tell(&self, second: u64, tally: &Tally, events: &mut Vec<Event>) {
+    fn events(&self, second: u64, stats: &LoadStats, events: &mut Vec<Event>) {
         let from = Duration::from_secs(second - 1);
-        // The last second may be a part of one.
+        // The last second may be shorter.
         let to = Duration::from_secs(second).min(self.ended).max(from);
-        if to - from < Duration::from_secs(1) && tally.is_empty() {
+        if to - from < Duration::from_secs(1) && stats.is_empty() {
             return;
         }
-        // A second that ends with a phase belongs to that phase, and phases do not include their end.
+        // A second that ends with a phase belongs to that phase: phases do not include their end.
         let phase = self
             .load
             .phase_at(to.saturating_sub(Duration::from_nanos(1)));
@@ -95,24 +79,24 @@ impl<'l> Collector<'l> {
             t_s: to.as_secs_f64(),
             phase: phase.map(|p| p.name.clone()).unwrap_or_default(),
             measure: phase.is_some_and(|p| p.measure),
-            offered: tally.offered,
-            sent: tally.sent,
-            dropped: tally.dropped,
-            sessions_active: tally.active,
-            lateness_us: Lateness::of(&tally.lateness),
-            all: tally.all().summary(),
+            offered: stats.offered,
+            sent: stats.sent,
+            dropped: stats.dropped,
+            sessions_active: stats.active_sessions,
+            lateness_us: Lateness::of(&stats.lateness),
+            all: stats.all().summary(),
             ..Interval::default()
         };
-        for (step, cell) in tally.by_step() {
+        for (step, step_stats) in stats.by_step() {
             let name = step.name();
-            interval.steps.insert(name.to_owned(), cell.summary());
-            for (clock, histogram) in [
-                (Clock::Response, cell.response),
-                (Clock::Service, cell.service),
+            interval.steps.insert(name.to_owned(), step_stats.summary());
+            for (kind, histogram) in [
+                (LatencyKind::Response, step_stats.response),
+                (LatencyKind::Service, step_stats.service),
             ] {
                 events.push(Event::Histogram(StepHistogram {
                     step: name,
-                    clock,
+                    kind,
                     start_s: from.as_secs_f64(),
                     lasts: to - from,
                     histogram,
@@ -122,23 +106,23 @@ impl<'l> Collector<'l> {
         events.push(Event::Interval(Box::new(interval)));
     }
 
-    /// The sum, once every worker has handed over its last second.
-    pub(crate) fn finish(self, interrupted: bool) -> Sum {
-        let all = self.sum.all();
-        let lateness_us = Lateness::of(&self.sum.lateness);
-        let doubts = doubts(&SelfAccount {
-            offered: self.sum.offered,
-            dropped: self.sum.dropped,
+    /// The totals, after the last report of every worker.
+    pub(crate) fn finish(self, interrupted: bool) -> Totals {
+        let all = self.totals.all();
+        let lateness_us = Lateness::of(&self.totals.lateness);
+        let doubts = doubts(&SelfMeasurement {
+            offered: self.totals.offered,
+            dropped: self.totals.dropped,
             own_failures: all.failed_by(Failure::Generator),
             lateness_us,
-            stall: self.sum.stall,
+            stall: self.totals.stall,
             response_p99_us: all.summary().response_us.p99,
         });
-        Sum {
+        Totals {
             generator: Generator {
-                offered: self.sum.offered,
-                sent: self.sum.sent,
-                dropped: self.sum.dropped,
+                offered: self.totals.offered,
+                sent: self.totals.sent,
+                dropped: self.totals.dropped,
                 lateness_us,
                 valid: doubts.is_empty(),
             },
@@ -148,27 +132,31 @@ impl<'l> Collector<'l> {
         }
     }
 
-    /// Measured phases only, in the order of time and steps.
+    /// Measured phases only, in the order of phases and steps.
     fn steps(&self) -> Vec<StepRow> {
-        let rows = self.sum.cells.iter().filter_map(|((phase, step), cell)| {
-            let phase = self.load.phases.get(*phase).filter(|p| p.measure)?;
-            let seen = cell.summary();
-            Some(StepRow {
-                step: step.name().to_owned(),
-                phase: phase.name.clone(),
-                requests: seen.requests,
-                ok: seen.ok,
-                failed: seen.failed,
-                errors: seen.errors,
-                response_us: seen.response_us,
-                service_us: seen.service_us,
-            })
-        });
+        let rows = self
+            .totals
+            .steps
+            .iter()
+            .filter_map(|((phase, step), step_stats)| {
+                let phase = self.load.phases.get(*phase).filter(|p| p.measure)?;
+                let seen = step_stats.summary();
+                Some(StepRow {
+                    step: step.name().to_owned(),
+                    phase: phase.name.clone(),
+                    requests: seen.requests,
+                    ok: seen.ok,
+                    failed: seen.failed,
+                    errors: seen.errors,
+                    response_us: seen.response_us,
+                    service_us: seen.service_us,
+                })
+            });
         rows.collect()
     }
 
     fn phases(&self, interrupted: bool) -> Vec<PhaseRow> {
-        // Answers may have been waited for beyond the last phase; that is no part of it.
+        // The workers may wait for replies beyond the last phase. That time belongs to no phase.
         let end = if interrupted {
             self.ended.min(self.load.total())
         } else {

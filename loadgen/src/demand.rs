@@ -1,41 +1,40 @@
-//! What a plan asks of the shop, second by second, if every answer came at once.
+//! The demand of a plan: what shoppers would do in each second if every reply came at once.
 //!
-//! It follows from the seed alone. Whatever the shop does, this is what its crowd had in mind, and so what its goodput
-//! and its orders can be held against.
+//! It follows from the seed alone and does not depend on the shop. Goodput and orders are compared with it.
 
 use std::time::Duration;
 
-use results::record::Planned;
+use results::record::PlannedDemand;
 
 use crate::plan::Plan;
 use crate::spec::{Load, Phase};
 use crate::step::Step;
 
 impl Plan {
-    /// The demand in each second, the first second first. Logging in is no step of a walk and not counted. Walks the
-    /// whole plan once.
-    pub fn demand(&self) -> Vec<Planned> {
+    /// The demand in each second, starting with the first. Logins are not counted, since they are no steps of a walk.
+    /// Iterates over the whole plan once.
+    pub fn demand(&self) -> Vec<PlannedDemand> {
         let total = self.load().total();
         let seconds = total.as_secs_f64().ceil() as usize;
-        let mut demand = vec![Planned::default(); seconds];
+        let mut demand = vec![PlannedDemand::default(); seconds];
         for (second, planned) in demand.iter_mut().enumerate() {
             planned.arrival_rate = rate(self.load(), second as f64);
         }
-        let mut note = |at: Duration, add: &dyn Fn(&mut Planned)| {
+        let mut add = |at: Duration, update: &dyn Fn(&mut PlannedDemand)| {
             if at < total
                 && let Some(planned) = demand.get_mut(at.as_secs() as usize)
             {
-                add(planned);
+                update(planned);
             }
         };
         for session in self.sessions() {
             let mut at = session.at;
-            note(at, &|planned| planned.sessions += 1);
-            for stride in session.walk {
-                at += stride.think;
-                note(at, &|planned| {
+            add(at, &|planned| planned.sessions += 1);
+            for step in session.walk {
+                at += step.think;
+                add(at, &|planned| {
                     planned.steps += 1;
-                    planned.purchases += u64::from(stride.step == Step::BuyConfirm);
+                    planned.purchases += u64::from(step.step == Step::BuyConfirm);
                 });
             }
         }
@@ -43,7 +42,7 @@ impl Plan {
     }
 }
 
-/// Arrivals per second that a load asks for, on average over the second that begins at `from`, as far as the load lasts.
+/// The mean arrival rate of a load in the second that begins at `from`, or in the part of it that the load lasts.
 fn rate(load: &Load, from: f64) -> f64 {
     let (mut begins, mut arrivals, mut lasts) = (0.0, 0.0, 0.0);
     for phase in &load.phases {
@@ -57,7 +56,7 @@ fn rate(load: &Load, from: f64) -> f64 {
     if lasts > 0.0 { arrivals / lasts } else { 0.0 }
 }
 
-/// The rate some time into a phase. It changes evenly, so its mean over a stretch is that of the middle.
+/// The rate some time into a phase. It changes linearly, so the mean of a time span is the rate in its middle.
 fn rate_at(phase: &Phase, into: f64) -> f64 {
     let length = phase.lasts.as_secs_f64();
     if length <= 0.0 {
@@ -94,12 +93,12 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_what_the_phases_ask_for() {
+    fn the_arrival_rate_is_that_of_the_phases() {
         let demand = plan().demand();
         assert_eq!(demand.len(), 15);
         let rates: Vec<f64> = demand.iter().map(|second| second.arrival_rate).collect();
         assert!(rates[..10].iter().all(|rate| *rate == 20.0));
-        // Half a second at 20/s, and half of one in which it grows to 25/s.
+        // Half a second at 20/s, and half a second in which it grows to 25/s.
         assert!((rates[10] - 21.25).abs() < 1e-9, "{rates:?}");
         assert!((rates[12] - 40.0).abs() < 1e-9, "{rates:?}");
         assert!(
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn everyone_who_comes_and_every_step_before_the_end_is_counted_once() {
+    fn every_session_and_every_step_before_the_end_is_counted_once() {
         let plan = plan();
         let demand = plan.demand();
         let total = plan.load().total();
@@ -117,13 +116,13 @@ mod tests {
         for session in plan.sessions() {
             sessions += 1;
             let mut at = session.at;
-            for stride in &session.walk {
-                at += stride.think;
+            for step in &session.walk {
+                at += step.think;
                 steps += u64::from(at < total);
-                purchases += u64::from(at < total && stride.step == Step::BuyConfirm);
+                purchases += u64::from(at < total && step.step == Step::BuyConfirm);
             }
         }
-        let sum = |of: fn(&Planned) -> u64| demand.iter().map(of).sum::<u64>();
+        let sum = |of: fn(&PlannedDemand) -> u64| demand.iter().map(of).sum::<u64>();
         assert_eq!(sum(|second| second.sessions), sessions);
         assert_eq!(sum(|second| second.steps), steps);
         assert_eq!(sum(|second| second.purchases), purchases);

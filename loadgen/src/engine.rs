@@ -1,4 +1,4 @@
-//! Runs a plan against a shop: starts the workers, passes on what they tell, sums it up.
+//! Runs a plan against a shop: starts the workers, forwards their events and sums up.
 
 use std::num::NonZeroUsize;
 use std::thread::JoinHandle;
@@ -10,40 +10,41 @@ use tokio_util::sync::CancellationToken;
 
 use crate::collector::Collector;
 use crate::event::Event;
-use crate::figures::SharedRecorder;
+use crate::metrics::SharedRecorder;
 use crate::plan::Plan;
 use crate::target::Target;
-use crate::worker::{self, Message, Orders};
+use crate::worker;
+use crate::worker_context::{Message, WorkerConfig};
 
-/// How a plan is run; nothing in here changes what is planned.
+/// How a plan is run. None of these options changes the plan.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// Threads that send. By default one for every two cores: the shop, if it is on this machine, needs some too.
+    /// Number of sending threads. The default is one per two cores, since the shop may need the others.
     pub workers: Option<NonZeroUsize>,
-    /// Zero of all times, to be shared with whatever else runs on the same schedule. By default now.
+    /// The instant that all times count from. The default is now. Give it to share a schedule, such as that of faults.
     pub start: Option<Instant>,
-    /// What idempotency keys start with. Keys follow from the seed, so whoever sends the same plan twice to the same
-    /// shop needs two prefixes, or the second run is given the orders of the first.
+    /// The prefix of idempotency keys. Keys follow from the seed. Two runs of one plan against the same shop need
+    /// different prefixes, else the second run receives the orders of the first.
     pub key_prefix: String,
-    /// Where the load tells its [`figures`](crate::figures) while it runs, beside the events.
-    pub figures: Option<SharedRecorder>,
+    /// Recorder of the load's [`metrics`](crate::metrics). Events are emitted either way.
+    pub metrics: Option<SharedRecorder>,
 }
 
-/// What a load came to.
+/// The outcome of a load.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// The generator's account of itself.
+    /// The generator's report on itself.
     pub generator: Generator,
-    /// Why the measurement is not valid; empty when it is.
+    /// Reasons why the measurement is not valid. Empty when it is valid.
     pub doubts: Vec<String>,
-    /// A row per step and measured phase.
+    /// One row per step and measured phase.
     pub steps: Vec<StepRow>,
     /// Every phase that was entered.
     pub phases: Vec<PhaseRow>,
-    /// Every order that a shopper sent, as told by [`Event::Ledger`] before. The only thing here that grows with the
-    /// length of a run.
+    /// Every order that a shopper sent, also emitted as [`Event::Ledger`]. Nothing else here grows with the length of a
+    /// run.
     pub ledger: Vec<LedgerEntry>,
-    /// Whether the end came before its time.
+    /// Whether the load was ended early.
     pub interrupted: bool,
 }
 
@@ -53,19 +54,19 @@ pub enum EngineError {
     /// No thread, runtime or timer for a worker.
     #[error("cannot start a worker of the load generator: {0}")]
     Worker(#[from] std::io::Error),
-    /// A worker died of a mistake in this program.
-    #[error("a worker of the load generator panicked; its figures are lost")]
+    /// A bug in this program ended a worker.
+    #[error("a worker of the load generator panicked; its measurements are lost")]
     Panicked,
 }
 
-/// Sends a plan to a shop. Returns when the last phase is over and every answer has come or its time is up; when
-/// `shutdown` is cancelled, at once, with what was measured until then.
+/// Sends a plan to a shop. Returns when the last phase is over and every reply has come or has timed out. When
+/// `shutdown` is cancelled it returns at once, with the measurements so far.
 ///
-/// `observe` is called for every [`Event`] as it comes, from this task: it should be quick, and whatever it delays
-/// is told late but timed rightly, since workers have threads of their own. Dropping the future stops the load.
+/// `observe` is called for every [`Event`], on this task. It should be quick. If it is slow, events arrive late, but
+/// their times are right, because workers have their own threads. Dropping the future stops the load.
 ///
 /// # Errors
-/// When workers cannot be started. Failures of the shop are figures, not errors.
+/// When workers cannot be started. Failures of the shop are measurements, not errors.
 pub async fn run(
     plan: &Plan,
     target: Target,
@@ -73,62 +74,61 @@ pub async fn run(
     shutdown: CancellationToken,
     mut observe: impl FnMut(Event),
 ) -> Result<Outcome, EngineError> {
-    allow_many_sockets();
+    raise_open_file_limit();
     let workers = options.workers.map_or_else(default_workers, usize::from);
     let halt = shutdown.child_token();
-    // However this function is left, the workers end.
+    // The workers end however this function returns.
     let _guard = halt.clone().drop_guard();
-    // Unbounded, so that no worker ever waits; it holds a message per second and order, and is read all the time.
-    let (say, mut hear) = mpsc::unbounded_channel();
+    // Unbounded, so that no worker waits. It is read all the time, and gets one message per worker and second and one
+    // per order.
+    let (tx, mut rx) = mpsc::unbounded_channel();
     let start = options.start.unwrap_or_else(Instant::now);
     let mut threads: Vec<JoinHandle<std::io::Result<()>>> = Vec::with_capacity(workers);
     for worker in 0..workers {
-        let orders = Orders {
+        let config = WorkerConfig {
             worker,
             workers,
             plan: plan.clone(),
             target: target.clone(),
             start,
             key_prefix: options.key_prefix.clone(),
-            figures: options.figures.clone(),
+            metrics: options.metrics.clone(),
             halt: halt.clone(),
-            say: say.clone(),
+            tx: tx.clone(),
         };
         let thread = std::thread::Builder::new().name(format!("loadgen-{worker}"));
         threads.push(thread.spawn(move || {
-            // A share of a load is another load: when one worker cannot go on, none does.
-            let together = orders.halt.clone().drop_guard();
-            worker::work(orders)?;
-            together.disarm();
+            // A part of the load is a different load. So when one worker fails, all of them stop.
+            let halt_on_error = config.halt.clone().drop_guard();
+            worker::run(config)?;
+            halt_on_error.disarm();
             Ok(())
         })?);
     }
-    drop(say);
+    drop(tx);
 
     let mut collector = Collector::new(plan.load(), workers);
     let mut ledger = Vec::new();
-    while let Some(message) = hear.recv().await {
+    while let Some(message) = rx.recv().await {
         match message {
             Message::Ledger(entry) => {
                 ledger.push(entry.clone());
                 observe(Event::Ledger(entry));
             }
-            Message::Second(handover) => {
-                collector.take(*handover).into_iter().for_each(&mut observe)
-            }
+            Message::Report(report) => collector.take(*report).into_iter().for_each(&mut observe),
         }
     }
-    // The channel is closed, so all of them have ended or are about to.
+    // The channel is closed, so all workers have ended or are about to.
     for thread in threads {
         thread.join().map_err(|_| EngineError::Panicked)??;
     }
     let interrupted = halt.is_cancelled();
-    let sum = collector.finish(interrupted);
+    let totals = collector.finish(interrupted);
     Ok(Outcome {
-        generator: sum.generator,
-        doubts: sum.doubts,
-        steps: sum.steps,
-        phases: sum.phases,
+        generator: totals.generator,
+        doubts: totals.doubts,
+        steps: totals.steps,
+        phases: totals.phases,
         ledger,
         interrupted,
     })
@@ -138,9 +138,9 @@ fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2))
 }
 
-/// Every shopper holds a socket, and the usual limit of 1024 descriptors is a habit from other times: raises it as
-/// far as this process may.
-fn allow_many_sockets() {
+/// Raises the limit on open files to the maximum for this process. Every shopper holds a socket, and the usual limit is
+/// 1024.
+fn raise_open_file_limit() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -150,7 +150,7 @@ fn allow_many_sockets() {
             maximum: limit.maximum,
         };
         if let Err(error) = setrlimit(Resource::Nofile, most) {
-            tracing::debug!(%error, "the limit on open files stays as it is");
+            tracing::debug!(%error, "cannot raise the limit on open files");
         }
     }
 }

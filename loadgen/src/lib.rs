@@ -1,22 +1,23 @@
-//! The crowd: shoppers who arrive whether or not the shop keeps up, and an honest account of what they met.
+//! The load generator: simulated shoppers who arrive whether or not the shop keeps up, and an honest measurement.
 //!
-//! # The way of a latency sample
+//! # How a latency sample is made
 //!
-//! 1. [`spec`] reads from the scenario who comes, how often and for how long.
-//! 2. [`arrivals`] says *when* each shopper comes: a Poisson process that waits for nobody. [`persona`] says who it
-//!    is, [`mix`] where a shopper goes from each [`step`].
-//! 3. [`plan`] makes whole sessions of these, from a seed and before anything is sent. What happens later, failures
-//!    included, changes nothing in it.
-//! 4. A worker wakes up at the *intended* instant of a step: the arrival, or the previous answer and the think time
-//!    after it. This is the partly-open model of Schroeder, Wierman and Harchol-Balter (NSDI 2006): new shoppers
-//!    come as they like, and each shopper waits for answers as people do.
-//! 5. [`shopper`] says *what* to send, and learns from the answers. It neither sends nor waits.
-//! 6. The connection sends; how late that was is recorded. The answer ends the sample, and so does a failure:
-//!    **response time** counts from the intended instant, **service time** from the send. Only the former tells
-//!    what a stalled shop, or a stalled generator, did to its shoppers (coordinated omission).
-//! 7. The worker's tally keeps a histogram of each per step and phase, and hands them over every second. The
-//!    collector merges histograms, never quantiles, and tells the second as an [`Event`].
-//! 8. At the end the generator judges itself (`validity`): a measurement it disturbed is not valid.
+//! 1. [`spec`] reads the load of a scenario: who arrives, how often and for how long.
+//! 2. [`arrivals`] decides *when* shoppers arrive: an open Poisson process. [`persona`] decides who a shopper is, and
+//!    [`mix`] where a shopper goes after each [`step`].
+//! 3. [`plan`] combines these into whole sessions, from a seed and before anything is sent. Nothing that happens later,
+//!    failures included, changes the plan.
+//! 4. A worker wakes up at the *intended* instant of a step: the arrival, or the previous reply plus the think time.
+//!    This is the partly-open model of Schroeder, Wierman and Harchol-Balter (NSDI 2006): arrivals are independent, and
+//!    each shopper waits for its own replies.
+//! 5. [`shopper`] decides *what* to send and learns from the replies. It does no I/O and does not wait.
+//! 6. The connection sends, and the lateness of the send is recorded. The reply or a failure ends the sample.
+//!    **Response time** counts from the intended instant, **service time** from the send. Only response time shows what
+//!    a stalled shop, or a stalled generator, did to its shoppers (coordinated omission).
+//! 7. The worker keeps a histogram of both per step and phase, and reports them every second. The collector merges
+//!    histograms, never quantiles, and emits each second as an [`Event`].
+//! 8. At the end the generator checks itself (`validity`). If it disturbed the measurement, the measurement is not
+//!    valid.
 //!
 //! ```no_run
 //! # async fn example(node: syntax::Node<'_>) -> Result<(), Box<dyn std::error::Error>> {
@@ -36,29 +37,29 @@
 //! # }
 //! ```
 //!
-//! What is not here: the shop, faults, and the record's files. This crate knows the shop's public API and nothing of
-//! its services.
+//! Not in this crate: the shop, faults, and the files of the record. It uses the shop's public API only.
 
 pub mod arrivals;
-pub mod call;
 mod client;
 mod collector;
 mod demand;
 mod engine;
 mod event;
-pub mod figures;
+pub mod metrics;
 pub mod mix;
 pub mod persona;
 pub mod plan;
+pub mod request;
 mod session;
 pub mod shopper;
 pub mod spec;
+mod stats;
 pub mod step;
-mod tally;
 mod target;
 mod timer;
 mod validity;
 mod worker;
+mod worker_context;
 
 pub use engine::{EngineError, Options, Outcome, run};
 pub use event::{Event, StepHistogram};

@@ -1,15 +1,14 @@
 //! Where shoppers go next: a Markov chain over steps.
 //!
-//! The three mixes of TPC-W (specification 1.8, clause 5.3) come embedded from `data/tpcw-transitions.csv`; a
-//! scenario can also bring its own. A mix has no state and no end: how long a session lasts is decided in
-//! [`crate::plan`].
+//! The three mixes of TPC-W (specification 1.8, clause 5.3) are embedded from `data/tpcw-transitions.csv`. A scenario
+//! can also define its own. A mix has no state and no end: [`crate::plan`] decides how long a session lasts.
 
 use rand::{Rng, RngExt};
 use syntax::{Node, did_you_mean, units};
 
 use crate::step::{STEPS, Step};
 
-/// How far the probabilities of a row may be from 1 in all; what is missing goes to the row's last step.
+/// How far the sum of a row's probabilities may be from 1. The difference goes to the row's last step.
 const TOLERANCE: f64 = 0.001;
 
 const TPCW: &str = include_str!("../data/tpcw-transitions.csv");
@@ -17,7 +16,7 @@ const TPCW: &str = include_str!("../data/tpcw-transitions.csv");
 /// The names of the embedded mixes.
 pub const MIXES: &[&str] = &["browsing", "shopping", "ordering"];
 
-/// For each step the probabilities of the next one.
+/// For each step, the probabilities of the next one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mix {
     rows: [Vec<(Step, f64)>; Step::IN_MIXES],
@@ -40,15 +39,15 @@ impl Mix {
         Some(mix)
     }
 
-    /// Reads the name of an embedded mix, or a mapping from step to step to probability.
+    /// Reads the name of an embedded mix, or a mapping from step to next step to probability.
     pub fn read(node: Node<'_>) -> Option<Mix> {
         if node.is_map() {
-            return Mix::read_own(node);
+            return Mix::read_custom(node);
         }
         Mix::named(node.one_of(MIXES)?)
     }
 
-    /// The step after `from`.
+    /// Draws the step after `from`.
     pub fn next(&self, from: Step, rng: &mut impl Rng) -> Step {
         let row = &self.rows[from as usize];
         let mut u: f64 = rng.random();
@@ -58,7 +57,7 @@ impl Mix {
             }
             u -= p;
         }
-        // Rounding in the row leaves a sliver: it belongs to the row's last step.
+        // Rounding can leave a small remainder, which goes to the row's last step.
         row.last().map_or(Step::Home, |(step, _)| *step)
     }
 
@@ -73,7 +72,7 @@ impl Mix {
         }
     }
 
-    fn read_own(node: Node<'_>) -> Option<Mix> {
+    fn read_custom(node: Node<'_>) -> Option<Mix> {
         let map = node.map()?;
         let mut mix = Mix::empty();
         let mut seen = Vec::new();
@@ -151,7 +150,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
     use syntax::Document;
 
-    /// Per cent of all interactions, browsing, shopping, ordering: clause 5.3.1 of the specification.
+    /// Percentages of all interactions for browsing, shopping and ordering, from clause 5.3.1 of the specification.
     const PUBLISHED: [[f64; 3]; Step::IN_MIXES] = [
         [29.00, 16.00, 9.12],
         [11.00, 5.00, 0.46],
@@ -179,7 +178,7 @@ mod tests {
                     next[*to as usize] += share[*from as usize] * p;
                 }
             }
-            // Half a step each, lest a periodic chain swings for ever.
+            // Average with the step before, so that a periodic chain converges too.
             for (s, n) in share.iter_mut().zip(next) {
                 *s = (*s + n) / 2.0;
             }
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_the_embedded_file_is_understood_and_every_row_sums_to_one() {
+    fn every_line_of_the_embedded_file_parses_and_every_row_sums_to_one() {
         let lines = TPCW.lines().filter(|l| !l.starts_with('#')).skip(1);
         assert!(lines.clone().all(|l| transition(l).is_some()));
         assert!(
@@ -230,12 +229,12 @@ mod tests {
         let hits = (0..n)
             .filter(|_| mix.next(Step::BuyRequest, &mut rng) == Step::BuyConfirm)
             .count();
-        // 0.4615, give or take five standard deviations.
+        // The transition probability is 0.4615. The tolerance is five standard deviations.
         assert!((f64::from(n) * 0.4615 - hits as f64).abs() < 5.0 * 158.0);
     }
 
     #[test]
-    fn an_own_mix_is_read_and_its_mistakes_are_named() {
+    fn a_custom_mix_is_read_and_its_mistakes_are_reported() {
         let good =
             "home: { search_request: 100% }\nsearch_request: { home: 0.5, search_request: 0.5 }\n";
         let doc = Document::parse("m", good).unwrap();
@@ -247,7 +246,7 @@ mod tests {
             "home: { serch_request: 0.5, product_detail: 0.2, login: 0.5 }\nbuy: { home: 1.5 }\n";
         let doc = Document::parse("m", bad).unwrap();
         Mix::read(doc.root());
-        let told = doc.finish().unwrap_err().to_string();
+        let messages = doc.finish().unwrap_err().to_string();
         for expected in [
             "unknown step `serch_request`; did you mean `search_request`?",
             "unknown step `login`",
@@ -255,7 +254,10 @@ mod tests {
             "must sum to 1, not to 0.2",
             "`product_detail` can be reached but not left",
         ] {
-            assert!(told.contains(expected), "{expected} is not in {told}");
+            assert!(
+                messages.contains(expected),
+                "{expected} is not in {messages}"
+            );
         }
     }
 }

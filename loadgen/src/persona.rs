@@ -1,55 +1,55 @@
-//! Who a shopper is: a customer of old, or somebody new with a made-up name.
+//! Who a shopper is: a seeded customer who returns, or a new customer with made-up data.
 
 use fake::Fake;
 use fake::faker::name::en::{FirstName, LastName};
 use rand::{Rng, RngExt};
 use serde::Serialize;
 
-/// TPC-W, clause 5.3: four of five shoppers have an account already.
+/// TPC-W, clause 5.3: 80 % of shoppers already have an account.
 const RETURNING: f64 = 0.8;
 
 /// A shopper's identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Persona {
-    /// One of the seeded customers, see `shop_contract::user::seeded_email`.
+    /// One of the seeded customers: see `shop_contract::user::seeded_email`.
     Returning(u64),
-    /// Somebody who is going to open an account.
-    New(Newcomer),
+    /// A customer without an account.
+    New(NewCustomer),
 }
 
-/// What a new customer registers with. All of it is made up.
+/// The data a new customer registers with. All of it is made up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Newcomer {
-    /// A first and a last name.
+pub struct NewCustomer {
+    /// First and last name.
     pub name: String,
-    /// Unique to seed and session; under `.example`, where no mail arrives (RFC 2606).
+    /// Unique to seed and session. The domain ends in `.example`, which receives no mail (RFC 2606).
     pub email: String,
-    /// At least eight characters, and not the seeded one, which the shop refuses.
+    /// At least eight characters. Never the password of seeded customers, which the shop refuses.
     #[serde(skip)]
     pub password: String,
 }
 
-/// Deals personas to sessions.
+/// Assigns personas to sessions.
 ///
-/// Returning customers are dealt like cards: nobody comes twice before everybody has come once. Drawn with
-/// replacement, one customer would often be in the shop twice at the same time, and the two would empty each other's
-/// cart: errors of the load's own making.
+/// Returning customers are assigned without replacement: nobody comes twice before everybody has come once. With
+/// replacement, one customer would often be in the shop twice at the same time. Those two sessions would empty each
+/// other's cart, which would be errors caused by the load.
 #[derive(Debug, Clone)]
-pub(crate) struct Dealer {
+pub(crate) struct PersonaPicker {
     seed: u64,
     customers: u64,
     first: u64,
     stride: u64,
 }
 
-impl Dealer {
-    /// For a shop with this many seeded customers; where it has none, everybody is new.
+impl PersonaPicker {
+    /// For a shop with this many seeded customers. With none, every shopper is new.
     pub(crate) fn new(seed: u64, customers: u64, rng: &mut impl Rng) -> Self {
         let most = customers.max(1);
         let first = rng.random_range(0..most);
         let mut stride = rng.random_range(0..most).max(1);
-        // Steps of a length that shares no divisor with the number of customers visit all of them.
+        // A stride that is coprime to the number of customers visits all of them.
         while gcd(stride, most) != 1 {
             stride += 1;
         }
@@ -64,8 +64,8 @@ impl Dealer {
     pub(crate) fn persona(&self, session: u64, rng: &mut impl Rng) -> Persona {
         let returning = rng.random_bool(RETURNING);
         if returning && self.customers > 0 {
-            let turn = u128::from(session) * u128::from(self.stride) + u128::from(self.first);
-            return Persona::Returning((turn % u128::from(self.customers)) as u64);
+            let position = u128::from(session) * u128::from(self.stride) + u128::from(self.first);
+            return Persona::Returning((position % u128::from(self.customers)) as u64);
         }
         let first: String = FirstName().fake_with_rng(rng);
         let last: String = LastName().fake_with_rng(rng);
@@ -74,7 +74,7 @@ impl Dealer {
             .filter(|c| c.is_ascii_alphanumeric() || *c == '.')
             .map(|c| c.to_ascii_lowercase())
             .collect();
-        Persona::New(Newcomer {
+        Persona::New(NewCustomer {
             email: format!("{local}.{:x}.{session}@newcomer.example", self.seed),
             name: format!("{first} {last}"),
             password: format!("made-up-{:016x}", rng.random::<u64>()),
@@ -95,12 +95,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_customer_is_in_the_shop_twice_at_a_time(seed: u64, customers in 1u64..500) {
+        fn no_customer_returns_before_all_others_came(seed: u64, customers in 1u64..500) {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let dealer = Dealer::new(seed, customers, &mut rng);
+            let picker = PersonaPicker::new(seed, customers, &mut rng);
             let mut seen = std::collections::HashSet::new();
             for session in 0..customers {
-                if let Persona::Returning(n) = dealer.persona(session, &mut rng) {
+                if let Persona::Returning(n) = picker.persona(session, &mut rng) {
                     prop_assert!(n < customers);
                     prop_assert!(seen.insert(n), "customer {} came twice", n);
                 }
@@ -109,11 +109,11 @@ mod tests {
     }
 
     #[test]
-    fn one_in_five_is_new_and_an_unseeded_shop_sees_only_new_faces() {
+    fn one_in_five_is_new_and_without_seeded_customers_all_are() {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         let new = |customers, rng: &mut ChaCha8Rng| {
-            let dealer = Dealer::new(1, customers, rng);
-            let all = (0..10_000).map(|s| dealer.persona(s, rng));
+            let picker = PersonaPicker::new(1, customers, rng);
+            let all = (0..10_000).map(|s| picker.persona(s, rng));
             all.filter(|p| matches!(p, Persona::New(_))).count()
         };
         let count = new(1000, &mut rng);
@@ -122,19 +122,19 @@ mod tests {
     }
 
     #[test]
-    fn newcomers_differ_and_have_plain_addresses() {
+    fn new_customers_differ_and_have_valid_addresses() {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
-        let dealer = Dealer::new(255, 0, &mut rng);
+        let picker = PersonaPicker::new(255, 0, &mut rng);
         let mut seen = std::collections::HashSet::new();
         for session in 0..1000 {
-            let Persona::New(who) = dealer.persona(session, &mut rng) else {
-                panic!("nobody can return to a shop without customers");
+            let Persona::New(customer) = picker.persona(session, &mut rng) else {
+                panic!("there is no customer who could return");
             };
-            let (local, domain) = who.email.split_once('@').unwrap();
+            let (local, domain) = customer.email.split_once('@').unwrap();
             assert_eq!(domain, "newcomer.example");
             assert!(local.chars().all(|c| c.is_ascii_alphanumeric() || c == '.'));
-            assert!(who.password.len() >= 8);
-            assert!(seen.insert(who.email));
+            assert!(customer.password.len() >= 8);
+            assert!(seen.insert(customer.email));
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The whole crowd, decided before anything is sent.
+//! The whole load, decided before anything is sent.
 //!
-//! From a load and a seed follow every arrival, who arrives, where each shopper goes and how long each thinks. The
-//! shop's answers change none of it: a shop that fails meets the same load as one that does not, and two builds can
-//! be compared under the same one. A plan is a recipe and takes no room; its sessions are made one by one, on demand.
+//! The load and a seed determine every arrival, persona, walk and think time. Replies of the shop change nothing in the
+//! plan. So a shop that fails gets the same load as one that does not, and two builds can be compared under the same
+//! load. A plan takes little memory, since its sessions are generated one by one on demand.
 //!
-//! Arrivals, and of each session its persona, walk and choices, come from ChaCha streams of their own, so a change
-//! to one (another think time, a longer list of products) leaves all others as they were.
+//! Arrivals, and each session's persona, walk and choices, have their own ChaCha streams. So a change to one (another
+//! think time, a longer list of products) leaves the others as they were.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,84 +18,84 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::arrivals::Arrivals;
-use crate::persona::{Dealer, Persona};
+use crate::persona::{Persona, PersonaPicker};
 use crate::spec::Load;
 use crate::step::Step;
 
-/// TPC-W, clause 5.3.2.1: think times beyond ten means are cut off.
-const LONGEST_THINK: f64 = 10.0;
-/// The longest walk, against a session length that is absurd beside the think time.
-const LONGEST_WALK: usize = 10_000;
+/// TPC-W, clause 5.3.2.1: think times are cut off at ten times their mean.
+const MAX_THINK: f64 = 10.0;
+/// The longest walk, in steps. It limits sessions that are absurdly long compared to the think time.
+const MAX_WALK: usize = 10_000;
 
-/// What a stream of random numbers is for.
+/// Streams of random numbers.
 #[derive(Clone, Copy)]
-enum Purpose {
+enum RngStream {
     Arrivals,
-    Dealing,
+    PersonaOrder,
     Persona(u64),
     Walk(u64),
     Choices(u64),
 }
 
-/// The recipe of a crowd. Cheap to clone.
+/// All sessions of a load, generated on demand. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Plan {
     load: Arc<Load>,
     seed: u64,
-    dealer: Dealer,
+    personas: PersonaPicker,
 }
 
-/// One shopper's visit.
+/// One shopper's session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
     /// Counted from 0 in the order of arrival.
     pub index: u64,
     /// When the shopper arrives, from the start of the load.
     pub at: Duration,
-    /// Who it is.
+    /// Who the shopper is.
     pub persona: Persona,
-    /// What the shopper does, step by step.
-    pub walk: Vec<Stride>,
-    /// Where the shopper's own choices come from: which product of a list, how many.
+    /// The steps of the shopper.
+    pub walk: Vec<PlannedStep>,
+    /// Random numbers for the shopper's choices, such as which product of a list and how many.
     pub choices: ChaCha8Rng,
 }
 
 /// One step of a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stride {
-    /// From the previous answer to this step; zero for the first.
+pub struct PlannedStep {
+    /// From the previous reply to this step. Zero for the first step.
     pub think: Duration,
     /// The step.
     pub step: Step,
 }
 
-/// One line of `plan.jsonl`: a session as it is meant to go.
+/// One line of `plan.jsonl`: a planned session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlanLine {
     /// Arrival in microseconds from the start of the load.
     pub at_us: u64,
-    /// Who it is.
+    /// Who the shopper is.
     pub persona: Persona,
     /// Pairs of a step and the think time before it in microseconds.
     pub steps: Vec<(&'static str, u64)>,
 }
 
 impl Plan {
-    /// The crowd that follows from a load and a seed, in a shop with this many seeded customers.
+    /// The plan of a load with a seed, for a shop with this many seeded customers.
     pub fn new(load: Load, seed: u64, customers: u64) -> Self {
         Self {
             load: Arc::new(load),
             seed,
-            dealer: Dealer::new(seed, customers, &mut stream(seed, Purpose::Dealing)),
+            personas: PersonaPicker::new(seed, customers, &mut rng(seed, RngStream::PersonaOrder)),
         }
     }
 
-    /// The load it was made from.
+    /// The load that the plan was made from.
     pub fn load(&self) -> &Load {
         &self.load
     }
 
-    /// The seed it was made from.
+    /// The seed that the plan was made from.
     pub fn seed(&self) -> u64 {
         self.seed
     }
@@ -105,12 +105,12 @@ impl Plan {
         self.share(0, 1)
     }
 
-    /// Every `of`-th session from the `first`: what one of several workers has to do. The walks of all others
-    /// are not made.
+    /// Every `of`-th session, beginning with session `first`: the share of one worker. The walks of other sessions are
+    /// not generated.
     pub fn share(&self, first: usize, of: usize) -> impl Iterator<Item = Session> + '_ {
-        let rng = stream(self.seed, Purpose::Arrivals);
+        let arrivals = rng(self.seed, RngStream::Arrivals);
         (0..)
-            .zip(Arrivals::new(&self.load.phases, rng))
+            .zip(Arrivals::new(&self.load.phases, arrivals))
             .skip(first)
             .step_by(of.max(1))
             .map(|(index, at)| self.session(index, at))
@@ -121,11 +121,11 @@ impl Plan {
         self.sessions().map(PlanLine::from)
     }
 
-    /// Size and fingerprint of the plan: the SHA-256 of `plan.jsonl`, then of the `extra` lines (the faults),
-    /// each line with its line feed. Walks the whole plan once.
-    pub fn digest(&self, extra: &[String]) -> record::Plan {
+    /// Size and digest of the plan: the SHA-256 of `plan.jsonl`, then of the `extra` lines (the faults), each with its
+    /// line feed. Iterates over the whole plan once.
+    pub fn digest(&self, extra: &[String]) -> record::PlanDigest {
         let mut sha = Sha256::new();
-        let mut plan = record::Plan::default();
+        let mut plan = record::PlanDigest::default();
         for line in self.lines() {
             plan.sessions += 1;
             plan.steps += line.steps.len() as u64;
@@ -141,35 +141,35 @@ impl Plan {
     }
 
     fn session(&self, index: u64, at: Duration) -> Session {
-        let mut persona = stream(self.seed, Purpose::Persona(index));
+        let mut persona = rng(self.seed, RngStream::Persona(index));
         Session {
             index,
             at,
-            persona: self.dealer.persona(index, &mut persona),
-            walk: self.walk(&mut stream(self.seed, Purpose::Walk(index))),
-            choices: stream(self.seed, Purpose::Choices(index)),
+            persona: self.personas.persona(index, &mut persona),
+            walk: self.walk(&mut rng(self.seed, RngStream::Walk(index))),
+            choices: rng(self.seed, RngStream::Choices(index)),
         }
     }
 
-    /// Home first, then on until thinking has used up the session's length.
-    fn walk(&self, rng: &mut ChaCha8Rng) -> Vec<Stride> {
+    /// Begins with home and continues until the think times use up the session's length.
+    fn walk(&self, rng: &mut ChaCha8Rng) -> Vec<PlannedStep> {
         let length = rng.sample::<f64, _>(Exp1) * self.load.session.as_secs_f64();
         let think = self.load.think.as_secs_f64();
         let mut step = Step::Home;
-        let mut walk = vec![Stride {
+        let mut walk = vec![PlannedStep {
             think: Duration::ZERO,
             step,
         }];
         let mut thought = 0.0;
-        while walk.len() < LONGEST_WALK {
-            let pause = rng.sample::<f64, _>(Exp1).min(LONGEST_THINK) * think;
-            thought += pause;
+        while walk.len() < MAX_WALK {
+            let think_s = rng.sample::<f64, _>(Exp1).min(MAX_THINK) * think;
+            thought += think_s;
             if thought > length {
                 break;
             }
             step = self.load.mix.next(step, rng);
-            walk.push(Stride {
-                think: Duration::from_micros((pause * 1e6) as u64),
+            walk.push(PlannedStep {
+                think: Duration::from_micros((think_s * 1e6) as u64),
                 step,
             });
         }
@@ -178,7 +178,7 @@ impl Plan {
 }
 
 impl PlanLine {
-    /// The line as it is written and fingerprinted, without its line feed.
+    /// The line as it is written and hashed, without its line feed.
     pub fn json(&self) -> String {
         serde_json::to_string(self).expect("numbers and strings can always be written")
     }
@@ -198,17 +198,17 @@ impl From<Session> for PlanLine {
     }
 }
 
-/// The key names this crate, so that the same seed elsewhere in a run (for faults) gives other numbers.
-fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
+/// The key names this crate, so that the same seed gives other numbers elsewhere in a run (for faults).
+fn rng(seed: u64, stream: RngStream) -> ChaCha8Rng {
     let mut key = *b"seed....doorbuster loadgen crowd";
     key[..8].copy_from_slice(&seed.to_le_bytes());
     let mut rng = ChaCha8Rng::from_seed(key);
-    rng.set_stream(match purpose {
-        Purpose::Arrivals => 0,
-        Purpose::Dealing => 1,
-        Purpose::Persona(session) => session * 3 + 2,
-        Purpose::Walk(session) => session * 3 + 3,
-        Purpose::Choices(session) => session * 3 + 4,
+    rng.set_stream(match stream {
+        RngStream::Arrivals => 0,
+        RngStream::PersonaOrder => 1,
+        RngStream::Persona(session) => session * 3 + 2,
+        RngStream::Walk(session) => session * 3 + 3,
+        RngStream::Choices(session) => session * 3 + 4,
     });
     rng
 }
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn walks_start_at_home_and_last_as_long_as_the_load_says() {
+    fn walks_start_at_home_and_last_as_long_as_the_session() {
         let plan = Plan::new(load(100.0), 7, 100);
         let sessions: Vec<_> = plan.sessions().collect();
         let thinks: Vec<f64> = sessions
@@ -263,14 +263,17 @@ mod tests {
             assert_eq!(session.walk[0].step, Step::Home);
             assert_eq!(session.walk[0].think, Duration::ZERO);
         }
-        // A Poisson process of thinks, one a second, within an exponential session of fifteen.
+        // Think times of one second on average, within a session of fifteen.
         let steps = thinks.len() as f64 / sessions.len() as f64;
-        assert!((14.0..16.0).contains(&steps), "{steps} thinks a session");
+        assert!(
+            (14.0..16.0).contains(&steps),
+            "{steps} think times per session"
+        );
         assert!(thinks.iter().all(|t| *t <= 10.0));
         let mean = thinks.iter().sum::<f64>() / thinks.len() as f64;
         assert!(
             (0.85..1.0).contains(&mean),
-            "{mean}: below 1, for long thinks are what ends sessions"
+            "{mean}: below 1, because long think times end sessions"
         );
     }
 
@@ -294,8 +297,8 @@ mod tests {
                 .map(|s| s.walk)
                 .ne(b.sessions().map(|s| s.walk))
         );
-        let who = |s: Session| (s.at, s.persona, s.choices);
-        assert!(a.sessions().map(who).eq(b.sessions().map(who)));
+        let identity = |s: Session| (s.at, s.persona, s.choices);
+        assert!(a.sessions().map(identity).eq(b.sessions().map(identity)));
     }
 
     #[test]

@@ -1,92 +1,91 @@
-//! One session under way: the shopper decides, the connection sends, the tally counts.
+//! Drives one session: the shopper decides, the connection sends, the statistics count.
 
 use std::time::Duration;
 
-use crate::call::Failure;
 use crate::client::Connection;
 use crate::plan::Session;
+use crate::request::Failure;
 use crate::shopper::{Next, Shopper};
+use crate::stats::Timing;
 use crate::step::Step;
-use crate::tally::Timing;
-use crate::worker::Shared;
+use crate::worker_context::WorkerContext;
 
 /// The load was stopped in the middle of a step.
 struct Stopped;
 
-/// Walks a session from its arrival to its end, or to the end of the load.
-pub(crate) async fn run(shared: &Shared, session: Session) {
-    let orders = &shared.orders;
+/// Runs a session from its arrival to its end, or to the end of the load.
+pub(crate) async fn run(context: &WorkerContext, session: Session) {
+    let config = &context.config;
     let key_base = format!(
         "{}{:x}-{}",
-        orders.key_prefix,
-        orders.plan.seed(),
+        config.key_prefix,
+        config.plan.seed(),
         session.index
     );
-    let mut visit = Visit {
-        shared,
+    let mut active = ActiveSession {
+        context,
         shopper: Shopper::new(session.persona, session.choices, key_base),
-        connection: Connection::new(&orders.target),
+        connection: Connection::new(&config.target),
     };
-    // What the next think time starts from: the arrival, then the latest answer.
+    // The start of the next think time: the arrival, then the latest reply.
     let mut last = session.at;
-    for stride in session.walk {
-        let intended = last + stride.think;
-        if intended >= shared.end || !shared.until(intended).await {
+    for planned in session.walk {
+        let intended = last + planned.think;
+        if intended >= context.end || !context.until(intended).await {
             return;
         }
-        match visit.take(stride.step, intended).await {
+        match active.take(planned.step, intended).await {
             Ok(Some(done)) => last = done,
             Ok(None) | Err(Stopped) => return,
         }
     }
 }
 
-struct Visit<'s> {
-    shared: &'s Shared,
+struct ActiveSession<'c> {
+    context: &'c WorkerContext,
     shopper: Shopper,
-    connection: Connection<'s>,
+    connection: Connection<'c>,
 }
 
-impl Visit<'_> {
-    /// Takes a step of the walk, through a door first where it needs one. Gives the instant of its end; none when
-    /// the load ended at the door.
+impl ActiveSession<'_> {
+    /// Takes a step of the walk, after authentication if it needs that. Returns the instant of its end, or `None` if
+    /// the load ended during authentication.
     async fn take(&mut self, step: Step, intended: Duration) -> Result<Option<Duration>, Stopped> {
-        let Some(door) = self.shopper.door(step) else {
+        let Some(authentication) = self.shopper.authentication_for(step) else {
             let begin = |s: &mut Shopper| s.begin(step);
             return self.time(step, intended, begin).await.map(Some);
         };
-        // Nobody thinks between the door and the step, so the step is due when the door has opened.
-        let begin = |s: &mut Shopper| s.begin_door(door);
-        let intended = self.time(door.step(), intended, begin).await?;
-        if intended >= self.shared.end {
+        // There is no think time after authentication: the step is due as soon as it is over.
+        let begin = |s: &mut Shopper| s.begin_authentication(authentication);
+        let intended = self.time(authentication.step(), intended, begin).await?;
+        if intended >= self.context.end {
             return Ok(None);
         }
-        let shut = self.shopper.door(step).is_some();
-        let begin = |s: &mut Shopper| match shut {
+        let failed = self.shopper.authentication_for(step).is_some();
+        let begin = |s: &mut Shopper| match failed {
             true => Next::Done(Err(Failure::NoSession)),
             false => s.begin(step),
         };
         self.time(step, intended, begin).await.map(Some)
     }
 
-    /// Takes one step whose instant has come, and counts it. Gives the instant of its end.
+    /// Takes one step that is due, and counts it. Returns the instant of its end.
     async fn time(
         &mut self,
         step: Step,
         intended: Duration,
         begin: impl FnOnce(&mut Shopper) -> Next,
     ) -> Result<Duration, Stopped> {
-        let shared = self.shared;
-        let sent = shared.now();
-        let lateness = sent.saturating_sub(intended);
-        shared.send(lateness);
+        let context = self.context;
+        let sent = context.now();
+        context.sent(sent.saturating_sub(intended));
         let next = begin(&mut self.shopper);
         let outcome = self.exchange(next).await;
-        let done = shared.now();
+        let done = context.now();
         let result = match outcome {
             Ok(result) => result,
-            // Cut short by a signal: neither well nor badly answered, so it is not in the figures.
-            Err(Stopped) if shared.orders.halt.is_cancelled() => return Err(Stopped),
+            // Cut short by a signal: neither a success nor a failure, so it is not counted.
+            Err(Stopped) if context.config.halt.is_cancelled() => return Err(Stopped),
             Err(Stopped) => Err(Failure::Timeout),
         };
         let timing = Timing {
@@ -94,32 +93,32 @@ impl Visit<'_> {
             sent,
             done,
         };
-        let phase = shared.orders.plan.load().phase_index(intended);
-        shared.record(phase, step, timing, result);
+        let phase = context.config.plan.load().phase_index(intended);
+        context.record(phase, step, timing, result);
         Ok(done)
     }
 
-    /// Makes calls until the step is over.
+    /// Sends requests until the step is over.
     async fn exchange(&mut self, mut next: Next) -> Result<Result<(), Failure>, Stopped> {
-        let shared = self.shared;
-        let timeout = shared.orders.plan.load().timeout;
+        let context = self.context;
+        let timeout = context.config.plan.load().timeout;
         loop {
-            let call = match next {
-                Next::Send(call) => call,
+            let request = match next {
+                Next::Send(request) => request,
                 Next::Done(result) => return Ok(result),
             };
-            let calling = self.connection.call(&call, timeout);
-            let answer = shared.stop.run_until_cancelled(calling).await;
-            let t_s = shared.now().as_secs_f64();
-            let Some(answer) = answer else {
+            let sending = self.connection.send(&request, timeout);
+            let reply = context.stop.run_until_cancelled(sending).await;
+            let t_s = context.now().as_secs_f64();
+            let Some(reply) = reply else {
                 if let Some(entry) = self.shopper.abandon(t_s) {
-                    shared.ledger(entry);
+                    context.ledger(entry);
                 }
                 return Err(Stopped);
             };
-            let (then, entry) = self.shopper.answer(answer, t_s);
+            let (then, entry) = self.shopper.reply(reply, t_s);
             if let Some(entry) = entry {
-                shared.ledger(entry);
+                context.ledger(entry);
             }
             next = then;
         }

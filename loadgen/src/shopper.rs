@@ -1,70 +1,71 @@
-//! One shopper: which requests a step takes, and what is learnt from their answers. Pure: no I/O, no clock.
+//! One shopper: which requests a step takes, and how their replies change the next ones. Pure: no I/O, no clock.
 //!
-//! The driver asks [`Shopper::door`] whether the step needs logging in first, begins a step, makes each call that
-//! it gets and hands back the answer, until the step is done:
+//! The driver asks [`Shopper::authentication_for`] whether the step needs a login first. It then begins a step, sends
+//! each request that it is given and hands back the reply, until the step is done:
 //!
 //! ```text
-//! begin(step) ─▶ Send(call) ─▶ answer(..) ─▶ Send(call) ─▶ answer(..) ─▶ Done(ok or why not)
+//! begin(step) ─▶ Send(request) ─▶ reply(..) ─▶ Send(request) ─▶ reply(..) ─▶ Done(Ok or failure)
 //! ```
 //!
-//! The first call that fails ends its step. The walk goes on all the same: it was planned, see [`crate::plan`].
+//! The first request that fails ends its step. The walk goes on regardless, because it was planned: see
+//! [`crate::plan`].
 
-mod errand;
+mod request_kind;
+mod state;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use http::Method;
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
-use results::record::{LedgerEntry, OrderOutcome};
-use serde::Serialize;
+use results::record::LedgerEntry;
 use shop_contract::bank::{CARD_DECLINED, CARD_GOOD};
 use shop_contract::cart::SetQuantity;
+use shop_contract::openapi::{cart, order, product, user};
 use shop_contract::order::Checkout;
 use shop_contract::product::{CATEGORIES, ProductChange};
 use shop_contract::user::{Login, NewUser, SEEDED_ADMIN, SEEDED_PASSWORD, seeded_email};
 
-use crate::call::{Answer, Call, Failure};
 use crate::persona::Persona;
+use crate::request::{Failure, Reply, Request};
 use crate::step::Step;
-use errand::{Errand, Sort};
+use request_kind::{RequestKind, Sort};
+use state::ShopperState;
 
-/// The share of orders that are paid with a card the bank declines.
+/// The share of orders that are paid with a card that the bank declines.
 const DECLINED: f64 = 0.01;
 
-/// What people search for, besides departments. A search that finds nothing is an answer as it should be.
+/// Search terms besides the departments. A search without hits is a good reply.
 const WORDS: [&str; 12] = [
     "black", "blue", "classic", "compact", "green", "light", "modern", "red", "small", "soft",
     "steel", "wooden",
 ];
 
-/// What a shopper does next.
+/// What the driver has to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Make this request and hand back its answer.
-    Send(Call),
+    /// Send this request and hand back its reply.
+    Send(Request),
     /// The step is over.
     Done(Result<(), Failure>),
 }
 
-/// The way through which a shopper gets an account's token.
+/// How a shopper gets the token of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    /// With an account that exists.
+pub enum Authentication {
+    /// Logs in to an existing account.
     Customer,
-    /// With an account that has to be opened first.
-    Newcomer,
-    /// As the administrator.
+    /// Registers an account, then logs in.
+    NewCustomer,
+    /// Logs in as the administrator.
     Admin,
 }
 
-impl Door {
-    /// The step it is counted as.
+impl Authentication {
+    /// The step that it is counted as.
     pub fn step(self) -> Step {
         match self {
             Self::Customer | Self::Admin => Step::Login,
-            Self::Newcomer => Step::Register,
+            Self::NewCustomer => Step::Register,
         }
     }
 }
@@ -74,51 +75,31 @@ impl Door {
 pub struct Shopper {
     persona: Persona,
     choices: ChaCha8Rng,
-    /// What every idempotency key of this session starts with.
+    /// The prefix of every idempotency key of this session.
     key_base: String,
+    /// Orders sent so far.
     orders: u32,
-    registered: bool,
-    user_id: String,
-    token: Option<Arc<str>>,
-    admin: Option<Arc<str>>,
-    /// The products of the last list that had any.
-    seen: Vec<String>,
-    /// The product last looked at.
-    product: Option<String>,
-    /// Whether there is certainly something in the cart.
-    cart_filled: bool,
-    /// The last own order.
-    order: Option<String>,
-    /// What is left of the step, the errand under way first.
-    todo: VecDeque<Errand>,
-    /// The key of the order under way.
-    ordering: Option<String>,
+    state: ShopperState,
+    /// The rest of the step, the request under way first.
+    queue: VecDeque<RequestKind>,
 }
 
 impl Shopper {
-    /// Somebody who has just come in. `key_base` must be unique to the session, and to the run where several runs
-    /// meet the same shop: the keys of its orders are made from it.
+    /// A shopper at the start of a session. `key_base` must be unique to the session, and to the run if several runs
+    /// use the same shop: the idempotency keys of its orders begin with it.
     pub fn new(persona: Persona, choices: ChaCha8Rng, key_base: String) -> Self {
         Self {
             persona,
             choices,
             key_base,
             orders: 0,
-            registered: false,
-            user_id: String::new(),
-            token: None,
-            admin: None,
-            seen: Vec::new(),
-            product: None,
-            cart_filled: false,
-            order: None,
-            todo: VecDeque::new(),
-            ordering: None,
+            state: ShopperState::default(),
+            queue: VecDeque::new(),
         }
     }
 
-    /// The door to go through before this step; none where the step needs none, or it is open already.
-    pub fn door(&self, step: Step) -> Option<Door> {
+    /// The authentication that this step needs first. `None` if it needs none or the shopper has the token already.
+    pub fn authentication_for(&self, step: Step) -> Option<Authentication> {
         match step {
             Step::ShoppingCart
             | Step::CustomerRegistration
@@ -126,208 +107,214 @@ impl Shopper {
             | Step::BuyConfirm
             | Step::OrderInquiry
             | Step::OrderDisplay => match self.persona {
-                _ if self.token.is_some() => None,
-                Persona::New(_) if !self.registered => Some(Door::Newcomer),
-                _ => Some(Door::Customer),
+                _ if self.state.token.is_some() => None,
+                Persona::New(_) if !self.state.registered => Some(Authentication::NewCustomer),
+                _ => Some(Authentication::Customer),
             },
-            Step::AdminConfirm if self.admin.is_none() => Some(Door::Admin),
+            Step::AdminConfirm if self.state.admin_token.is_none() => Some(Authentication::Admin),
             _ => None,
         }
     }
 
-    /// Begins to log in.
-    pub fn begin_door(&mut self, door: Door) -> Next {
-        self.todo.clear();
-        match door {
-            Door::Customer => self.todo.push_back(Errand::LogIn),
-            Door::Newcomer => self.todo.extend([Errand::CreateUser, Errand::LogIn]),
-            Door::Admin => self.todo.push_back(Errand::LogInAdmin),
+    /// Begins to authenticate.
+    pub fn begin_authentication(&mut self, authentication: Authentication) -> Next {
+        self.queue.clear();
+        match authentication {
+            Authentication::Customer => self.queue.push_back(RequestKind::LogIn),
+            Authentication::NewCustomer => self
+                .queue
+                .extend([RequestKind::CreateUser, RequestKind::LogIn]),
+            Authentication::Admin => self.queue.push_back(RequestKind::LogInAdmin),
         }
         self.proceed()
     }
 
-    /// Begins a step of the walk. The doors are not steps of a walk; see [`Shopper::begin_door`].
+    /// Begins a step of the walk. Logins are no steps of a walk: see [`Shopper::begin_authentication`].
     pub fn begin(&mut self, step: Step) -> Next {
-        self.todo.clear();
+        self.queue.clear();
         let needs_product = matches!(
             step,
             Step::ProductDetail | Step::ShoppingCart | Step::AdminRequest | Step::AdminConfirm
-        ) || (step == Step::BuyConfirm && !self.cart_filled);
-        if needs_product && self.seen.is_empty() {
-            self.todo.push_back(Errand::Front);
+        ) || (step == Step::BuyConfirm && !self.state.cart_filled);
+        if needs_product && self.state.listed_products.is_empty() {
+            self.queue.push_back(RequestKind::FrontPage);
         }
         match step {
-            Step::Home | Step::SearchRequest => self.todo.push_back(Errand::Front),
-            Step::NewProducts => self.todo.push_back(Errand::Department(Sort::New)),
-            Step::BestSellers => self.todo.push_back(Errand::Department(Sort::Best)),
+            Step::Home | Step::SearchRequest => self.queue.push_back(RequestKind::FrontPage),
+            Step::NewProducts => self.queue.push_back(RequestKind::Department(Sort::New)),
+            Step::BestSellers => self.queue.push_back(RequestKind::Department(Sort::Best)),
             Step::ProductDetail => {
-                self.product = None;
-                self.todo.push_back(Errand::Product);
+                self.state.product = None;
+                self.queue.push_back(RequestKind::Product);
             }
-            Step::SearchResults => self.todo.push_back(Errand::Search),
-            Step::ShoppingCart => self.todo.extend([Errand::PutItem, Errand::ShowCart]),
-            Step::CustomerRegistration => self.todo.push_back(Errand::Account),
-            Step::BuyRequest => self.todo.push_back(Errand::ShowCart),
+            Step::SearchResults => self.queue.push_back(RequestKind::Search),
+            Step::ShoppingCart => self
+                .queue
+                .extend([RequestKind::PutItem, RequestKind::ShowCart]),
+            Step::CustomerRegistration => self.queue.push_back(RequestKind::Account),
+            Step::BuyRequest => self.queue.push_back(RequestKind::ShowCart),
             Step::BuyConfirm => {
-                // Also when the cart is merely unknown: an order for nothing would be the load's mistake.
-                if !self.cart_filled {
-                    self.todo.push_back(Errand::PutItem);
+                // Also when the cart's state is unknown: an order from an empty cart would be an error of the load.
+                if !self.state.cart_filled {
+                    self.queue.push_back(RequestKind::PutItem);
                 }
-                self.todo.push_back(Errand::PlaceOrder);
+                self.queue.push_back(RequestKind::PlaceOrder);
             }
-            Step::OrderInquiry => self.todo.push_back(Errand::Orders(5)),
-            Step::OrderDisplay if self.order.is_some() => self.todo.push_back(Errand::ShowOrder),
-            Step::OrderDisplay => self.todo.push_back(Errand::Orders(1)),
+            Step::OrderInquiry => self.queue.push_back(RequestKind::ListOrders(5)),
+            Step::OrderDisplay if self.state.last_order.is_some() => {
+                self.queue.push_back(RequestKind::ShowOrder);
+            }
+            Step::OrderDisplay => self.queue.push_back(RequestKind::ListOrders(1)),
             Step::AdminRequest => {
-                self.product = None;
-                self.todo.push_back(Errand::Product);
+                self.state.product = None;
+                self.queue.push_back(RequestKind::Product);
             }
-            Step::AdminConfirm => self.todo.push_back(Errand::SetPrice),
+            Step::AdminConfirm => self.queue.push_back(RequestKind::SetPrice),
             Step::Login | Step::Register => {}
         }
         self.proceed()
     }
 
-    /// Takes in what became of the call last sent, `t_s` seconds after the start. Of an order there is an entry
-    /// for the ledger.
-    pub fn answer(
+    /// Takes in the reply to the last request, received `t_s` seconds after the start. The reply to an order also gives
+    /// an entry for the ledger.
+    pub fn reply(
         &mut self,
-        answer: Result<Answer, Failure>,
+        reply: Result<Reply, Failure>,
         t_s: f64,
     ) -> (Next, Option<LedgerEntry>) {
-        let Some(errand) = self.todo.pop_front() else {
+        let Some(kind) = self.queue.pop_front() else {
             return (Next::Done(Ok(())), None);
         };
-        let (learnt, entry) = match errand {
-            Errand::PlaceOrder => self.learn_order(answer, t_s),
-            other => (self.learn(other, answer), None),
+        let (result, entry) = match kind {
+            RequestKind::PlaceOrder => {
+                let (result, entry) = self.state.learn_order(reply, t_s);
+                (result, Some(entry))
+            }
+            other => (self.state.learn(other, reply), None),
         };
-        match learnt {
+        match result {
             Ok(()) => (self.proceed(), entry),
             Err(failure) => {
-                self.todo.clear();
+                self.queue.clear();
                 (Next::Done(Err(failure)), entry)
             }
         }
     }
 
-    /// Leaves in the middle of whatever is under way. An order that was sent is then one of unknown outcome.
+    /// Stops in the middle of a step. The outcome of an order request under way is then unknown.
     pub fn abandon(&mut self, t_s: f64) -> Option<LedgerEntry> {
-        self.todo.clear();
-        let key = self.ordering.take()?;
-        Some(self.entry(key, OrderOutcome::Unknown, t_s))
+        self.queue.clear();
+        self.state.abandon_order(t_s)
     }
 
-    fn entry(&self, key: String, outcome: OrderOutcome, t_s: f64) -> LedgerEntry {
-        LedgerEntry {
-            t_s,
-            key,
-            user_id: self.user_id.clone(),
-            outcome,
-            order_id: None,
-            total_minor: None,
-        }
-    }
-
-    /// The next call of the step, or its good end.
+    /// The next request of the step, or its success.
     fn proceed(&mut self) -> Next {
-        match self.todo.front() {
+        match self.queue.front() {
             None => Next::Done(Ok(())),
-            Some(errand) => match self.call(*errand) {
-                Some(call) => Next::Send(call),
+            Some(kind) => match self.request(*kind) {
+                Some(request) => Next::Send(request),
                 None => {
-                    self.todo.clear();
+                    self.queue.clear();
                     Next::Done(Err(Failure::NoProduct))
                 }
             },
         }
     }
 
-    /// The request for an errand; none where it needs a product and there is none.
-    fn call(&mut self, errand: Errand) -> Option<Call> {
-        let call = match errand {
-            Errand::Front => get("/products?sort=best&limit=5".to_owned()),
-            Errand::Department(sort) => get(format!(
-                "/products?category={}&sort={}&limit=20",
-                self.pick(&CATEGORIES),
-                sort.name()
-            )),
-            Errand::Search => {
+    /// The request of a kind. `None` if it needs a product and none is known.
+    fn request(&mut self, kind: RequestKind) -> Option<Request> {
+        let request = match kind {
+            RequestKind::FrontPage => Request::to(&product::LIST).query("sort=best&limit=5"),
+            RequestKind::Department(sort) => {
+                let category = self.pick(&CATEGORIES);
+                let query = format!("category={category}&sort={}&limit=20", sort.name());
+                Request::to(&product::LIST).query(&query)
+            }
+            RequestKind::Search => {
                 let n = self.below(CATEGORIES.len() + WORDS.len());
                 let word = CATEGORIES.iter().chain(&WORDS).nth(n)?;
-                get(format!("/products/search?q={word}"))
+                Request::to(&product::SEARCH).query(&format!("q={word}"))
             }
-            Errand::Product => get(format!("/products/{}", self.product()?)),
-            Errand::PutItem => {
+            RequestKind::Product => Request::to(&product::ONE).path_parameter(&self.product()?),
+            RequestKind::PutItem => {
                 let quantity = 1 + self.below(3) as u32;
-                let path = format!("/cart/items/{}", self.product()?);
-                self.own(with_body(Method::PUT, path, &SetQuantity { quantity }))
+                let product = self.product()?;
+                self.own(Request::to(&cart::SET))
+                    .path_parameter(&product)
+                    .json(&SetQuantity { quantity })
             }
-            Errand::ShowCart => self.own(get("/cart".to_owned())),
-            Errand::Account => self.own(get(format!("/users/{}", self.user_id))),
-            Errand::PlaceOrder => {
+            RequestKind::ShowCart => self.own(Request::to(&cart::ONE)),
+            RequestKind::Account => {
+                self.own(Request::to(&user::ACCOUNT).path_parameter(&self.state.user_id))
+            }
+            RequestKind::PlaceOrder => {
                 let declined = self.choices.random_bool(DECLINED);
                 let card = if declined { CARD_DECLINED } else { CARD_GOOD }.to_owned();
                 let key = format!("{}-{}", self.key_base, self.orders);
                 self.orders += 1;
-                self.ordering = Some(key.clone());
-                let mut call = with_body(Method::POST, "/orders".to_owned(), &Checkout { card });
-                call.key = Some(key);
-                self.own(call)
+                self.state.pending_order_key = Some(key.clone());
+                self.own(Request::to(&order::CHECKOUT))
+                    .key(key)
+                    .json(&Checkout { card })
             }
-            Errand::Orders(limit) => self.own(get(format!("/orders?limit={limit}"))),
-            Errand::ShowOrder => self.own(get(format!("/orders/{}", self.order.as_ref()?))),
-            Errand::SetPrice => {
+            RequestKind::ListOrders(limit) => {
+                self.own(Request::to(&order::LIST).query(&format!("limit={limit}")))
+            }
+            RequestKind::ShowOrder => {
+                let id = self.state.last_order.as_ref()?;
+                self.own(Request::to(&order::SHOW).path_parameter(id))
+            }
+            RequestKind::SetPrice => {
                 let change = ProductChange {
                     title: None,
                     price_minor: Some(500 + self.below(20_000) as i64),
                 };
-                let path = format!("/products/{}", self.product()?);
-                let mut call = with_body(Method::PUT, path, &change);
-                call.token.clone_from(&self.admin);
-                call
+                Request::to(&product::CHANGE)
+                    .path_parameter(&self.product()?)
+                    .token(&self.state.admin_token)
+                    .json(&change)
             }
-            Errand::CreateUser => {
-                let Persona::New(who) = &self.persona else {
+            RequestKind::CreateUser => {
+                let Persona::New(customer) = &self.persona else {
                     return None;
                 };
-                let user = NewUser {
-                    email: who.email.clone(),
-                    name: who.name.clone(),
-                    password: who.password.clone(),
-                };
-                with_body(Method::POST, "/users".to_owned(), &user)
+                Request::to(&user::REGISTER).json(&NewUser {
+                    email: customer.email.clone(),
+                    name: customer.name.clone(),
+                    password: customer.password.clone(),
+                })
             }
-            Errand::LogIn => match &self.persona {
+            RequestKind::LogIn => match &self.persona {
                 Persona::Returning(n) => log_in(seeded_email(*n), SEEDED_PASSWORD),
-                Persona::New(who) => log_in(who.email.clone(), &who.password),
+                Persona::New(customer) => log_in(customer.email.clone(), &customer.password),
             },
-            Errand::LogInAdmin => log_in(SEEDED_ADMIN.to_owned(), SEEDED_PASSWORD),
+            RequestKind::LogInAdmin => log_in(SEEDED_ADMIN.to_owned(), SEEDED_PASSWORD),
         };
-        Some(call)
+        Some(request)
     }
 
-    /// The product last looked at, or else one of those in sight.
+    /// The product last looked at, else one of the last list.
     fn product(&mut self) -> Option<String> {
-        if self.product.is_none() && !self.seen.is_empty() {
-            let n = self.below(self.seen.len());
-            self.product = self.seen.get(n).cloned();
+        let listed = self.state.listed_products.len();
+        if self.state.product.is_none() && listed > 0 {
+            let n = self.below(listed);
+            self.state.product = self.state.listed_products.get(n).cloned();
         }
-        self.product.clone()
+        self.state.product.clone()
     }
 
     fn pick(&mut self, words: &[&'static str]) -> &'static str {
         words[self.below(words.len())]
     }
 
-    /// A number below `n`, which must not be 0. The same on machines of any word size.
+    /// A random number below `n`, which must not be 0. It does not depend on the machine's word size.
     fn below(&mut self, n: usize) -> usize {
         below(&mut self.choices, n)
     }
 
-    fn own(&self, mut call: Call) -> Call {
-        call.token.clone_from(&self.token);
-        call
+    /// The request with the shopper's own token.
+    fn own(&self, request: Request) -> Request {
+        request.token(&self.state.token)
     }
 }
 
@@ -335,29 +322,9 @@ fn below(rng: &mut impl Rng, n: usize) -> usize {
     rng.random_range(0..n as u64) as usize
 }
 
-fn get(path: String) -> Call {
-    Call {
-        method: Method::GET,
-        path,
-        token: None,
-        key: None,
-        body: None,
-    }
-}
-
-fn with_body(method: Method, path: String, body: &impl Serialize) -> Call {
-    let body = serde_json::to_string(body).expect("wire types can always be written");
-    Call {
-        method,
-        body: Some(body),
-        ..get(path)
-    }
-}
-
-fn log_in(email: String, password: &str) -> Call {
-    let login = Login {
+fn log_in(email: String, password: &str) -> Request {
+    Request::to(&user::LOGIN).json(&Login {
         email,
         password: password.to_owned(),
-    };
-    with_body(Method::POST, "/users/login".to_owned(), &login)
+    })
 }

@@ -1,4 +1,4 @@
-//! The load of a scenario: who comes, how often, for how long.
+//! The load of a scenario: who arrives, how often and for how long.
 
 use std::time::Duration;
 
@@ -6,35 +6,36 @@ use syntax::{Node, units};
 
 use crate::mix::Mix;
 
-/// Mean think time where the scenario names none. TPC-W has 7 s; runs here last a minute rather than hours.
-const THINK: Duration = Duration::from_secs(1);
-/// Mean session length where the scenario names none. TPC-W has 15 minutes; with [`THINK`] this gives some
-/// fifteen steps to a session, enough for most to look around and for many to buy.
-const SESSION: Duration = Duration::from_secs(15);
-/// Patience for one answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// The most shoppers at a time; each holds a connection.
-const MAX_SESSIONS: u64 = 20_000;
+/// Default mean think time. TPC-W has 7 s, but runs here last a minute rather than hours.
+const DEFAULT_THINK: Duration = Duration::from_secs(1);
+/// Default mean session length. TPC-W has 15 minutes. With [`DEFAULT_THINK`] this gives about fifteen steps per session, enough
+/// for most shoppers to browse and for many to buy.
+const DEFAULT_SESSION: Duration = Duration::from_secs(15);
+/// Default timeout of one request.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Default maximum of concurrent sessions. Each holds a connection.
+const DEFAULT_MAX_SESSIONS: u64 = 20_000;
 
-/// What the crowd does. The `load` part of a scenario.
+/// The `load` section of a scenario.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Load {
-    /// Where shoppers go next.
+    /// Transition probabilities between steps.
     pub mix: Mix,
-    /// Mean think time: from an answer to the shopper's next step. Negative exponential, cut off at ten means.
+    /// Mean think time between a reply and the shopper's next step. Exponentially distributed, cut off at ten times the
+    /// mean.
     pub think: Duration,
-    /// Mean session length, negative exponential, in think time: a session ends when its thinking has used it
-    /// up, so that a slow shop does not make the walk shorter.
+    /// Mean session length, exponentially distributed, in think time. A session ends when its think times add up to its
+    /// length, so a slow shop does not shorten the walk.
     pub session: Duration,
-    /// What happens when, without gaps.
+    /// The phases, one after the other without gaps.
     pub phases: Vec<Phase>,
-    /// How long an answer may take before it counts as a failure.
+    /// How long a request may take before it counts as a failure.
     pub timeout: Duration,
-    /// The most shoppers at a time; who comes beyond is turned away, and counted as dropped.
+    /// Maximum of concurrent sessions. Arrivals beyond it are not started, and are counted as dropped.
     pub max_sessions: u64,
 }
 
-/// A stretch of time with a constant or evenly changing arrival rate.
+/// A time span with a constant or linearly changing arrival rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phase {
     /// Unique in its load.
@@ -45,24 +46,24 @@ pub struct Phase {
     pub from_rate: f64,
     /// New shoppers per second at its end.
     pub to_rate: f64,
-    /// Whether it counts; a warm-up does not.
+    /// Whether its measurements count. False for a warm-up.
     pub measure: bool,
 }
 
 impl Load {
-    /// Reads the `load` mapping of a scenario. Every mistake is noted in the document.
+    /// Reads the `load` mapping of a scenario. Adds every mistake to the document.
     pub fn read(node: Node<'_>) -> Option<Load> {
         let mut map = node.map()?;
         let mix = match map.get("mix") {
             Some(node) => Mix::read(node),
             None => Mix::named("shopping"),
         };
-        let think = map.optional("think", positive).unwrap_or(THINK);
-        let session = map.optional("session", positive).unwrap_or(SESSION);
-        let timeout = map.optional("timeout", positive).unwrap_or(TIMEOUT);
+        let think = map.optional("think", positive).unwrap_or(DEFAULT_THINK);
+        let session = map.optional("session", positive).unwrap_or(DEFAULT_SESSION);
+        let timeout = map.optional("timeout", positive).unwrap_or(DEFAULT_TIMEOUT);
         let max_sessions = map
             .optional("max_sessions", |n| units::integer_in(n, 1, 1_000_000))
-            .unwrap_or(MAX_SESSIONS);
+            .unwrap_or(DEFAULT_MAX_SESSIONS);
         let phases = map.required("phases", read_phases);
         map.finish();
         Some(Load {
@@ -80,8 +81,8 @@ impl Load {
         self.phases.iter().map(|p| p.lasts).sum()
     }
 
-    /// The index of the phase in force `t` after the start: a phase includes its start and not its end, the
-    /// last one lasts for ever.
+    /// The index of the phase in force `t` after the start. A phase includes its start and excludes its end. The last
+    /// phase has no end.
     pub fn phase_index(&self, t: Duration) -> usize {
         let mut end = Duration::ZERO;
         self.phases
@@ -93,7 +94,7 @@ impl Load {
             .unwrap_or(self.phases.len().saturating_sub(1))
     }
 
-    /// The phase in force `t` after the start; none where there are no phases.
+    /// The phase in force `t` after the start. `None` if there are no phases.
     pub fn phase_at(&self, t: Duration) -> Option<&Phase> {
         self.phases.get(self.phase_index(t))
     }
@@ -116,7 +117,7 @@ fn read_phases(node: Node<'_>) -> Option<Vec<Phase>> {
         node.mistake("a load needs at least one phase");
         return None;
     }
-    // A phase that could not be read has had its mistake noted; what is missing because of it is no second one.
+    // A phase that could not be read has its mistake already. Do not report what follows from it.
     if phases.len() < count {
         return None;
     }
@@ -139,7 +140,7 @@ fn read_phase(node: Node<'_>) -> Option<(Phase, Node<'_>)> {
     let rates = map.required("arrivals", units::rate_or_ramp);
     let measure = map.optional("measure", Node::flag).unwrap_or(true);
     map.finish();
-    let ((name, place), (from_rate, to_rate)) = (name?, rates?);
+    let ((name, name_node), (from_rate, to_rate)) = (name?, rates?);
     let phase = Phase {
         name,
         lasts: lasts?,
@@ -147,12 +148,12 @@ fn read_phase(node: Node<'_>) -> Option<(Phase, Node<'_>)> {
         to_rate,
         measure,
     };
-    Some((phase, place))
+    Some((phase, name_node))
 }
 
 fn positive(node: Node<'_>) -> Option<Duration> {
     let d = units::duration(node)?;
-    // Plans are made in whole microseconds.
+    // Plans use whole microseconds.
     if d < Duration::from_micros(1) {
         node.mistake("must be longer than zero");
         return None;
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_named_with_its_place() {
+    fn every_mistake_is_reported_with_its_position() {
         for (text, expected) in [
             ("phases: []", "1:9: a load needs at least one phase"),
             ("think: 1s", "`phases` is missing"),
@@ -230,8 +231,11 @@ mod tests {
                 "did you mean `arrivals`?",
             ),
         ] {
-            let told = read(text).unwrap_err();
-            assert!(told.contains(expected), "{expected} is not in {told}");
+            let messages = read(text).unwrap_err();
+            assert!(
+                messages.contains(expected),
+                "{expected} is not in {messages}"
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The steps that a shopper takes: the fourteen web interactions of TPC-W, and the two ways through the door.
+//! The steps of a shopper: the fourteen web interactions of TPC-W, login and registration.
 
-/// The names of all steps, as scenarios, records and dashboards write them, in the order of [`Step::ALL`].
+/// The names of all steps in scenarios, records and dashboards, in the order of [`Step::ALL`].
 pub const STEPS: &[&str] = &[
     "home",
     "new_products",
@@ -20,7 +20,7 @@ pub const STEPS: &[&str] = &[
     "register",
 ];
 
-/// One step of a shopper; the unit that is timed and counted. It takes one to three HTTP requests.
+/// One step of a shopper: the unit that is timed and counted. It takes one to three HTTP requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
     /// The front page: the five best-selling products.
@@ -29,31 +29,31 @@ pub enum Step {
     NewProducts,
     /// The best-selling products of a department.
     BestSellers,
-    /// A product's page, which says whether it can be had.
+    /// A product's page, with its availability.
     ProductDetail,
-    /// The search form, which shows the best-selling products too.
+    /// The search form, which lists the best-selling products too.
     SearchRequest,
-    /// What a search found.
+    /// The hits of a search.
     SearchResults,
-    /// Something is put into the cart, and the cart shown.
+    /// A product is put into the cart, and the cart is shown.
     ShoppingCart,
     /// The account page.
     CustomerRegistration,
-    /// The cart, for the last time before buying.
+    /// The cart, shown before buying.
     BuyRequest,
     /// The order.
     BuyConfirm,
-    /// The shopper's orders.
+    /// The list of the shopper's orders.
     OrderInquiry,
-    /// One order of the shopper's.
+    /// One of the shopper's orders.
     OrderDisplay,
-    /// A product's page, by somebody who is going to change it.
+    /// A product's page, before its price is changed.
     AdminRequest,
-    /// The change of a product's price, by an administrator.
+    /// A price change by an administrator.
     AdminConfirm,
-    /// Logging in: taken right before the first step that needs an account.
+    /// A login, right before the first step that needs an account.
     Login,
-    /// A new customer's account, and the first login with it.
+    /// A new customer's registration and first login.
     Register,
 }
 
@@ -78,7 +78,7 @@ impl Step {
         Step::Register,
     ];
 
-    /// How many of [`Step::ALL`], from the first, a mix can name. The others follow from them.
+    /// How many of [`Step::ALL`], from the first, a mix can name. The generator adds the others where needed.
     pub const IN_MIXES: usize = 14;
 
     /// Its name.
@@ -86,7 +86,7 @@ impl Step {
         STEPS[self as usize]
     }
 
-    /// The step of a mix that has this name.
+    /// The step with this name, if a mix can name it.
     pub fn of_mix(name: &str) -> Option<Step> {
         Self::ALL[..Self::IN_MIXES]
             .iter()
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_steps_stand_in_the_same_order() {
+    fn names_and_steps_have_the_same_order() {
         assert_eq!(STEPS.len(), Step::ALL.len());
         for (i, step) in Step::ALL.into_iter().enumerate() {
             assert_eq!(step as usize, i);

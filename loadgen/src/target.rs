@@ -1,14 +1,14 @@
-//! Where the crowd goes: the shop's address, looked up once.
+//! The address of the shop, resolved once.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use http::Uri;
 use http::uri::Scheme;
 
-/// The shop's front door.
+/// The address of the shop's gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Host and port, as the `Host` header has them.
+    /// Host and port, as in the `Host` header.
     host: String,
     addresses: Vec<SocketAddr>,
 }
@@ -24,17 +24,17 @@ pub enum TargetError {
     Unknown {
         /// Host and port.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         cause: std::io::Error,
     },
 }
 
 impl Target {
-    /// Reads `http://host:port` (port 80 where there is none) and looks the host up. Blocks while doing so: it
-    /// is done once, before the load, so that no sample contains the time of a name lookup.
+    /// Parses `http://host:port` (default port 80) and resolves the host. It blocks, and is called once before the
+    /// load, so that no sample contains a name lookup.
     ///
     /// # Errors
-    /// Another form, or a host that is not known.
+    /// A URL of another form, or a host that cannot be resolved.
     pub fn resolve(url: &str) -> Result<Self, TargetError> {
         let form = || TargetError::Form(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| form())?;
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_of_a_host_is_a_target_and_anything_else_says_what_to_write() {
+    fn only_the_url_of_a_host_is_accepted() {
         for (url, host) in [
             ("http://127.0.0.1:8080", "127.0.0.1:8080"),
             ("http://127.0.0.1:8080/", "127.0.0.1:8080"),
@@ -98,8 +98,8 @@ mod tests {
             "http://me@127.0.0.1",
             "",
         ] {
-            let told = Target::resolve(url).unwrap_err().to_string();
-            assert!(told.contains("http://host:port"), "{told}");
+            let message = Target::resolve(url).unwrap_err().to_string();
+            assert!(message.contains("http://host:port"), "{message}");
         }
     }
 }

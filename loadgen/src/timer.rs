@@ -1,14 +1,14 @@
-//! Waking up on time.
+//! A timer with a precision of microseconds.
 //!
-//! Tokio's own timer has a resolution of a millisecond and wakes late by 1 ms in the median and 2 ms at the 99th
-//! percentile: as long as many an answer takes. On Linux each worker therefore has one `timerfd` for the earliest of
-//! its deadlines, waited for like a socket, and no timer slack; that is late by some 50 µs. Elsewhere tokio's timer
-//! has to do, and the lateness in the record shows it.
+//! Tokio's timer has a resolution of 1 ms. It wakes 1 ms late in the median and 2 ms late at the 99th percentile, which
+//! is as long as many a reply takes. On Linux each worker therefore has one `timerfd`, armed for its earliest deadline
+//! and awaited like a socket, and no timer slack. That is about 50 µs late. Elsewhere tokio's timer is used, and the
+//! record shows its lateness.
 
 use std::io;
 use std::time::Instant;
 
-/// A worker's timer. Cheap to clone; belongs to one [`tokio::task::LocalSet`].
+/// A worker's timer. Cheap to clone. It belongs to one [`tokio::task::LocalSet`].
 #[derive(Clone)]
 pub(crate) struct Timer(imp::Timer);
 
@@ -18,7 +18,7 @@ impl Timer {
         imp::Timer::start().map(Self)
     }
 
-    /// Returns at `instant`, or at once when that has passed.
+    /// Returns at `instant`, or at once if that has passed.
     pub(crate) async fn until(&self, instant: Instant) {
         self.0.until(instant).await;
     }
@@ -44,9 +44,9 @@ mod imp {
     use tokio::sync::oneshot;
 
     #[derive(Clone)]
-    pub(super) struct Timer(Rc<Shared>);
+    pub(super) struct Timer(Rc<TimerState>);
 
-    struct Shared {
+    struct TimerState {
         fd: AsyncFd<OwnedFd>,
         waiting: RefCell<BinaryHeap<Reverse<Deadline>>>,
     }
@@ -58,21 +58,22 @@ mod imp {
 
     impl Timer {
         pub(super) fn start() -> io::Result<Self> {
-            // One nanosecond, the least there is. A kernel that refuses makes us later, which the record shows.
+            // One nanosecond, the minimum. If the kernel refuses, sends are later, which the record shows.
             if let Err(error) = rustix::thread::set_current_timer_slack(NonZeroU64::new(1)) {
-                tracing::debug!(%error, "timer slack stays as it is");
+                tracing::debug!(%error, "cannot set the timer slack");
             }
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
             let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-            // What tokio now wants `unsafe` for is a promise that the descriptor stays the same and open while it is
-            // registered. An `OwnedFd` that nothing else holds keeps it by its type, and this crate forbids `unsafe`.
+            // Tokio's replacement is `unsafe` because the caller must promise that the descriptor stays the same and
+            // open while it is registered. An `OwnedFd` without other owners keeps that promise by its type, and this
+            // crate forbids `unsafe`.
             #[expect(deprecated, reason = "its replacement is unsafe; see above")]
             let fd = AsyncFd::with_interest(fd, Interest::READABLE)?;
-            let shared = Rc::new(Shared {
+            let shared = Rc::new(TimerState {
                 fd,
                 waiting: RefCell::default(),
             });
-            tokio::task::spawn_local(ring(shared.clone()));
+            tokio::task::spawn_local(wake_when_due(shared.clone()));
             Ok(Self(shared))
         }
 
@@ -90,23 +91,23 @@ mod imp {
             if earliest {
                 self.0.arm(at);
             }
-            // The sender is dropped unsent only together with the timer, when nobody waits any more.
+            // The sender is dropped without sending only together with the timer, when no task waits any more.
             let _ = woken.await;
         }
     }
 
-    /// Wakes whoever is due, whenever the descriptor says so.
-    async fn ring(shared: Rc<Shared>) {
+    /// Wakes the tasks that are due whenever the timer expires.
+    async fn wake_when_due(shared: Rc<TimerState>) {
         loop {
             match shared.fd.readable().await {
                 Ok(mut ready) => {
                     let mut expirations = [0; 8];
-                    // Nothing to read is as good as something: what is due is decided by the clock.
+                    // The result is not needed: the clock decides which tasks are due.
                     let _ = rustix::io::read(&shared.fd, &mut expirations);
                     ready.clear_ready();
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the timer has gone");
+                    tracing::error!(%error, "the timer failed");
                     return;
                 }
             }
@@ -114,13 +115,13 @@ mod imp {
         }
     }
 
-    impl Shared {
+    impl TimerState {
         fn wake_due(&self) {
             let mut waiting = self.waiting.borrow_mut();
             let now = Instant::now();
             while waiting.peek().is_some_and(|Reverse(d)| d.at <= now) {
                 if let Some(Reverse(due)) = waiting.pop() {
-                    // Whoever stopped waiting has dropped the other end.
+                    // The receiver is gone if its task stopped waiting.
                     let _ = due.wake.send(());
                 }
             }
@@ -132,7 +133,7 @@ mod imp {
         }
 
         fn arm(&self, at: Instant) {
-            // Zero would disarm it.
+            // Zero would disarm the timer.
             let left = at
                 .saturating_duration_since(Instant::now())
                 .max(Duration::from_nanos(1));
@@ -198,33 +199,33 @@ mod tests {
     use tokio::task::LocalSet;
 
     #[tokio::test(flavor = "current_thread")]
-    async fn deadlines_ring_in_their_order_and_never_early() {
+    async fn deadlines_are_met_in_order_and_never_early() {
         let local = LocalSet::new();
         local
             .run_until(async {
                 let timer = Timer::start().unwrap();
                 let start = Instant::now();
-                let rung = Rc::new(RefCell::new(Vec::new()));
+                let woken = Rc::new(RefCell::new(Vec::new()));
                 let mut tasks = tokio::task::JoinSet::new();
                 for ms in [30, 10, 20, 0, 10] {
-                    let (timer, rung) = (timer.clone(), rung.clone());
+                    let (timer, woken) = (timer.clone(), woken.clone());
                     tasks.spawn_local(async move {
                         let at = start + Duration::from_millis(ms);
                         timer.until(at).await;
                         assert!(Instant::now() >= at);
-                        rung.borrow_mut().push(ms);
+                        woken.borrow_mut().push(ms);
                     });
                 }
                 while let Some(task) = tasks.join_next().await {
                     task.unwrap();
                 }
-                assert_eq!(*rung.borrow(), [0, 10, 10, 20, 30]);
+                assert_eq!(*woken.borrow(), [0, 10, 10, 20, 30]);
             })
             .await;
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn a_deadline_nobody_waits_for_does_not_hold_up_the_others() {
+    async fn a_deadline_without_a_waiting_task_does_not_delay_the_others() {
         let local = LocalSet::new();
         local
             .run_until(async {

@@ -1,55 +1,55 @@
-//! What each resilience pattern is worth: one scenario run with all of them, and again without each.
+//! What each resilience pattern is worth: one scenario, run with all patterns and again without each.
 //!
-//! Every run has the same seed, so the same shoppers come at the same instants and meet the same faults. What differs
-//! is the pattern, and the noise of the machine; one run each tells the large effects and not the small ones.
+//! All runs have the same seed, so the same shoppers arrive at the same instants and get the same faults. The runs
+//! differ in the pattern and in the noise of the machine. One run each shows large effects, not small ones.
 
 use serde::{Deserialize, Serialize};
 
 use crate::record::{RunSummary, Verdict};
 
-/// The step that shows best how a shop fares: everything has to work for it.
+/// The step that depends on every service, so it shows most effects.
 const SHOWN_STEP: &str = "buy_confirm";
 
-/// The runs of one scenario, with and without its patterns. What `ablation.json` holds.
+/// The runs of one scenario, with and without its patterns. The content of `ablation.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ablation {
     /// The scenario's name.
     pub scenario: String,
-    /// The seed that all runs have in common.
+    /// The seed of all runs.
     pub seed: u64,
-    /// The patterns that the scenario says it needs.
+    /// The patterns that the scenario declares it needs.
     pub relies_on: Vec<String>,
-    /// The run with all patterns first.
+    /// The runs. The first one has all patterns.
     pub arms: Vec<Arm>,
 }
 
 /// One of the runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Arm {
-    /// The pattern that was off; absent for the run with all of them.
+    /// The pattern that was off. Absent for the run with all patterns.
     pub without: Option<String>,
-    /// What the run said.
+    /// The run's verdict.
     pub verdict: Verdict,
-    /// Steps a second that were answered as they should be, over the measured phases.
+    /// Successful steps per second in the measured phases.
     pub goodput_per_s: f64,
-    /// Failed requests over all, 0 to 1, over the measured phases.
+    /// Failed over all requests in the measured phases, 0 to 1.
     pub error_ratio: f64,
-    /// The worst measured phase's p99 of the response time of `buy_confirm`, in microseconds; absent when it was never
-    /// taken.
+    /// The p99 response time of `buy_confirm` in microseconds, in the worst measured phase. Absent if the step was
+    /// never taken.
     pub buy_p99_us: Option<u64>,
-    /// Orders that a shopper was promised.
+    /// Orders promised to shoppers.
     pub orders: u64,
-    /// Expectations that did not hold, in words, with what was observed.
+    /// Expectations that did not hold, in words, with the observed values.
     pub broken: Vec<String>,
-    /// Why the run says nothing, where it does not.
+    /// Why the run is invalid. Empty if it is valid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubts: Vec<String>,
-    /// Where its record lies.
+    /// Path of the run's record.
     pub record: String,
 }
 
 impl Arm {
-    /// What a run comes to. `record` is where it lies.
+    /// Summarizes a run. `record` is the path of its record.
     pub fn of(without: Option<&str>, summary: &RunSummary, record: &str) -> Self {
         let measured_s: f64 = summary
             .phases
@@ -91,8 +91,8 @@ impl Arm {
 }
 
 impl Ablation {
-    /// The patterns without which the scenario passed although it says that it needs them.
-    pub fn idle(&self) -> Vec<&str> {
+    /// The patterns that the scenario declares it needs, although it passed without them.
+    pub fn unneeded_patterns(&self) -> Vec<&str> {
         self.arms
             .iter()
             .filter(|arm| arm.verdict == Verdict::Pass)
@@ -101,7 +101,7 @@ impl Ablation {
             .collect()
     }
 
-    fn says_nothing(&self) -> bool {
+    fn needed_arm_is_invalid(&self) -> bool {
         let needed = |arm: &&Arm| {
             let without = arm.without.as_ref();
             without.is_some_and(|pattern| self.relies_on.contains(pattern))
@@ -110,12 +110,13 @@ impl Ablation {
         needed.any(|arm| arm.verdict == Verdict::Invalid)
     }
 
-    /// The word on all runs together: that of the run with all patterns; a failure where a pattern that the scenario
-    /// says it needs was not needed, and invalid where a run without such a one says nothing.
+    /// The verdict on all runs: that of the run with all patterns. If that one passed, it is a failure when the
+    /// scenario also passed without a pattern that it declares it needs. It is invalid when a run without such a
+    /// pattern is invalid.
     pub fn verdict(&self) -> Verdict {
         match self.arms.first().map(|arm| arm.verdict) {
-            Some(Verdict::Pass) if !self.idle().is_empty() => Verdict::Fail,
-            Some(Verdict::Pass) if self.says_nothing() => Verdict::Invalid,
+            Some(Verdict::Pass) if !self.unneeded_patterns().is_empty() => Verdict::Fail,
+            Some(Verdict::Pass) if self.needed_arm_is_invalid() => Verdict::Invalid,
             Some(verdict) => verdict,
             None => Verdict::Invalid,
         }
@@ -125,34 +126,7 @@ impl Ablation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{
-        AuditRow, ExpectationRow, Generator, PhaseRow, Plan, Quantiles, SCHEMA, StepRow,
-    };
-
-    fn nothing() -> RunSummary {
-        RunSummary {
-            schema: SCHEMA.to_owned(),
-            scenario: "storm".to_owned(),
-            seed: 7,
-            version: String::new(),
-            started_at: String::new(),
-            duration_s: 0.0,
-            interrupted: false,
-            aborted: None,
-            metastability: None,
-            verdict: Verdict::Invalid,
-            reasons: Vec::new(),
-            plan: Plan::default(),
-            generator: Generator::default(),
-            phases: Vec::new(),
-            steps: Vec::new(),
-            faults: Vec::new(),
-            crashes: Vec::new(),
-            expectations: Vec::new(),
-            audit: AuditRow::default(),
-            resources: Vec::new(),
-        }
-    }
+    use crate::record::{ExpectationRow, PhaseRow, PlanDigest, Quantiles, StepRow};
 
     fn summary(verdict: Verdict, ok: u64, failed: u64) -> RunSummary {
         let step = |step: &str, ok, failed, p99| StepRow {
@@ -189,9 +163,15 @@ mod tests {
                 text: "home errors ≤ 1%".to_owned(),
                 held: verdict == Verdict::Pass,
                 observed: "9%".to_owned(),
-                figure: None,
+                metric: None,
             }],
-            ..nothing()
+            ..RunSummary::new(
+                "storm",
+                7,
+                "",
+                jiff::Timestamp::UNIX_EPOCH,
+                PlanDigest::default(),
+            )
         }
     }
 
@@ -208,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arm_says_what_the_measured_phases_came_to() {
+    fn an_arm_summarizes_the_measured_phases() {
         let arm = Arm::of(None, &summary(Verdict::Fail, 400, 600), "runs/a");
         assert_eq!(arm.goodput_per_s, 40.0);
         assert_eq!(arm.error_ratio, 0.6);
@@ -217,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_is_relied_on_and_not_needed_fails_the_whole() {
+    fn an_unneeded_pattern_that_is_relied_on_fails_the_ablation() {
         assert_eq!(
             ablation(&["shedding"], Verdict::Fail).verdict(),
             Verdict::Pass
@@ -226,12 +206,15 @@ mod tests {
             ablation(&["shedding"], Verdict::Pass).verdict(),
             Verdict::Fail
         );
-        assert_eq!(ablation(&["shedding"], Verdict::Pass).idle(), ["shedding"]);
+        assert_eq!(
+            ablation(&["shedding"], Verdict::Pass).unneeded_patterns(),
+            ["shedding"]
+        );
         assert_eq!(
             ablation(&["shedding"], Verdict::Invalid).verdict(),
             Verdict::Invalid
         );
-        // Nobody said that it matters here.
+        // The scenario does not declare that it needs the pattern.
         assert_eq!(ablation(&[], Verdict::Invalid).verdict(), Verdict::Pass);
         assert_eq!(ablation(&[], Verdict::Pass).verdict(), Verdict::Pass);
         let nothing = Ablation {

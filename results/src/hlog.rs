@@ -1,13 +1,13 @@
-//! `latency.hlog`: every second's histograms, in the HdrHistogram project's interval log format.
+//! `latency.hlog`: the histograms of every second, in the HdrHistogram project's interval log format.
 //!
-//! The histograms are version 2, deflated, as every HdrHistogram tool reads them. Each line has a tag: the step
-//! for its response time (`buy_confirm`), the step and `:service` for its service time (`buy_confirm:service`).
-//! Starts are seconds from the run's start, which the header has as `StartTime` and `BaseTime`.
+//! The histograms are version 2, deflated, as every HdrHistogram tool reads them. Each line has a tag: the step for its
+//! response time (`buy_confirm`), the step with `:service` for its service time (`buy_confirm:service`). Starts are
+//! seconds from the run's start, which the header has as `StartTime` and `BaseTime`.
 //!
-//! **Values are microseconds**, and so is the log's column of maxima (its divisor is 1). The Java tools take
-//! nanoseconds for granted and show milliseconds: give them `-outputValueUnitRatio 1000`.
+//! **Values are microseconds**, and so is the log's column of maxima (its divisor is 1). The Java tools expect
+//! nanoseconds and show milliseconds: run them with `-outputValueUnitRatio 1000`.
 //!
-//! The lines exist to be added up: quantiles of any span of time are those of the sum of its histograms.
+//! The lines can be added up: the quantiles of any time span are those of the sum of its histograms.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -26,16 +26,16 @@ use jiff::Timestamp;
 
 use crate::run_dir::{LATENCY, RecordError, RunDir};
 
-/// What the tag of a service time ends in.
+/// The suffix of the tag of a service time.
 const SERVICE: &str = ":service";
 
-/// Column names, as the format's other writers put them.
+/// Column names, as other writers of the format spell them.
 const LEGEND: &str =
     "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n";
 
-/// Which of the two times of a step.
+/// Which latency of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clock {
+pub enum LatencyKind {
     /// From the intended instant to the last byte.
     Response,
     /// From the actual send to the last byte.
@@ -75,24 +75,25 @@ impl LatencyLog {
         })
     }
 
-    /// Adds one step's histogram of `lasts` from `start_s`, seconds from the run's start. An empty one is left out.
+    /// Adds one step's histogram of the time span `lasts` from `start_s`, in seconds from the run's start. An empty
+    /// histogram is left out.
     ///
     /// # Errors
     /// A step that cannot be a tag, or a file that cannot be written.
     pub fn write(
         &mut self,
         step: &str,
-        clock: Clock,
+        kind: LatencyKind,
         start_s: f64,
         lasts: Duration,
         histogram: &Histogram<u64>,
     ) -> Result<(), RecordError> {
-        let text = tag(step, clock)?;
+        let text = tag(step, kind)?;
         if histogram.is_empty() {
             return Ok(());
         }
         let start = Duration::try_from_secs_f64(start_s).unwrap_or_default();
-        // Without settings the builder writes no header, so a writer for one line costs and leaves nothing.
+        // Without settings the builder writes no header, so it can be created anew for each line.
         let mut writer = IntervalLogWriterBuilder::new()
             .begin_log_with(&mut self.file, &mut self.serializer)
             .map_err(|cause| RecordError::write(&self.path, cause))?;
@@ -104,7 +105,7 @@ impl LatencyLog {
             })
     }
 
-    /// Hands everything to the operating system. To be called once a second, after the second's histograms.
+    /// Flushes to the operating system. Call it once a second, after the second's histograms.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -115,38 +116,38 @@ impl LatencyLog {
     }
 }
 
-/// The tag of a step's time.
+/// The tag of a step's latency.
 ///
 /// # Errors
-/// A name that would break the line apart, or be taken for the service time of another step.
-pub fn tag(step: &str, clock: Clock) -> Result<String, RecordError> {
+/// A name that would break the format of the line, or be taken for the service time of another step.
+pub fn tag(step: &str, kind: LatencyKind) -> Result<String, RecordError> {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if step.is_empty() || !step.chars().all(safe) {
         return Err(RecordError::Tag {
             step: step.to_owned(),
         });
     }
-    Ok(match clock {
-        Clock::Response => step.to_owned(),
-        Clock::Service => format!("{step}{SERVICE}"),
+    Ok(match kind {
+        LatencyKind::Response => step.to_owned(),
+        LatencyKind::Service => format!("{step}{SERVICE}"),
     })
 }
 
 /// One line of the log.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// The step, with `:service` after it for its service time.
+    /// The step, with `:service` appended for its service time.
     pub tag: String,
     /// Start of the interval, from the run's start.
     pub start_s: f64,
-    /// What was recorded in it, in microseconds.
+    /// The recorded values, in microseconds.
     pub histogram: Histogram<u64>,
 }
 
-/// Reads the log of the run in `dir`. A torn last line, which a killed run may leave, is dropped.
+/// Reads the log of the run in `dir`. Drops an incomplete last line, which a killed run may leave.
 ///
 /// # Errors
-/// When it is not there or is damaged.
+/// When it is missing or damaged.
 pub fn read(dir: &Path) -> Result<Vec<Entry>, RecordError> {
     let path = dir.join(LATENCY);
     let bytes = fs::read(&path).map_err(|cause| RecordError::read(&path, cause))?;
@@ -171,7 +172,7 @@ pub fn read(dir: &Path) -> Result<Vec<Entry>, RecordError> {
                 read.map_err(|e| e.to_string())
             })
             .map_err(|e| {
-                // The parser hands out slices of `bytes` without their place; entries so far say where it is.
+                // The parser returns slices without their position, so the number of entries so far gives the line.
                 let at = entries.len() + 1;
                 let message = format!("histogram {at} cannot be read ({e})");
                 RecordError::damaged(&path, line_of_interval(&bytes, at), message)
@@ -187,7 +188,7 @@ pub fn read(dir: &Path) -> Result<Vec<Entry>, RecordError> {
     Ok(entries)
 }
 
-/// The line that the `n`th interval stands on, both from 1.
+/// The line number of the `n`th interval, both from 1.
 fn line_of_interval(bytes: &[u8], n: usize) -> usize {
     let is_interval = |line: &[u8]| !line.starts_with(b"#") && !line.starts_with(b"\"");
     let mut intervals = bytes
@@ -225,7 +226,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
-        /// Whatever was recorded, step by step and second by second: the log's sum has the same quantiles.
+        /// The sum of the log has the quantiles of the recorded values, for any steps and seconds.
         #[test]
         fn the_sum_of_the_log_is_what_was_recorded(
             seconds in prop::collection::vec(
@@ -238,13 +239,13 @@ mod tests {
             let mut truth: BTreeMap<String, Histogram<u64>> = BTreeMap::new();
             for (n, samples) in seconds.iter().enumerate() {
                 for (i, step) in steps.iter().enumerate() {
-                    for (clock, share) in [(Clock::Response, 1), (Clock::Service, 2)] {
+                    for (kind, share) in [(LatencyKind::Response, 1), (LatencyKind::Service, 2)] {
                         let mut second = new_histogram();
                         for (_, us) in samples.iter().filter(|(of, _)| *of == i) {
                             second.saturating_record(us / share);
                         }
-                        log.write(step, clock, n as f64, SECOND, &second).unwrap();
-                        let tag = tag(step, clock).unwrap();
+                        log.write(step, kind, n as f64, SECOND, &second).unwrap();
+                        let tag = tag(step, kind).unwrap();
                         truth.entry(tag).or_insert_with(new_histogram).add(&second).unwrap();
                     }
                 }
@@ -267,7 +268,7 @@ mod tests {
     #[test]
     fn a_line_has_the_columns_that_other_tools_read() {
         let (_out, run, mut log) = run();
-        log.write("home", Clock::Service, 12.0, SECOND, &one(1500))
+        log.write("home", LatencyKind::Service, 12.0, SECOND, &one(1500))
             .unwrap();
         log.flush().unwrap();
         let text = fs::read_to_string(run.path().join(LATENCY)).unwrap();
@@ -275,7 +276,7 @@ mod tests {
         assert_eq!(lines[0], "#[Histogram log format version 1.3]");
         assert!(lines.contains(&"#[StartTime: 1795244250.250 (seconds since epoch)]"));
         assert!(lines.contains(&"#[BaseTime: 1795244250.250 (seconds since epoch)]"));
-        // `HISTF` begins every deflated version 2 histogram in base 64.
+        // `HISTF` is the beginning of every deflated version 2 histogram in base 64.
         let last = lines.last().unwrap();
         assert!(
             last.starts_with("Tag=home:service,12.000,1.000,1500.000,HISTF"),
@@ -284,11 +285,11 @@ mod tests {
     }
 
     #[test]
-    fn starts_and_tags_come_back_and_empty_histograms_leave_no_line() {
+    fn starts_and_tags_are_read_back_and_empty_histograms_leave_no_line() {
         let (_out, run, mut log) = run();
-        log.write("home", Clock::Response, 0.0, SECOND, &new_histogram())
+        log.write("home", LatencyKind::Response, 0.0, SECOND, &new_histogram())
             .unwrap();
-        log.write("cart_add", Clock::Response, 1.25, SECOND, &one(7))
+        log.write("cart_add", LatencyKind::Response, 1.25, SECOND, &one(7))
             .unwrap();
         log.flush().unwrap();
         let entries = read(run.path()).unwrap();
@@ -303,7 +304,7 @@ mod tests {
     fn a_step_that_would_break_the_format_is_refused() {
         let (_out, _run, mut log) = run();
         for step in ["", "a,b", "a b", "a\tb", "a\nb", "home:service"] {
-            let refused = log.write(step, Clock::Response, 0.0, SECOND, &one(1));
+            let refused = log.write(step, LatencyKind::Response, 0.0, SECOND, &one(1));
             assert!(
                 matches!(refused, Err(RecordError::Tag { .. })),
                 "{step:?}: {refused:?}"
@@ -312,11 +313,17 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_last_line_is_dropped_and_a_damaged_one_is_named() {
+    fn an_incomplete_last_line_is_dropped_and_a_damaged_one_is_reported() {
         let (_out, run, mut log) = run();
         for n in 0..3 {
-            log.write("home", Clock::Response, f64::from(n), SECOND, &one(900))
-                .unwrap();
+            log.write(
+                "home",
+                LatencyKind::Response,
+                f64::from(n),
+                SECOND,
+                &one(900),
+            )
+            .unwrap();
         }
         log.flush().unwrap();
         let path = run.path().join(LATENCY);

@@ -1,55 +1,54 @@
-//! Whether a shop gets well by itself: the trigger is gone, the load is as before, does the goodput come back?
+//! Whether a shop recovers on its own: once the trigger is gone and the load is as before, does the goodput come back?
 //!
-//! An overloaded system can keep itself overloaded by its own retries, queues and cold caches after what threw it over
-//! has long ended (Bronson et al., *Metastable Failures in Distributed Systems*, HotOS 2021). So it is looked at once
-//! the last fault is over and has had [`SETTLE_S`] seconds to fade.
+//! An overloaded system can keep itself overloaded by its own retries, queues and cold caches, long after the trigger
+//! has ended (Bronson et al., *Metastable Failures in Distributed Systems*, HotOS 2021). So goodput is checked after
+//! the last fault plus [`SETTLE_S`] seconds.
 //!
-//! **What the load is.** Shoppers arrive whatever the shop does, but within a visit each step waits for the answer to
-//! the one before. So steps sent per second are no measure of the load: a shop that answers nothing is asked little. The
-//! *load* is therefore the rate of arrivals that the scenario asks for, and the *demand* what the plan has in each
-//! second: the steps that the crowd would take if every answer came at once. Neither depends on the shop. *Goodput* is
-//! the steps answered as they should be, over the demand; chance in who arrives is in both and drops out. A shop that
-//! fails has a goodput too low because steps fail, one that hangs because they do not come about.
+//! **Load.** Shoppers arrive whatever the shop does, but within a session each step waits for the reply to the one
+//! before. So the steps sent per second do not measure the load: a shop that does not reply gets few requests. The
+//! *load* is therefore the arrival rate of the scenario, and the *demand* is the number of steps that the plan has in
+//! each second: the steps that shoppers would take if every reply came at once. Neither depends on the shop. *Goodput*
+//! is the number of successful steps over the demand, so random variation of arrivals cancels out. It is too low if
+//! steps fail, and also if the shop hangs and steps are not taken.
 //!
-//! **The trigger.** A fault that is in force throughout, before the others and still when they have long ended, is no
-//! trigger but a condition of the experiment, such as a disk that is slow all the time. It is in both stretches that are
-//! compared.
+//! **Trigger.** A fault that starts before the others and outlasts them is no trigger but a condition of the
+//! experiment, such as a disk that is always slow. It affects both time spans that are compared.
 //!
-//! **The rule.** Of the last [`TAIL`] seconds whose rate of arrivals is within [`WITHIN`] of that before the first fault,
-//! the goodput must be within [`WITHIN`] of what it was before, or more. Where it is not, but as many steps succeed as
-//! before, the crowd merely asks for more than it did: nothing is said. With fewer than [`LEAST`] such seconds, or fewer than
-//! [`DEMAND`] steps in either stretch, nothing is said. More than before is no fault: shoppers who were held up catch up.
-//! A final phase that is too short says nothing either, so give a run some fifteen seconds after its last fault.
+//! **Rule.** The goodput is taken over the last [`MAX_SECONDS`] seconds with an arrival rate within [`TOLERANCE`] of
+//! that before the first fault. It must reach the goodput before, minus [`TOLERANCE`]. If it does not, but as many
+//! steps succeed as before, the demand is merely higher, and the verdict is unknown. It is also unknown with fewer than
+//! [`MIN_SECONDS`] such seconds, or fewer than [`MIN_DEMAND`] steps in either time span. More goodput than before is
+//! good: delayed shoppers catch up. So a run needs about fifteen seconds after its last fault.
 
 use crate::record::{FaultRow, Interval, Metastability, MetastabilityRow};
-use crate::steady::BEFORE_S;
+use crate::steady::BASELINE_S;
 
-/// How far load and goodput may be from what they were before, as a share of it.
-pub const WITHIN: f64 = 0.10;
+/// How far load and goodput may differ from the time before, as a share.
+pub const TOLERANCE: f64 = 0.10;
 
-/// Time that an effect is given to fade before it counts as staying.
+/// Time for effects of a fault to fade, in seconds.
 pub const SETTLE_S: f64 = 5.0;
 
-/// The last so many seconds are looked at.
-pub const TAIL: usize = 10;
+/// How many of the last seconds are compared at most.
+pub const MAX_SECONDS: usize = 10;
 
-/// With fewer seconds than these nothing is said.
-pub const LEAST: usize = 5;
+/// With fewer seconds the verdict is unknown.
+pub const MIN_SECONDS: usize = 5;
 
-/// With fewer planned steps than these nothing is said: a handful that came a second later would decide.
-pub const DEMAND: u64 = 50;
+/// With fewer planned steps the verdict is unknown: a few steps that came a second later would decide it.
+pub const MIN_DEMAND: u64 = 50;
 
-/// A fault that ends within so many seconds of the run's end was in force until then.
-const TO_THE_END_S: f64 = 2.0;
+/// A fault that ends within this many seconds of the run's end was in force until the end.
+const END_MARGIN_S: f64 = 2.0;
 
-/// Looks at the seconds of a run in the order of time. None when nothing was injected.
+/// Checks the seconds of a run, in order of time. `None` if nothing was injected.
 pub fn check(intervals: &[Interval], faults: &[FaultRow]) -> Option<MetastabilityRow> {
     let triggers = triggers(faults, intervals.last().map_or(0.0, |last| last.t_s));
-    let began_s = triggers.iter().map(|f| f.started_s);
-    let began_s = began_s.min_by(f64::total_cmp)?;
+    let started_s = triggers.iter().map(|f| f.started_s);
+    let started_s = started_s.min_by(f64::total_cmp)?;
     let ended_s = triggers.iter().map(|f| f.ended_s).max_by(f64::total_cmp)?;
-    let before = Stretch::of(intervals.iter().filter(|second| {
-        second.t_s <= began_s && second.t_s > began_s - BEFORE_S && second.measure
+    let before = Totals::of(intervals.iter().filter(|second| {
+        second.t_s <= started_s && second.t_s > started_s - BASELINE_S && second.measure
     }));
     let mut row = MetastabilityRow {
         trigger_ended_s: ended_s,
@@ -58,37 +57,37 @@ pub fn check(intervals: &[Interval], faults: &[FaultRow]) -> Option<Metastabilit
         goodput_before: before.goodput(),
         ..MetastabilityRow::default()
     };
-    if before.is_thin() {
+    if before.is_too_little() {
         row.why = Some("too little was measured before the first fault".to_owned());
         return Some(row);
     }
     let as_before = |second: &&Interval| {
         let off = second.planned.arrival_rate - row.arrivals_before;
-        off.abs() <= WITHIN * row.arrivals_before
+        off.abs() <= TOLERANCE * row.arrivals_before
     };
     let later = intervals.iter().rev();
     let later = later.take_while(|second| second.t_s - 1.0 >= ended_s + SETTLE_S);
-    let after = Stretch::of(later.filter(as_before).take(TAIL));
+    let after = Totals::of(later.filter(as_before).take(MAX_SECONDS));
     row.arrivals_after = after.arrivals();
     row.ok_after = after.ok_per_s();
     row.goodput_after = after.goodput();
-    if after.is_thin() {
+    if after.is_too_little() {
         row.why = Some(format!(
-            "there were {} seconds with the load as it was before, {SETTLE_S} s and more after the last fault; {LEAST} are needed",
+            "there were {} seconds with the former load {SETTLE_S} s after the last fault; {MIN_SECONDS} are needed",
             after.seconds
         ));
         return Some(row);
     }
-    // Arrivals may be as before and the demand still higher: a rush leaves its shoppers behind.
-    let least = (1.0 - WITHIN) * row.goodput_before;
-    let as_much = least * before.demand_per_s().min(after.demand_per_s());
-    if row.goodput_after >= least {
+    // Arrivals may be as before and the demand still higher, because shoppers of a rush are still in the shop.
+    let min_goodput = (1.0 - TOLERANCE) * row.goodput_before;
+    let as_much = min_goodput * before.demand_per_s().min(after.demand_per_s());
+    if row.goodput_after >= min_goodput {
         row.verdict = Metastability::Recovered;
     } else if row.ok_after < as_much {
         row.verdict = Metastability::Metastable;
     } else {
         row.why = Some(format!(
-            "as many steps succeed as before, but the crowd still asks for {:.0} a second, before {:.0}",
+            "as many steps succeed as before, but the plan has {:.0} steps a second now and had {:.0} before",
             after.demand_per_s(),
             before.demand_per_s()
         ));
@@ -96,13 +95,13 @@ pub fn check(intervals: &[Interval], faults: &[FaultRow]) -> Option<Metastabilit
     Some(row)
 }
 
-/// The faults without those that are in force throughout; all of them where that leaves none.
+/// The faults without those that are in force throughout. All of them if none remains.
 fn triggers(faults: &[FaultRow], end_s: f64) -> Vec<&FaultRow> {
     let (short, long): (Vec<_>, Vec<_>) = faults
         .iter()
-        .partition(|f| f.ended_s < end_s - TO_THE_END_S);
+        .partition(|f| f.ended_s < end_s - END_MARGIN_S);
     let first_s = short.iter().map(|f| f.started_s).min_by(f64::total_cmp);
-    let throughout = |f: &&FaultRow| first_s.is_some_and(|first| f.started_s + BEFORE_S <= first);
+    let throughout = |f: &&FaultRow| first_s.is_some_and(|first| f.started_s + BASELINE_S <= first);
     if long.iter().all(throughout) && !short.is_empty() {
         short
     } else {
@@ -111,7 +110,7 @@ fn triggers(faults: &[FaultRow], end_s: f64) -> Vec<&FaultRow> {
 }
 
 impl MetastabilityRow {
-    /// The goodput in the last seconds as a share of what it was before.
+    /// The goodput in the last seconds as a share of the goodput before.
     pub fn share(&self) -> f64 {
         if self.goodput_before > 0.0 {
             self.goodput_after / self.goodput_before
@@ -121,16 +120,16 @@ impl MetastabilityRow {
     }
 }
 
-/// Some seconds together.
+/// Totals over some seconds.
 #[derive(Default)]
-struct Stretch {
+struct Totals {
     seconds: usize,
     rates: f64,
     ok: u64,
     demand: u64,
 }
 
-impl Stretch {
+impl Totals {
     fn of<'r>(seconds: impl Iterator<Item = &'r Interval>) -> Self {
         seconds.fold(Self::default(), |sum, second| Self {
             seconds: sum.seconds + 1,
@@ -140,8 +139,8 @@ impl Stretch {
         })
     }
 
-    fn is_thin(&self) -> bool {
-        self.seconds < LEAST || self.demand < DEMAND
+    fn is_too_little(&self) -> bool {
+        self.seconds < MIN_SECONDS || self.demand < MIN_DEMAND
     }
 
     fn arrivals(&self) -> f64 {
@@ -164,9 +163,9 @@ impl Stretch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Planned, StepInterval};
+    use crate::record::{PlannedDemand, StepInterval};
 
-    /// Forty seconds under an even load, each with `ok` steps of a hundred planned.
+    /// Forty seconds under a constant load, each with `ok` successful steps of a hundred planned.
     fn run(ok: impl Fn(u32) -> u64) -> Vec<Interval> {
         let second = |t: u32| Interval {
             t_s: f64::from(t),
@@ -176,10 +175,10 @@ mod tests {
                 ok: ok(t),
                 ..StepInterval::default()
             },
-            planned: Planned {
+            planned: PlannedDemand {
                 arrival_rate: 10.0,
                 steps: 100,
-                ..Planned::default()
+                ..PlannedDemand::default()
             },
             ..Interval::default()
         };
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shop_that_is_itself_again_has_recovered() {
+    fn a_shop_with_its_former_goodput_has_recovered() {
         let row = check(
             &run(|t| if t > 12 && t <= 24 { 20 } else { 95 }),
             &[fault(12.0, 20.0)],
@@ -208,7 +207,7 @@ mod tests {
         assert_eq!(row.verdict, Metastability::Recovered);
         assert_eq!((row.ok_before, row.ok_after), (95.0, 95.0));
         assert_eq!(row.share(), 1.0);
-        // Those who were held up catch up.
+        // Delayed shoppers catch up.
         let crowded = run(|t| if t > 20 { 130 } else { 95 });
         assert_eq!(verdict(&crowded), Metastability::Recovered);
     }
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_fault_sets_the_measure_and_the_last_one_the_time() {
+    fn the_baseline_ends_with_the_first_fault_and_the_check_follows_the_last() {
         let down = run(|t| if t > 12 { 30 } else { 100 });
         let faults = [fault(25.0, 27.0), fault(12.0, 14.0)];
         let row = check(&down, &faults).unwrap();
@@ -237,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_is_there_all_the_time_is_no_trigger() {
+    fn a_fault_in_force_throughout_is_no_trigger() {
         let down = run(|t| if t > 12 { 30 } else { 100 });
         let disk = fault(1.0, 39.5);
         let row = check(&down, &[disk.clone(), fault(12.0, 14.0)]).unwrap();
@@ -245,31 +244,31 @@ mod tests {
             (row.verdict, row.trigger_ended_s),
             (Metastability::Metastable, 14.0)
         );
-        // Alone it is what happened.
+        // As the only fault it is the trigger.
         let row = check(&down, std::slice::from_ref(&disk)).unwrap();
-        assert_eq!(row.verdict, Metastability::NotEnoughSaid);
-        // One that ends in the stretch that is looked at afterwards is over in some of it.
+        assert_eq!(row.verdict, Metastability::Unknown);
+        // A fault that ends within the last seconds is not in force throughout.
         let row = check(&down, &[fault(1.0, 31.0), fault(12.0, 14.0)]).unwrap();
         assert_eq!(row.trigger_ended_s, 31.0);
-        // One that begins with the others has no stretch before them.
+        // A fault that begins with the others has no time before them.
         let row = check(&down, &[fault(11.0, 39.5), fault(12.0, 14.0)]).unwrap();
         assert_eq!(row.trigger_ended_s, 39.5);
     }
 
     #[test]
-    fn a_rush_that_is_still_in_the_shop_is_no_sign_of_anything() {
+    fn a_rush_that_is_still_in_the_shop_leaves_the_verdict_unknown() {
         let mut rush = run(|_| 100);
         for second in rush.iter_mut().filter(|second| second.t_s > 12.0) {
             second.planned.steps = 250;
         }
         let row = check(&rush, &[fault(12.0, 20.0)]).unwrap();
-        assert_eq!(row.verdict, Metastability::NotEnoughSaid);
+        assert_eq!(row.verdict, Metastability::Unknown);
         assert!(
             row.why
                 .unwrap()
-                .contains("still asks for 250 a second, before 100")
+                .contains("the plan has 250 steps a second now and had 100 before")
         );
-        // Less than before, though more is asked for, is one.
+        // Fewer successes than before, under a higher demand, are metastable.
         for second in rush.iter_mut().filter(|second| second.t_s > 12.0) {
             second.all.ok = 60;
         }
@@ -277,15 +276,15 @@ mod tests {
     }
 
     #[test]
-    fn a_load_that_went_away_or_a_run_that_ended_proves_nothing() {
+    fn a_lower_load_or_a_short_run_leaves_the_verdict_unknown() {
         let mut lighter = run(|t| if t > 12 { 30 } else { 100 });
         for second in lighter.iter_mut().filter(|second| second.t_s > 24.0) {
             second.planned.arrival_rate = 8.9;
         }
-        assert_eq!(verdict(&lighter), Metastability::NotEnoughSaid);
+        assert_eq!(verdict(&lighter), Metastability::Unknown);
         let cut = &run(|_| 100)[..29];
         let row = check(cut, &[fault(12.0, 20.0)]).unwrap();
-        assert_eq!(row.verdict, Metastability::NotEnoughSaid);
+        assert_eq!(row.verdict, Metastability::Unknown);
         assert!(row.why.unwrap().contains("there were 4 seconds"));
         let at_once = check(&run(|_| 100), &[fault(2.0, 20.0)]).unwrap();
         assert!(at_once.why.unwrap().contains("before the first fault"));

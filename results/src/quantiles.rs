@@ -1,7 +1,7 @@
-//! The one histogram configuration of the project, and its summary as a row of the record.
+//! The histogram configuration of the project, and the summary of a histogram as a row of the record.
 //!
-//! Histograms of one configuration can be added without loss, quantiles cannot. So whatever is to be merged
-//! (threads, seconds, phases) is merged as histograms, and quantiles are taken last.
+//! Histograms of one configuration can be added without loss, quantiles cannot. So threads, seconds and phases are
+//! merged as histograms, and quantiles are computed last.
 
 use std::time::Duration;
 
@@ -9,25 +9,25 @@ use hdrhistogram::Histogram;
 
 use crate::record::{Lateness, Quantiles};
 
-/// The longest latency a histogram tells apart. Longer ones count as this long: no shopper waits for a minute.
-pub const LONGEST: Duration = Duration::from_secs(60);
+/// The longest latency that a histogram resolves. Longer ones count as this value: no shopper waits for a minute.
+pub const MAX_LATENCY: Duration = Duration::from_secs(60);
 
-/// Significant decimal digits of a recorded value: 0.1 %, finer than any two runs on one machine agree.
+/// Significant decimal digits of a recorded value: 0.1 %, finer than two runs on one machine agree.
 pub const DIGITS: u8 = 3;
 
-/// An empty histogram of latencies in microseconds, from 1 µs to [`LONGEST`].
+/// An empty histogram of latencies in microseconds, from 1 µs to [`MAX_LATENCY`].
 pub fn new_histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LONGEST.as_micros() as u64, DIGITS)
+    Histogram::new_with_bounds(1, MAX_LATENCY.as_micros() as u64, DIGITS)
         .expect("bounds and digits are constants that the histogram accepts")
 }
 
-/// Records one latency, in whole microseconds. What is beyond the bounds counts as the bound.
+/// Records one latency, in whole microseconds. A value outside the bounds counts as the bound.
 pub fn record(histogram: &mut Histogram<u64>, latency: Duration) {
     histogram.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
 }
 
 impl Quantiles {
-    /// The quantiles of a histogram of microseconds; all zero when it is empty.
+    /// The quantiles of a histogram of microseconds. All zero if it is empty.
     pub fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| histogram.value_at_quantile(quantile);
         Self {
@@ -43,7 +43,7 @@ impl Quantiles {
 }
 
 impl Lateness {
-    /// The summary of a histogram of microseconds; all zero when it is empty.
+    /// The summary of a histogram of microseconds. All zero if it is empty.
     pub fn of(histogram: &Histogram<u64>) -> Self {
         Self {
             p50: histogram.value_at_quantile(0.5),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_latency_beyond_the_bounds_is_counted_at_the_bound() {
+    fn a_latency_outside_the_bounds_counts_as_the_bound() {
         let mut histogram = new_histogram();
         record(&mut histogram, Duration::from_secs(3600));
         record(&mut histogram, Duration::ZERO);

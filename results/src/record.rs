@@ -1,20 +1,21 @@
-//! The shapes of the record: what a run leaves behind, and what console, report, gate and exit code read.
+//! The types of the record: the data that console, report, gate and exit code read.
 //!
-//! These types *are* the file formats. Times are seconds from the run's start, latencies whole microseconds.
-//! Maps are ordered, so that the same run writes the same bytes.
+//! These types *are* the file formats. Times are seconds from the run's start, latencies are whole microseconds. Maps
+//! are ordered, so the same run writes the same bytes.
 
 mod score;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use score::{
-    Budget, Edge, Metastability, MetastabilityRow, Orders, Planned, Requests, Retries, Revenue,
-    Score, StepSteady,
+    Budget, Edge, Metastability, MetastabilityRow, Orders, PlannedDemand, Requests, Retries,
+    Revenue, Score, StepSteady,
 };
 
-/// What `schema` in `run.json` says. Readers refuse a number they do not know.
+/// The value of `schema` in `run.json`. Readers refuse any other value.
 pub const SCHEMA: &str = "doorbuster.run/1";
 
 /// `run.json`: the summary of one run.
@@ -32,40 +33,74 @@ pub struct RunSummary {
     pub started_at: String,
     /// From the first phase's start to the last phase's end, or to the interruption.
     pub duration_s: f64,
-    /// True when a signal ended the run before its time. Its verdict is then [`Verdict::Invalid`].
+    /// True if a signal ended the run early. The verdict is then [`Verdict::Invalid`].
     pub interrupted: bool,
-    /// The condition that stopped the experiment before its time, in words. Its verdict is then [`Verdict::Fail`].
+    /// The condition that aborted the experiment, in words. The verdict is then [`Verdict::Fail`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<String>,
-    /// What the run says in one word.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Why, when the verdict is not pass.
+    /// Why the verdict is not pass.
     pub reasons: Vec<String>,
-    /// What was planned from the seed, before anything was sent.
-    pub plan: Plan,
-    /// What the generator says of itself.
+    /// Size and digest of the plan.
+    pub plan: PlanDigest,
+    /// The generator's report on itself.
     pub generator: Generator,
-    /// Every phase that the run entered, in the order of time.
+    /// Every phase that the run entered, in order of time.
     pub phases: Vec<PhaseRow>,
-    /// A row per step and phase, measured phases only, in the order of phases.
+    /// One row per step and measured phase, in the order of phases.
     pub steps: Vec<StepRow>,
-    /// A row per injected fault, in the order of time.
+    /// One row per injected fault, in order of time.
     pub faults: Vec<FaultRow>,
-    /// Whether the goodput came back once the last fault was over; absent where nothing was injected.
+    /// Whether the goodput came back after the last fault. Absent if nothing was injected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metastability: Option<MetastabilityRow>,
-    /// Services that died without being killed on purpose. The shop is at fault then, whatever its figures are.
+    /// Services that crashed without being killed on purpose. They fail the run whatever it measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub crashes: Vec<String>,
     /// Each expectation with what was observed.
     pub expectations: Vec<ExpectationRow>,
-    /// What the services hold against what shoppers were promised.
+    /// What the services hold, compared with what shoppers were promised.
     pub audit: AuditRow,
-    /// A row per process.
+    /// One row per process.
     pub resources: Vec<ResourceRow>,
 }
 
-/// What a run says in one word.
+impl RunSummary {
+    /// The summary of a run before anything was measured. Its verdict is [`Verdict::Invalid`] until the run is judged.
+    pub fn new(
+        scenario: &str,
+        seed: u64,
+        version: &str,
+        started_at: Timestamp,
+        plan: PlanDigest,
+    ) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            scenario: scenario.to_owned(),
+            seed,
+            version: version.to_owned(),
+            started_at: started_at.to_string(),
+            duration_s: 0.0,
+            interrupted: false,
+            aborted: None,
+            verdict: Verdict::Invalid,
+            reasons: Vec::new(),
+            plan,
+            generator: Generator::default(),
+            phases: Vec::new(),
+            steps: Vec::new(),
+            faults: Vec::new(),
+            metastability: None,
+            crashes: Vec::new(),
+            expectations: Vec::new(),
+            audit: AuditRow::default(),
+            resources: Vec::new(),
+        }
+    }
+}
+
+/// The verdict on a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -73,37 +108,37 @@ pub enum Verdict {
     Pass,
     /// An expectation did not hold.
     Fail,
-    /// The measurement cannot be trusted, so neither pass nor fail may be said.
+    /// The measurement cannot be trusted, so it proves neither pass nor fail.
     Invalid,
 }
 
-/// What was decided from the seed alone. Equal plans mean equal arrivals, shoppers and faults.
+/// Size and digest of a plan. Equal digests mean equal arrivals, shoppers and faults.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct PlanDigest {
     /// How many shoppers arrive.
     pub sessions: u64,
-    /// How many steps they intend to take in all.
+    /// How many steps they plan to take in total.
     pub steps: u64,
-    /// SHA-256, in hex, of every arrival instant, every shopper's walk and think times, and every fault's times.
+    /// SHA-256, in hex, of every arrival, every walk with its think times, and the times of every fault.
     pub digest: String,
 }
 
-/// The generator's account of itself.
+/// The generator's report on itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Generator {
-    /// Steps whose instant came during the run.
+    /// Steps that were due during the run.
     pub offered: u64,
     /// Steps that were sent.
     pub sent: u64,
-    /// Steps that were not sent, for want of capacity in the generator.
+    /// Steps that were due and not sent, because the generator had no capacity left.
     pub dropped: u64,
-    /// How much later than intended the sends were.
+    /// How late sends were.
     pub lateness_us: Lateness,
-    /// False when the generator itself disturbed what it measured.
+    /// False if the generator disturbed its own measurement.
     pub valid: bool,
 }
 
-/// How late sends were, in microseconds.
+/// How late sends were after their intended instant, in microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lateness {
     /// Median.
@@ -134,16 +169,16 @@ pub struct Quantiles {
     pub max: u64,
 }
 
-/// One phase, as it came about.
+/// One phase, as it happened.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PhaseRow {
     /// Its name in the scenario.
     pub name: String,
     /// When it began.
     pub from_s: f64,
-    /// When it ended, or was interrupted.
+    /// When it ended or was interrupted.
     pub to_s: f64,
-    /// Whether it counts.
+    /// Whether its measurements count.
     pub measure: bool,
 }
 
@@ -152,23 +187,23 @@ pub struct PhaseRow {
 pub struct StepRow {
     /// The step, such as `buy_confirm`.
     pub step: String,
-    /// The phase it was taken in: the one in force at its intended instant.
+    /// The phase in force at the step's intended instant.
     pub phase: String,
-    /// Times it was taken.
+    /// How often it was taken.
     pub requests: u64,
-    /// Answered as it should be. A declined card is an answer as it should be.
+    /// How often it got a good reply. A declined card is a good reply.
     pub ok: u64,
-    /// Not answered as it should be.
+    /// How often it failed.
     pub failed: u64,
     /// Failures by kind: `http_503`, `timeout`, `connect`, …
     pub errors: BTreeMap<String, u64>,
-    /// From the intended instant to the last byte, failed attempts included.
+    /// From the intended instant to the last byte, failed steps included.
     pub response_us: Quantiles,
-    /// From the actual send to the last byte, failed attempts included.
+    /// From the actual send to the last byte, failed steps included.
     pub service_us: Quantiles,
 }
 
-/// One fault that was injected.
+/// One injected fault.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultRow {
     /// Its name in the scenario.
@@ -177,111 +212,113 @@ pub struct FaultRow {
     pub kind: String,
     /// `bank`, `order/1`, …
     pub target: String,
-    /// When it was in force.
+    /// When it came into force.
     pub started_s: f64,
-    /// When it no longer was.
+    /// When it ended.
     pub ended_s: f64,
-    /// Requests that it touched, counted at the target or, for a dead target, by its callers.
+    /// Requests that it affected, counted at the target. For a dead target, counted by its callers.
     pub hits: u64,
-    /// What did not go as it should when it ended: a replica that could not be started again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trouble: Option<String>,
-    /// How long after its start it was noticed: the shoppers' figures left the steady state, or a breaker opened on
-    /// the way to the target. Absent when neither happened. To the second, as all that follows from `intervals.jsonl`.
+    /// What went wrong when it ended, such as a replica that could not be restarted.
+    #[serde(default, rename = "trouble", skip_serializing_if = "Option::is_none")]
+    pub end_error: Option<String>,
+    /// How long after its start it was detected: the shoppers' measurements left the steady state, or a breaker opened
+    /// on a path to the target. Absent if neither happened. Precise to the second, as everything from
+    /// `intervals.jsonl`.
     pub detected_s: Option<f64>,
-    /// What it was noticed by in that second: `errors of buy_confirm`, `p90 of search_results`, `breaker cart→product`.
+    /// What it was detected by in that second: `errors of buy_confirm`, `p90 of search_results`, `breaker
+    /// cart→product`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub detected_by: Vec<String>,
-    /// How long after its end the shoppers' figures were back in the steady state; absent when they were not, zero when
-    /// they had never left it.
+    /// How long after its end the shoppers' measurements were back in the steady state. Absent if they did not come
+    /// back, zero if they never left it.
     pub recovered_s: Option<f64>,
-    /// What it cost. Absent in records from before it was kept.
+    /// What it cost. Absent in old records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<Score>,
 }
 
-/// One expectation of the scenario, judged.
+/// The judgement of one expectation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExpectationRow {
     /// The expectation in words: `buy_confirm p99 ≤ 800ms in steady`.
     pub text: String,
     /// Whether it held.
     pub held: bool,
-    /// What was seen instead of, or within, the limit.
+    /// The observed value.
     pub observed: String,
-    /// The figure of [`RunSummary::steps`] that it is about, where it is about one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub figure: Option<Figure>,
+    /// The cell of [`RunSummary::steps`] that it limits, if it limits one.
+    #[serde(default, rename = "figure", skip_serializing_if = "Option::is_none")]
+    pub metric: Option<StepMetric>,
 }
 
 /// One cell of the table of steps, so that a page or a terminal can mark it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figure {
+pub struct StepMetric {
     /// The step's name.
     pub step: String,
     /// The phase's name.
     pub phase: String,
     /// `p50`, `p90`, `p95`, `p99`, `p999` or `errors`.
     pub column: String,
-    /// The limit on it, as in the row's text: `800ms`, `1%`. Rows of one step, column and limit differ in their
-    /// phase alone. Empty in records from before it was kept.
+    /// Its limit, as in the row's text: `800ms`, `1%`. Rows with the same step, column and limit differ only in their
+    /// phase. Empty in old records.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub limit: String,
 }
 
-/// What the services hold against what shoppers were promised.
+/// What the services hold, compared with what shoppers were promised.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRow {
-    /// False when it could not be made: services unreachable, or orders still moving when time ran out.
+    /// False if it could not be completed: services were unreachable, or orders were still moving when time ran out.
     pub complete: bool,
     /// Orders that a shopper was told are confirmed.
     pub orders_promised: u64,
-    /// Of those, how many the order service holds as confirmed.
+    /// How many of those the order service holds as confirmed.
     pub orders_found: u64,
-    /// Orders whose outcome no shopper ever learned (they may exist or not; either is right).
+    /// Orders with an outcome that their shopper never learned. They may exist or not; both are right.
     pub orders_unknown: u64,
-    /// Of those, how many are confirmed.
+    /// How many of those are confirmed.
     #[serde(default)]
     pub unknown_came_true: u64,
-    /// Of those, how many are cancelled or do not exist. What is neither was still under way.
+    /// How many of those are cancelled or do not exist. The others were still under way.
     #[serde(default)]
     pub unknown_did_not: u64,
-    /// What the bank ever took, in minor units, whether or not it gave it back.
+    /// All money that the bank took, in minor units, refunded or not.
     #[serde(default)]
     pub captured_minor: i64,
-    /// What the bank gave back, in minor units.
+    /// All money that the bank refunded, in minor units.
     #[serde(default)]
     pub refunded_minor: i64,
-    /// What the confirmed orders come to, in minor units: what the bank took and did not give back, if all is well.
+    /// The total of confirmed orders, in minor units. It should equal what the bank took and did not refund.
     #[serde(default)]
     pub confirmed_minor: i64,
-    /// What is left over from orders that need it no more, or never were. Each is among the violations, too.
+    /// Stock and money held for no order. Each is among the violations too.
     #[serde(default)]
     pub orphaned: Orphaned,
     /// Every contradiction, in words.
     pub violations: Vec<String>,
 }
 
-/// What is kept for nobody.
+/// Stock and money held for no order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Orphaned {
-    /// Stock held for an order that does not exist or has come to its end.
+    /// Stock held for an order that is missing or finished.
     pub reservations: u64,
-    /// Payments that keep money, or wait for the bank, without an order that they could be for.
+    /// Payments that hold money, or wait for the bank, without a matching order.
     pub payments: u64,
-    /// Money that the bank has taken for no captured payment.
+    /// Money that the bank took without a captured payment.
     pub charges: u64,
 }
 
-/// What one process used.
+/// Resource usage of one process.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ResourceRow {
     /// Role, such as `order`.
     pub role: String,
     /// Replica, from 0.
     pub replica: u32,
-    /// Largest resident set that was seen, restarts included.
+    /// Largest resident set seen, restarts included.
     pub peak_rss_bytes: u64,
     /// CPU time, user and system, restarts included.
     pub cpu_s: f64,
@@ -296,13 +333,13 @@ pub struct Interval {
     pub phase: String,
     /// Whether that phase counts.
     pub measure: bool,
-    /// Steps whose instant came.
+    /// Steps that were due.
     pub offered: u64,
     /// Steps that were sent.
     pub sent: u64,
-    /// Steps that were dropped.
+    /// Steps that were due and not sent.
     pub dropped: u64,
-    /// Shoppers in the shop.
+    /// Sessions in progress.
     pub sessions_active: u64,
     /// Lateness of this second's sends.
     pub lateness_us: Lateness,
@@ -314,11 +351,11 @@ pub struct Interval {
     pub services: BTreeMap<String, String>,
     /// Names of the faults in force at any time in this second.
     pub faults: Vec<String>,
-    /// What the plan has in this second.
+    /// The demand of the plan in this second.
     #[serde(default)]
-    pub planned: Planned,
-    /// What services say of those that they call, `cart→product`, where anything is to be said. Counted up to a tenth
-    /// of a second before the end of this one.
+    pub planned: PlannedDemand,
+    /// What services report about their calls to each other, by `cart→product`. Edges without calls are left out.
+    /// Counted up to a tenth of a second before the end of this one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub callers: BTreeMap<String, Edge>,
 }
@@ -326,11 +363,11 @@ pub struct Interval {
 /// One step in one second.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepInterval {
-    /// Times it was completed.
+    /// How often it was completed.
     pub requests: u64,
-    /// Answered as it should be.
+    /// How often it got a good reply.
     pub ok: u64,
-    /// Not answered as it should be.
+    /// How often it failed.
     pub failed: u64,
     /// Failures by kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -341,41 +378,41 @@ pub struct StepInterval {
     pub service_us: Quantiles,
 }
 
-/// One line of `ledger.jsonl`: an order as its shopper knows it.
+/// One line of `ledger.jsonl`: an order from its shopper's view.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LedgerEntry {
-    /// When the answer, or the lack of one, became known.
+    /// When the reply, or its absence, became known.
     pub t_s: f64,
     /// The idempotency key the shopper sent.
     pub key: String,
     /// The shopper's user id.
     pub user_id: String,
-    /// What the shopper was told.
+    /// The outcome in the reply.
     pub outcome: OrderOutcome,
-    /// The order's id, where one was told.
+    /// The order's id, if the reply had one.
     pub order_id: Option<String>,
-    /// The order's total in minor units, where one was told.
+    /// The order's total in minor units, if the reply had one.
     pub total_minor: Option<i64>,
 }
 
-/// What a shopper was told of an order.
+/// The outcome of an order from its shopper's view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderOutcome {
     /// Confirmed: a promise.
     Promised,
-    /// Accepted, outcome to follow: it must reach an end, either one.
+    /// Accepted, outcome pending. The order must be confirmed or cancelled in the end.
     Accepted,
-    /// Refused for a reason of business: declined card, out of stock. Nothing may be charged.
+    /// Refused for a business reason: declined card, out of stock. Nothing may be charged.
     Refused,
-    /// No answer, or one that says nothing: the order may exist or not.
+    /// No reply, or an error: the order may exist or not.
     Unknown,
 }
 
-/// One line of `faults.jsonl`: something that happened to a fault.
+/// One line of `faults.jsonl`: an event of a fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultEvent {
-    /// When.
+    /// When it happened.
     pub t_s: f64,
     /// The fault's name.
     pub fault: String,
@@ -385,24 +422,24 @@ pub struct FaultEvent {
     pub target: String,
     /// What happened.
     pub event: FaultEventKind,
-    /// Requests touched so far, where known.
+    /// Hits so far, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hits: Option<u64>,
-    /// More in words: the error of a refused injection, the pid that was killed.
+    /// Details: the error of a refused injection, the pid of a killed process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
-/// The stations of a fault.
+/// The events in the life of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultEventKind {
     /// The injector asked the target for it.
     Asked,
-    /// The target has it.
+    /// The target applies it.
     InForce,
     /// It is over.
     Ended,
-    /// It could not be injected; the experiment is void.
+    /// It could not be injected, so the experiment is void.
     Refused,
 }

@@ -1,12 +1,13 @@
-//! The directory that a run leaves behind: making it, and writing its files.
+//! The directory of a run: creates it and writes its files.
 //!
-//! Two kinds of files, two promises. Files that grow during the run ([`Lines`]) hold every line that was
-//! appended, even when the process is killed the moment after. Files that are written whole
-//! ([`RunDir::write_json`], [`RunDir::write_text`]) are there entirely or not at all.
+//! There are two kinds of files. Files that grow during the run ([`Lines`]) keep every appended line, even if the
+//! process is killed right after. Files that are written at once ([`RunDir::write_json`], [`RunDir::write_text`]) are
+//! complete or absent.
 //!
-//! Reading is by free functions over a path, since readers (the report, the gate) did not make the directory.
+//! Files are read by free functions over a path, because readers (the report, the gate) did not create the directory.
 
 mod error;
+mod files;
 mod lines;
 mod read;
 
@@ -18,29 +19,17 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use error::RecordError;
+pub use files::{FAULTS, INTERVALS, LATENCY, LEDGER, PLAN, SUMMARY};
 pub use lines::Lines;
 pub use read::{read_faults, read_intervals, read_ledger, read_lines, read_summary};
 
 use crate::record::{FaultEvent, Interval, LedgerEntry, RunSummary};
 
-/// The summary.
-pub const SUMMARY: &str = "run.json";
-/// One line per second.
-pub const INTERVALS: &str = "intervals.jsonl";
-/// One line per event of a fault.
-pub const FAULTS: &str = "faults.jsonl";
-/// One line per order, as its shopper knows it.
-pub const LEDGER: &str = "ledger.jsonl";
-/// What was planned from the seed.
-pub const PLAN: &str = "plan.jsonl";
-/// The histograms of every second.
-pub const LATENCY: &str = "latency.hlog";
+/// Longer scenario names are cut in the directory's name: file systems allow 255 bytes in total.
+const MAX_SLUG: usize = 60;
 
-/// Scenario names longer than this are cut in the directory's name: file systems allow 255 bytes in all.
-const LONGEST_SLUG: usize = 60;
-
-/// Runs of one scenario that may start within one second.
-const MOST_IN_ONE_SECOND: u32 = 100;
+/// How many runs of one scenario may start within one second.
+const MAX_PER_SECOND: u32 = 100;
 
 /// The directory of one run.
 #[derive(Debug, Clone)]
@@ -49,12 +38,12 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes `<out>/<UTC time>-<scenario>/` with `logs/` in it, `out` included.
+    /// Creates `<out>/<UTC time>-<scenario>/` with `logs/` in it, and `out` if needed.
     ///
     /// A second run of the same scenario in the same second gets the suffix `-2`, and so on.
     ///
     /// # Errors
-    /// When a directory cannot be made: one line that names the place and says what to do.
+    /// When a directory cannot be created: one line that names the path and says what to do.
     pub fn create(out: &Path, scenario: &str, started_at: Timestamp) -> Result<Self, RecordError> {
         fs::create_dir_all(out).map_err(|cause| RecordError::create(out, cause))?;
         let stamp = started_at.strftime("%Y-%m-%dT%H%M%SZ");
@@ -66,12 +55,12 @@ impl RunDir {
         Ok(run)
     }
 
-    /// Where it is.
+    /// Path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where the logs of the processes go.
+    /// Path of the directory for process logs.
     pub fn logs(&self) -> PathBuf {
         self.path.join("logs")
     }
@@ -111,15 +100,15 @@ impl RunDir {
     /// Writes `run.json`.
     ///
     /// # Errors
-    /// When it cannot be written; what was there before is then still there.
+    /// When it cannot be written. The old content is kept.
     pub fn write_summary(&self, summary: &RunSummary) -> Result<(), RecordError> {
         self.write_json(SUMMARY, summary)
     }
 
-    /// Writes a value as indented JSON, whole or not at all.
+    /// Writes a value as indented JSON, completely or not at all.
     ///
     /// # Errors
-    /// When it cannot be written; what was there before is then still there.
+    /// When it cannot be written. The old content is kept.
     pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), RecordError> {
         let mut text = serde_json::to_string_pretty(value)
             .map_err(|e| RecordError::write(&self.path.join(name), e.into()))?;
@@ -127,10 +116,10 @@ impl RunDir {
         self.write_text(name, &text)
     }
 
-    /// Writes a text, whole or not at all: under another name first, then renamed.
+    /// Writes a text, completely or not at all: to another name first, then renamed.
     ///
     /// # Errors
-    /// When it cannot be written; what was there before is then still there.
+    /// When it cannot be written. The old content is kept.
     pub fn write_text(&self, name: &str, text: &str) -> Result<(), RecordError> {
         let path = self.path.join(name);
         let part = self.path.join(format!(".{name}.part"));
@@ -138,7 +127,7 @@ impl RunDir {
             .and_then(|mut file| file.write_all(text.as_bytes()))
             .and_then(|()| fs::rename(&part, &path));
         written.map_err(|cause| {
-            // Best effort: the error that is told is the one that matters.
+            // Best effort: the error of the write is the one to report.
             let _ = fs::remove_file(&part);
             RecordError::write(&path, cause)
         })
@@ -146,7 +135,7 @@ impl RunDir {
 }
 
 fn make_fresh(out: &Path, name: &str) -> Result<PathBuf, RecordError> {
-    for n in 1..=MOST_IN_ONE_SECOND {
+    for n in 1..=MAX_PER_SECOND {
         let path = match n {
             1 => out.join(name),
             _ => out.join(format!("{name}-{n}")),
@@ -165,7 +154,7 @@ fn make_fresh(out: &Path, name: &str) -> Result<PathBuf, RecordError> {
 fn slug(scenario: &str) -> String {
     let mut slug = String::new();
     for c in scenario.chars() {
-        if slug.len() == LONGEST_SLUG {
+        if slug.len() == MAX_SLUG {
             break;
         }
         if c.is_ascii_alphanumeric() {
@@ -187,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_is_named_by_time_and_scenario_and_has_room_for_logs() {
+    fn the_directory_is_named_by_time_and_scenario_and_contains_logs() {
         let out = tempfile::tempdir().unwrap();
         let nested = out.path().join("a/b");
         let run = RunDir::create(&nested, "Black Friday!", instant()).unwrap();
@@ -231,16 +220,16 @@ mod tests {
         ] {
             assert_eq!(slug(name), expected);
         }
-        assert_eq!(slug(&"x".repeat(300)).len(), LONGEST_SLUG);
+        assert_eq!(slug(&"x".repeat(300)).len(), MAX_SLUG);
     }
 
     #[test]
-    fn a_file_in_the_way_is_named_in_one_line() {
+    fn a_file_in_the_way_is_reported_in_one_line() {
         let out = tempfile::tempdir().unwrap();
         let file = out.path().join("runs");
         fs::write(&file, "").unwrap();
-        for place in [file.clone(), file.join("nested")] {
-            let message = RunDir::create(&place, "demo", instant())
+        for path in [file.clone(), file.join("nested")] {
+            let message = RunDir::create(&path, "demo", instant())
                 .unwrap_err()
                 .to_string();
             assert!(
@@ -253,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_replaced_as_a_whole_and_leaves_nothing_beside_it() {
+    fn a_text_is_replaced_completely_and_leaves_no_other_file() {
         let out = tempfile::tempdir().unwrap();
         let run = RunDir::create(out.path(), "demo", instant()).unwrap();
         run.write_text("note.txt", "a long first text").unwrap();
@@ -264,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_is_named_and_what_was_there_stays() {
+    fn a_failed_write_names_the_file_and_leaves_the_old_content() {
         let out = tempfile::tempdir().unwrap();
         let run = RunDir::create(out.path(), "demo", instant()).unwrap();
         fs::create_dir(run.path().join("report.html")).unwrap();

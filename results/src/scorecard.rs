@@ -1,52 +1,43 @@
-//! What a fault cost: one card for each, made from the seconds of the run and the shoppers' ledger.
+//! What a fault cost: one card per fault, computed from the seconds of the run and the shoppers' ledger.
 //!
-//! The steady state is measured before the fault (by the same figures as [`recovery`]), and everything is held against it, never against
-//! an assumption. What is held against the fault are the seconds from its start until recovery; until its end where it
-//! was never felt; until the end of the record where nothing recovered.
+//! The steady state is measured before the fault (as in [`recovery`]), and everything is compared with it, never with
+//! an assumption. The time window that is charged to the fault begins at its start and ends at recovery. It ends at the
+//! fault's end if the fault was never felt, and at the end of the record if there was no recovery.
 //!
-//! * **Detected**: the end of the first second in which the shoppers' figures had left the steady state, or a breaker on
-//!   the way to the target was open that had not been open before. On the way: at a caller of the target, or at a caller
-//!   of a service that needs the target, as the edges of the record show.
-//! * **Requests affected**: those that failed or were slower than the steady state allows, less as many as there were
-//!   of them before. Seconds have quantiles, so the slow ones are counted from below; a request that failed slowly is
-//!   not counted twice.
-//! * **Orders and revenue**: told in `scorecard/orders.rs`.
-//! * **Retries**: told in `scorecard/callers.rs`.
-//! * **Error budget**: what failed, over what might have: of each step the share that the scenario's own expectation
-//!   allows (the strictest that is for this phase), else [`BUDGET`].
+//! * **Detected**: the end of the first second in which the shoppers' measurements had left the steady state, or a
+//!   breaker on a path to the target was open that had not been open before. Those are the breakers at callers of the
+//!   target, and at callers of services that need the target, as the edges of the record show.
+//! * **Requests affected**: those that failed or were slower than the steady state allows, minus the number expected
+//!   from the time before. Seconds have quantiles, so slow requests are a lower bound. A request that failed slowly
+//!   counts once.
+//! * **Orders and revenue**: see `scorecard/orders.rs`.
+//! * **Retries**: see `scorecard/callers.rs`.
+//! * **Error budget**: failures over allowed failures. Allowed is, per step, the share in the scenario's own
+//!   expectation (the strictest one for this phase), else [`BUDGET`].
 //!
-//! **Limits.** All figures are of the whole shop: while faults overlap, each is charged with the other, and the card
-//! says so. A shopper who waits does not click, so requests that were never made are in no figure but the orders'.
+//! **Limits.** All values are those of the whole shop. While faults overlap, each is charged with the effects of the
+//! others, and the card says so. A shopper who waits makes no requests, so requests that were never made count only in
+//! the orders.
 
 mod callers;
 mod orders;
+mod run_data;
+mod window;
 
 use crate::expect::{Expectation, Limit};
-use crate::record::{Budget, FaultRow, Interval, LedgerEntry, Requests, Score, StepInterval};
+use crate::record::{Budget, FaultRow, Interval, Requests, Score, StepInterval};
 use crate::recovery;
-use crate::steady::{SteadyState, ratio};
+use crate::steady::{ROUNDING_S, SteadyState, ratio};
 use callers::Callers;
+pub use run_data::RunData;
+use window::Window;
 
-/// The share of failures that is forgiven where the scenario does not say: a service level of 99 %.
+/// The default share of allowed failures: a service level of 99 %.
 pub const BUDGET: f64 = 0.01;
 
-/// Ends of seconds and of faults come from one clock by different ways; this much apart they are the same.
-const ROUNDING_S: f64 = 0.001;
-
-/// What a run leaves behind that cards are made from.
-#[derive(Debug, Clone, Copy)]
-pub struct Evidence<'r> {
-    /// The seconds, in the order of time.
-    pub intervals: &'r [Interval],
-    /// The orders as their shoppers know them.
-    pub ledger: &'r [LedgerEntry],
-    /// What the scenario expects.
-    pub expectations: &'r [Expectation],
-}
-
-impl Evidence<'_> {
-    /// Fills in what the run alone can know of a fault: when it was noticed and by what, when it was over for shoppers,
-    /// and what it cost.
+impl RunData<'_> {
+    /// Fills in what the run shows about a fault: when and by what it was detected, when it was over for shoppers, and
+    /// what it cost.
     pub fn complete(&self, fault: &mut FaultRow) {
         let found = recovery::measure(self.intervals, fault.started_s, fault.ended_s);
         let steady = SteadyState::before(self.intervals, fault.started_s);
@@ -76,8 +67,8 @@ impl Evidence<'_> {
             ..Score::default()
         };
         if let Some(steady) = &steady {
-            let known = |step: &String| Some((step.clone(), *steady.steps.get(step)?));
-            score.steady = found.steps.iter().filter_map(known).collect();
+            let steady_of = |step: &String| Some((step.clone(), *steady.steps.get(step)?));
+            score.steady = found.steps.iter().filter_map(steady_of).collect();
         }
         if let Some(estimates) = orders::estimate(self, window) {
             (score.orders, score.revenue) = (Some(estimates.0), Some(estimates.1));
@@ -85,7 +76,7 @@ impl Evidence<'_> {
         score.unknown = self.unknown(fault, window, steady.is_some(), &score);
         if felt && found.recovered_s.is_none() && steady.is_some() {
             score.unknown.push(
-                "it was not recovered from by the end of the record: all figures are as of then"
+                "it was not recovered from by the end of the record: all values are those at that time"
                     .to_owned(),
             );
         }
@@ -114,11 +105,6 @@ impl Evidence<'_> {
         fault.score = Some(score);
     }
 
-    /// The end of the last second.
-    fn end_s(&self) -> f64 {
-        self.intervals.last().map_or(0.0, |second| second.t_s)
-    }
-
     fn requests(&self, window: Window, steady: Option<&SteadyState<'_>>) -> Requests {
         let mut requests = Requests::default();
         let mut affected = 0.0;
@@ -135,7 +121,7 @@ impl Evidence<'_> {
             let count = |seconds: &mut dyn Iterator<Item = &Interval>| {
                 let rows = seconds.filter_map(|second| second.steps.get(step));
                 rows.fold((0, 0), |(bad, all), row| {
-                    (bad + out_of_order(row, slowest), all + row.requests)
+                    (bad + affected_requests(row, slowest), all + row.requests)
                 })
             };
             let (bad, all) = count(&mut window.seconds(self.intervals));
@@ -201,14 +187,14 @@ impl Evidence<'_> {
         }
         if score.orders.is_none() {
             unknown.push(
-                "no purchase was planned in undisturbed seconds before it, so none can be expected"
+                "no purchase was planned in undisturbed seconds before it, so none are expected"
                     .to_owned(),
             );
         }
         if score.retries.is_none() {
             let role = role_of(&fault.target);
             unknown.push(format!(
-                "no service was seen calling {role}, so retries at it are not known"
+                "no service was seen calling {role}, so its retries are unknown"
             ));
         }
         let mut others: Vec<&str> = window
@@ -229,46 +215,22 @@ impl Evidence<'_> {
     }
 }
 
-/// The time that is held against a fault.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Window {
-    from_s: f64,
-    to_s: f64,
-}
-
-impl Window {
-    /// The seconds that have a part in it.
-    fn seconds(self, intervals: &[Interval]) -> impl Iterator<Item = &Interval> {
-        intervals
-            .iter()
-            .filter(move |second| self.share_of(second) > ROUNDING_S)
-    }
-
-    /// How much of a second lies in it, from 0 to 1.
-    fn share_of(self, second: &Interval) -> f64 {
-        (second.t_s.min(self.to_s) - (second.t_s - 1.0).max(self.from_s)).clamp(0.0, 1.0)
-    }
-
-    fn length_s(self) -> f64 {
-        self.to_s - self.from_s
-    }
-}
-
-/// `order/1` → `order`; of a way, `cart->product` as scenarios write it or `cart→product`, the end that is called.
+/// The role that a target names: `order/1` → `order`. For a path, `cart->product` in scenarios or `cart→product`, the
+/// callee.
 fn role_of(target: &str) -> &str {
     let callee = target.rsplit(['>', '→']).next().unwrap_or(target);
     callee.split('/').next().unwrap_or(callee).trim()
 }
 
-/// How many requests of a second failed or were slower than `slowest_us`: at least so many. The quantiles are those of
-/// all of them, failures included, so the larger of the two counts is certain, and their sum is not.
-fn out_of_order(row: &StepInterval, slowest_us: Option<u64>) -> u64 {
+/// A lower bound of the requests in a second that failed or were slower than `slowest_us`. Quantiles include failed
+/// requests. So the larger of both counts is certain, and their sum is not.
+fn affected_requests(row: &StepInterval, slowest_us: Option<u64>) -> u64 {
     let n = row.requests;
     let q = &row.response_us;
     let Some(limit) = slowest_us.filter(|_| n > 0) else {
         return row.failed;
     };
-    // A quantile is the value at a rank. If it is over the limit, so is every value from that rank on.
+    // A quantile is the value at a rank. If it exceeds the limit, so do all values from that rank on.
     let from_rank = |share: f64| n - (share * n as f64).ceil().max(1.0) as u64 + 1;
     let over = [
         (q.min, n),

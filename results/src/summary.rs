@@ -1,50 +1,31 @@
-//! A run in the terminal: one line a second while it lasts, and the closing summary.
+//! A run in the terminal: one line per second while it lasts, and the closing summary.
 //!
-//! Both are texts made from the record alone. Whether to use colour, and how wide the terminal is, the caller
-//! knows; nothing here asks the environment. Colour adds to what the text says and never carries it alone.
+//! Both are computed from the record alone. The caller decides on colour and width; nothing here reads the environment.
+//! Colour never carries information that is not in the text.
 
 pub mod ablation;
 mod expectations;
 mod groups;
 mod scorecard;
 mod steps;
+mod style;
 mod table;
 
 use crate::expect::goodput_seen;
-use crate::figures::{bytes, count, latency};
+use crate::format::{bytes, count, latency};
 use crate::record::{
     FaultRow, Interval, Metastability, ResourceRow, RunSummary, StepInterval, Verdict,
 };
-use table::{Cell, Column, Paint, Table, wrapped};
+pub use style::Style;
+use table::{Cell, Column, Meaning, Table, wrapped};
 
-/// How the summary is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Style {
-    /// Whether to use ANSI colours: a terminal, and no `NO_COLOR`.
-    pub colour: bool,
-    /// Columns of the terminal. Tables leave out or wrap what does not fit; below 60 they are as if it were 60.
-    pub width: usize,
-}
-
-impl Style {
-    /// Without colour, a hundred columns: files, pipes, CI logs.
-    pub const PLAIN: Self = Self {
-        colour: false,
-        width: 100,
-    };
-
-    fn width(self) -> usize {
-        self.width.max(60)
-    }
-}
-
-/// Contradictions shown; the others are in `run.json`.
+/// How many contradictions are shown. The others are in `run.json`.
 const SHOWN_VIOLATIONS: usize = 5;
 
-/// Roles named in the line on resources.
+/// How many roles the line on resources names.
 const SHOWN_ROLES: usize = 3;
 
-/// The closing summary of a run, whose record lies in `dir`. Ends in a newline.
+/// The closing summary of a run, whose record is in `dir`. Ends with a newline.
 pub fn render(summary: &RunSummary, dir: &str, style: Style) -> String {
     let blocks = [
         headline(summary, style),
@@ -63,7 +44,7 @@ pub fn render(summary: &RunSummary, dir: &str, style: Style) -> String {
     text
 }
 
-/// One second as one line, for where no live view can be drawn.
+/// One second as one line, for output that is not a terminal.
 pub fn line(interval: &Interval) -> String {
     let StepInterval {
         requests,
@@ -102,7 +83,7 @@ pub fn line(interval: &Interval) -> String {
     line
 }
 
-/// To one decimal, so that a column of them is calm.
+/// A percentage to one decimal, so that a column of them has a stable width.
 fn short_percent(failed: u64, requests: u64) -> String {
     let percent = 100.0 * failed as f64 / requests.max(1) as f64;
     match failed {
@@ -112,10 +93,10 @@ fn short_percent(failed: u64, requests: u64) -> String {
 }
 
 fn headline(summary: &RunSummary, style: Style) -> String {
-    let (word, paint) = match summary.verdict {
-        Verdict::Pass => ("✓ PASS", Paint::Good),
-        Verdict::Fail => ("✗ FAIL", Paint::Bad),
-        Verdict::Invalid => ("? INVALID", Paint::Doubt),
+    let (word, meaning) = match summary.verdict {
+        Verdict::Pass => ("✓ PASS", Meaning::Good),
+        Verdict::Fail => ("✗ FAIL", Meaning::Bad),
+        Verdict::Invalid => ("? INVALID", Meaning::Uncertain),
     };
     let sessions = match summary.plan.sessions {
         1 => "1 session".to_owned(),
@@ -132,26 +113,26 @@ fn headline(summary: &RunSummary, style: Style) -> String {
     let facts = wrapped(&" ".repeat(before), "    ", &facts, style.width());
     let mut text = format!(
         "  {}  {}   ",
-        paint.on(word, style),
-        Paint::Strong.on(&summary.scenario, style)
+        meaning.on(word, style),
+        Meaning::Name.on(&summary.scenario, style)
     );
     for (i, line) in facts.lines().enumerate() {
         text.push_str(if i > 0 { "    " } else { "" });
-        text.push_str(&Paint::Quiet.on(line.trim_start(), style));
+        text.push_str(&Meaning::Context.on(line.trim_start(), style));
         text.push('\n');
     }
-    // An expectation that was missed stands among the expectations; once is enough.
-    let told = |reason: &&String| {
+    // A missed expectation is shown in the table of expectations, not here.
+    let is_new = |reason: &&String| {
         let mut rows = summary.expectations.iter();
         !rows.any(|row| **reason == format!("{}: {}", row.text, row.observed))
     };
-    for reason in summary.reasons.iter().filter(told) {
+    for reason in summary.reasons.iter().filter(is_new) {
         text.push_str(&wrapped("    ", "    ", reason, style.width()));
     }
     text
 }
 
-/// An instant of the record as people note one; what cannot be read is shown as it is.
+/// A timestamp to the second. If it cannot be parsed, it is shown as it is.
 fn to_the_second(instant: &str) -> String {
     match instant.parse::<jiff::Timestamp>() {
         Ok(instant) => instant.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
@@ -173,12 +154,15 @@ fn faults(summary: &RunSummary, style: Style) -> String {
     ]);
     for fault in &summary.faults {
         let hits = match fault.hits {
-            0 => Cell::new("none", Paint::Bad),
+            0 => Cell::new("none", Meaning::Bad),
             hits => Cell::plain(count(hits)),
         };
         table.row(vec![
             Cell::plain(&fault.name),
-            Cell::new(format!("{} on {}", fault.kind, fault.target), Paint::Quiet),
+            Cell::new(
+                format!("{} on {}", fault.kind, fault.target),
+                Meaning::Context,
+            ),
             Cell::plain(format!("{:.1} – {:.1} s", fault.started_s, fault.ended_s)),
             hits,
             detected(fault),
@@ -191,24 +175,24 @@ fn faults(summary: &RunSummary, style: Style) -> String {
 fn detected(fault: &FaultRow) -> Cell {
     match fault.detected_s {
         Some(s) => Cell::plain(format!("after {s:.1} s")),
-        None => Cell::new("never felt", Paint::Quiet),
+        None => Cell::new("never felt", Meaning::Context),
     }
 }
 
 fn recovered(fault: &FaultRow) -> Cell {
     match (fault.detected_s, fault.recovered_s) {
-        (_, None) => Cell::new("not recovered", Paint::Bad),
-        (None, Some(_)) => Cell::new("–", Paint::Quiet),
-        // A breaker noticed it, and shoppers did not.
+        (_, None) => Cell::new("not recovered", Meaning::Bad),
+        (None, Some(_)) => Cell::new("–", Meaning::Context),
+        // A breaker detected it, and shoppers did not feel it.
         (_, Some(_)) if fault.score.as_ref().is_some_and(|s| s.felt_s.is_none()) => {
-            Cell::new("never felt", Paint::Quiet)
+            Cell::new("never felt", Meaning::Context)
         }
         (_, Some(s)) if s < 0.05 => Cell::plain("at once"),
         (_, Some(s)) => Cell::plain(format!("after {s:.1} s")),
     }
 }
 
-/// The lines that have a name and a sentence.
+/// The lines that consist of a name and a sentence.
 fn footer(summary: &RunSummary, dir: &str, style: Style) -> String {
     let mut text = String::new();
     let mut put = |name: &str, sentence: &str| {

@@ -1,12 +1,12 @@
-//! What a run looks like in a terminal, against texts that are checked in.
+//! The summary in the terminal, compared with golden files.
 //!
 //! To accept a change of the layout: delete the golden file, run the test once (it fails and writes the file), and
-//! look at the difference.
+//! review the difference.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use results::expect::{Evidence, Expectation, Limit, Quantile, judge, verdict};
+use results::expect::{Evidence, Expectation, Limit, Quantile, conclude, judge};
 use results::record::*;
 use results::summary::{Style, line, render};
 use std::time::Duration;
@@ -55,7 +55,7 @@ fn step(step: &str, phase: &str, requests: u64, failed: u64, ms: [f64; 4]) -> St
     }
 }
 
-/// What a slow bank cost.
+/// The scorecard of a slow bank.
 fn card() -> Score {
     Score {
         from_s: 12.0,
@@ -131,23 +131,17 @@ fn demo() -> RunSummary {
         peak_rss_bytes: mib << 20,
         cpu_s,
     };
+    let started_at = "2026-11-21T06:57:30.655348874Z"
+        .parse()
+        .expect("a timestamp");
+    let plan = PlanDigest {
+        sessions: 1410,
+        steps: 6533,
+        digest: "2c26b46b".to_owned(),
+    };
     RunSummary {
-        crashes: Vec::new(),
-        schema: SCHEMA.to_owned(),
-        scenario: "demo".to_owned(),
-        seed: 7,
-        version: "0.1.0".to_owned(),
-        started_at: "2026-11-21T06:57:30.655348874Z".to_owned(),
         duration_s: 50.04,
-        interrupted: false,
-        aborted: None,
         verdict: Verdict::Pass,
-        reasons: vec![],
-        plan: Plan {
-            sessions: 1410,
-            steps: 6533,
-            digest: "2c26b46b".to_owned(),
-        },
         generator: Generator {
             offered: 6210,
             sent: 6210,
@@ -189,7 +183,6 @@ fn demo() -> RunSummary {
             },
             fault("order-down", "kill", "order/1", 30.0, 33.2, 17),
         ],
-        expectations: vec![],
         audit: AuditRow {
             complete: true,
             orders_promised: 428,
@@ -210,6 +203,7 @@ fn demo() -> RunSummary {
             process("product", 0, 44, 4.0),
             process("bank", 0, 19, 0.7),
         ],
+        ..RunSummary::new("demo", 7, "0.1.0", started_at, plan)
     }
 }
 
@@ -229,11 +223,7 @@ fn judged(mut summary: RunSummary, p99: Duration) -> RunSummary {
         },
         Expectation::AuditClean,
     ];
-    let rows = judge(&expectations, &Evidence::of(&summary));
-    let (verdict, reasons) = verdict(&expectations, &rows, &Evidence::of(&summary));
-    summary.expectations = rows;
-    summary.verdict = verdict;
-    summary.reasons = reasons;
+    conclude(&expectations, &mut summary, &[]);
     summary
 }
 
@@ -271,7 +261,7 @@ fn a_run_that_failed() {
 }
 
 #[test]
-fn a_run_that_proves_nothing() {
+fn a_run_that_is_invalid() {
     let mut summary = demo();
     summary.generator.valid = false;
     summary.generator.dropped = 800;
@@ -292,7 +282,7 @@ fn wide(width: usize) -> Style {
 }
 
 #[test]
-fn a_wide_terminal_has_room_for_the_maxima() {
+fn a_wide_terminal_shows_the_maxima() {
     let summary = judged(demo(), Duration::from_secs(2));
     assert_golden("wide.txt", &render(&summary, DIR, wide(140)));
 }
@@ -312,7 +302,7 @@ fn phases_that_do_not_fit_beside_each_other_follow_below() {
     }
 }
 
-/// The lines on expectations, one by one.
+/// The lines on expectations.
 fn expectations(summary: &RunSummary) -> Vec<String> {
     let text = render(summary, DIR, wide(140));
     let lines = text.lines().map(|line| line.trim().to_owned());
@@ -334,10 +324,10 @@ fn p99_of_home(ms: u64, phase: Option<&str>) -> Expectation {
 }
 
 #[test]
-fn what_held_is_told_once_and_what_was_missed_comes_first_and_alone() {
+fn held_limits_are_merged_and_missed_ones_come_first() {
     let mut summary = demo();
     let expected = [p99_of_home(15, None), p99_of_home(15, Some("steady"))];
-    summary.expectations = judge(&expected, &Evidence::of(&summary));
+    summary.expectations = judge(&expected, &Evidence::of(&summary, &[]));
     assert_eq!(
         expectations(&summary),
         [
@@ -348,21 +338,21 @@ fn what_held_is_told_once_and_what_was_missed_comes_first_and_alone() {
 }
 
 #[test]
-fn different_limits_on_one_figure_are_not_taken_for_one() {
+fn different_limits_on_one_metric_are_not_merged() {
     let mut summary = demo();
     let expected = [
         p99_of_home(10, Some("steady")),
         p99_of_home(20, Some("rush")),
     ];
-    summary.expectations = judge(&expected, &Evidence::of(&summary));
+    summary.expectations = judge(&expected, &Evidence::of(&summary, &[]));
     let one_by_one = [
         "✓ home p99 ≤ 10ms in steady 9.9ms of 1240 requests",
         "✓ home p99 ≤ 20ms in rush 18.2ms of 2418 requests",
     ];
     assert_eq!(expectations(&summary), one_by_one);
-    // A record from before limits were kept.
+    // Old records have no limits.
     for row in &mut summary.expectations {
-        row.figure.as_mut().unwrap().limit.clear();
+        row.metric.as_mut().unwrap().limit.clear();
     }
     assert_eq!(expectations(&summary), one_by_one);
 }
@@ -379,7 +369,7 @@ fn a_quantile_that_missed_its_limit_has_a_column() {
             at_most: Duration::from_millis(500),
         }],
     };
-    summary.expectations = judge(&[expected], &Evidence::of(&summary));
+    summary.expectations = judge(&[expected], &Evidence::of(&summary, &[]));
     let colour = Style {
         colour: true,
         width: 140,
@@ -389,7 +379,7 @@ fn a_quantile_that_missed_its_limit_has_a_column() {
 }
 
 #[test]
-fn colour_marks_the_figure_that_missed_and_changes_no_letter() {
+fn colour_marks_the_missed_value_and_changes_no_text() {
     let summary = judged(demo(), Duration::from_millis(800));
     let colour = Style {
         colour: true,
@@ -412,7 +402,7 @@ fn colour_marks_the_figure_that_missed_and_changes_no_letter() {
 }
 
 #[test]
-fn seconds_stand_under_each_other() {
+fn lines_of_seconds_are_aligned() {
     let second = |t_s, phase: &str, requests, failed, p50, p99| Interval {
         t_s,
         phase: phase.to_owned(),

@@ -8,12 +8,17 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use shop_bank::BankConfig;
 use shop_contract::Role;
 use shop_gateway::{Allowance, Limits};
-use shop_kit::config::{BankConfig, Events, ServiceConfig, ShopConfig};
+use shop_inventory::InventoryConfig;
+use shop_kit::config::{Events, ServiceConfig};
 use shop_kit::store::sqlite_url;
-use shop_kit::telemetry::sampler::{Sampling, Started};
+use shop_kit::telemetry::sampler::{SamplerCounts, Sampling};
 use shop_kit::telemetry::tracing::{OtlpLogs, Telemetry, TelemetryConfig};
+use shop_notification::NotificationConfig;
+use shop_product::ProductConfig;
+use shop_user::UserConfig;
 use tokio_util::sync::CancellationToken;
 
 use crate::environment::{ADMIN_TOKEN, SERVICE_KEY, START_LATE_MS, SUPERVISED};
@@ -219,9 +224,9 @@ pub(super) fn serve(args: ServeArgs) -> Result<()> {
             sampling: Sampling {
                 ratio: args.sample,
                 per_second: args.traces_per_second,
-                at_the_door: config.role == Role::Gateway,
+                at_edge: config.role == Role::Gateway,
             },
-            started: config.traces.clone(),
+            sampler_counts: config.traces.clone(),
             log_filter: args.log.clone(),
             otlp_logs,
         })?;
@@ -231,7 +236,7 @@ pub(super) fn serve(args: ServeArgs) -> Result<()> {
         shutdown
             .run_until_cancelled(tokio::time::sleep(delay))
             .await;
-        let served = start(config, args.limits.limits(), shutdown).await;
+        let served = start(config, &args, shutdown).await;
         telemetry.finish().await;
         served
     });
@@ -239,17 +244,45 @@ pub(super) fn serve(args: ServeArgs) -> Result<()> {
     served
 }
 
-async fn start(config: ServiceConfig, limits: Limits, shutdown: CancellationToken) -> Result<()> {
+async fn start(config: ServiceConfig, args: &ServeArgs, shutdown: CancellationToken) -> Result<()> {
     match config.role {
-        Role::Gateway => shop_gateway::serve(config, limits, shutdown).await,
-        Role::User => shop_user::serve(config, shutdown).await,
-        Role::Product => shop_product::serve(config, shutdown).await,
-        Role::Inventory => shop_inventory::serve(config, shutdown).await,
+        Role::Gateway => shop_gateway::serve(config, args.limits.limits(), shutdown).await,
+        Role::User => {
+            let own = UserConfig {
+                customers: args.customers,
+            };
+            shop_user::serve(config, own, shutdown).await
+        }
+        Role::Product => {
+            let own = ProductConfig {
+                products: args.products,
+            };
+            shop_product::serve(config, own, shutdown).await
+        }
+        Role::Inventory => {
+            let own = InventoryConfig {
+                products: args.products,
+                stock: args.stock,
+            };
+            shop_inventory::serve(config, own, shutdown).await
+        }
         Role::Cart => shop_cart::serve(config, shutdown).await,
         Role::Order => shop_order::serve(config, shutdown).await,
         Role::Payment => shop_payment::serve(config, shutdown).await,
-        Role::Notification => shop_notification::serve(config, shutdown).await,
-        Role::Bank => shop_bank::serve(config, shutdown).await,
+        Role::Notification => {
+            let own = NotificationConfig {
+                smtp_url: args.smtp_url.clone().filter(|url| !url.is_empty()),
+            };
+            shop_notification::serve(config, own, shutdown).await
+        }
+        Role::Bank => {
+            let own = BankConfig {
+                median: Duration::from_millis(args.bank_median_ms),
+                decline_ratio: args.bank_declines,
+                silent_ratio: args.bank_silent,
+            };
+            shop_bank::serve(config, own, shutdown).await
+        }
     }?;
     Ok(())
 }
@@ -297,20 +330,9 @@ fn config(args: &ServeArgs) -> Result<ServiceConfig> {
         peers: peers(&args.peers)?,
         service_key,
         events: events(&args.events)?,
-        smtp_url: args.smtp_url.clone().filter(|url| !url.is_empty()),
         resilience: args.without.switches(),
-        shop: ShopConfig {
-            seed: args.seed,
-            products: args.products,
-            customers: args.customers,
-            stock: args.stock,
-        },
-        bank: BankConfig {
-            median: Duration::from_millis(args.bank_median_ms),
-            decline_ratio: args.bank_declines,
-            silent_ratio: args.bank_silent,
-        },
-        traces: Started::default(),
+        seed: args.seed,
+        traces: SamplerCounts::default(),
     })
 }
 

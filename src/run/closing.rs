@@ -4,8 +4,8 @@ use anyhow::Result;
 use jiff::Timestamp;
 use loadgen::Outcome;
 use loadgen::plan::Plan;
-use results::expect::{self, Evidence, Expectation};
-use results::record::{self, AuditRow, RunSummary, SCHEMA, Verdict};
+use results::expect::{self, Expectation};
+use results::record::{self, RunSummary};
 use results::run_dir::{PLAN, RunDir};
 use results::summary;
 
@@ -16,7 +16,11 @@ use crate::terminal::output;
 const PLAN_LINES: usize = 1000;
 
 /// Writes `plan.jsonl` and gives its digest.
-pub(super) fn write_plan(dir: &RunDir, plan: &Plan, faults: &[String]) -> Result<record::Plan> {
+pub(super) fn write_plan(
+    dir: &RunDir,
+    plan: &Plan,
+    faults: &[String],
+) -> Result<record::PlanDigest> {
     let mut planned = dir.lines(PLAN)?;
     let mut sessions = plan.lines().peekable();
     while sessions.peek().is_some() {
@@ -31,56 +35,28 @@ pub(super) fn write_plan(dir: &RunDir, plan: &Plan, faults: &[String]) -> Result
 pub(super) fn summary(
     scenario: &Scenario,
     started_at: Timestamp,
-    planned: record::Plan,
+    planned: record::PlanDigest,
     outcome: Outcome,
 ) -> RunSummary {
     RunSummary {
-        schema: SCHEMA.to_owned(),
-        scenario: scenario.name.clone(),
-        seed: scenario.seed,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        started_at: started_at.to_string(),
         duration_s: outcome.phases.last().map_or(0.0, |p| p.to_s),
         interrupted: outcome.interrupted,
-        aborted: None,
-        verdict: Verdict::Invalid,
-        reasons: Vec::new(),
-        plan: planned,
         generator: outcome.generator,
         phases: outcome.phases,
         steps: outcome.steps,
-        faults: Vec::new(),
-        metastability: None,
-        crashes: Vec::new(),
-        expectations: Vec::new(),
-        audit: AuditRow::default(),
-        resources: Vec::new(),
+        ..RunSummary::new(
+            &scenario.name,
+            scenario.seed,
+            env!("CARGO_PKG_VERSION"),
+            started_at,
+            planned,
+        )
     }
 }
 
 /// Judges the record, and nothing else.
 pub(super) fn conclude(expected: &[Expectation], summary: &mut RunSummary, doubts: Vec<String>) {
-    let judged = expect::judge(expected, &Evidence::of(summary));
-    let (mut verdict, mut reasons) = expect::verdict(expected, &judged, &Evidence::of(summary));
-    if let Some(why) = &summary.aborted {
-        // What the faults did not come to any more voids nothing; a generator that is not to be trusted does.
-        if summary.generator.valid && !summary.interrupted {
-            verdict = Verdict::Fail;
-        }
-        reasons.insert(0, format!("aborted: {why}"));
-    }
-    if !doubts.is_empty() {
-        verdict = Verdict::Invalid;
-    }
-    // What the instruments say against themselves, in their own words, stands first.
-    for doubt in doubts.into_iter().rev() {
-        if !reasons.contains(&doubt) {
-            reasons.insert(0, doubt);
-        }
-    }
-    summary.expectations = judged;
-    summary.verdict = verdict;
-    summary.reasons = reasons;
+    expect::conclude(expected, summary, &doubts);
 }
 
 /// Shows the summary: with `json`, `run.json` on standard output and the text on standard error; else the text on standard

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use chaos::{Guard, Schedule};
+use chaos::{AbortMonitor, Schedule};
 use results::record::RunSummary;
 use results::run_dir::RunDir;
 use tokio_util::sync::CancellationToken;
@@ -76,8 +76,8 @@ async fn conduct_with(
         progress,
         stop,
     };
-    let guard = Guard::new(scenario.abort.clone());
-    let observed = match experiment.run(schedule, guard).await {
+    let abort = AbortMonitor::new(scenario.abort.clone());
+    let observed = match experiment.run(schedule, abort).await {
         Ok(observed) => observed,
         Err(e) => {
             progress.finish();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use chaos::{Guard, Injector, Schedule};
+use chaos::{AbortMonitor, Injector, Schedule};
 use loadgen::{Event, Outcome};
 use results::metastability;
 use results::record::{AuditRow, FaultRow, Interval, LedgerEntry, MetastabilityRow, ResourceRow};
@@ -66,17 +66,17 @@ impl Experiment<'_> {
     ///
     /// # Errors
     /// The load cannot be sent, or the record cannot be written.
-    pub(super) async fn run(self, schedule: Schedule, guard: Guard) -> Result<Observations> {
+    pub(super) async fn run(self, schedule: Schedule, abort: AbortMonitor) -> Result<Observations> {
         let backend = Arc::clone(&self.backend);
         let states = Arc::new(move || backend.states());
         let recorder = self.load.recorder(states, self.progress)?;
         let start = Instant::now() + LEAD;
         let sampling = sampler::sample(self.backend.clone(), recorder.clone(), start.into());
         let sampling = AbortOnDropHandle::new(tokio::spawn(sampling));
-        // Cancelled by the user, or by the guard when an abort condition holds.
+        // Cancelled by the user, or by the abort monitor when an abort condition holds.
         let end = self.stop.child_token();
         let faults = self.start_faults(schedule, start, &recorder, &end);
-        let (mut outcome, aborted) = self.send_load(start, guard, &recorder, &end).await?;
+        let (mut outcome, aborted) = self.send_load(start, abort, &recorder, &end).await?;
         drop(sampling);
         let faults = self.finish_faults(faults).await?;
         recorder.finish()?;
@@ -85,7 +85,7 @@ impl Experiment<'_> {
         // Measured before the audit, which costs the services memory.
         let resources = self.backend.resources();
         let (audit, incomplete) = self.audit(&outcome.ledger).await;
-        // An abort by the guard is no interruption.
+        // An abort by the monitor is no interruption.
         outcome.interrupted = self.stop.is_cancelled();
         let doubts = outcome.doubts.drain(..).chain(incomplete).collect();
         Ok(Observations {
@@ -110,8 +110,8 @@ impl Experiment<'_> {
         let (tx, mut rx) = tokio::sync::mpsc::unbounded_channel();
         let backend = &self.backend;
         let admin = backend.admin_client();
-        let mut injector =
-            Injector::new(backend.clone(), backend.clone(), admin, tx).with_watch(backend.clone());
+        let mut injector = Injector::new(backend.clone(), backend.clone(), admin, tx)
+            .with_breakers(backend.clone());
         if let Some(paths) = backend.paths() {
             injector = injector.with_paths(paths);
         }
@@ -126,11 +126,11 @@ impl Experiment<'_> {
         }
     }
 
-    /// Sends the load. Cancels `end` when the guard aborts, and gives the reason.
+    /// Sends the load. Cancels `end` when the abort monitor aborts, and gives the reason.
     async fn send_load(
         &self,
         start: Instant,
-        mut guard: Guard,
+        mut abort: AbortMonitor,
         recorder: &Recorder,
         end: &CancellationToken,
     ) -> Result<(Outcome, Option<String>)> {
@@ -138,7 +138,7 @@ impl Experiment<'_> {
         let observe = |event| {
             if let Event::Interval(second) = &event
                 && aborted.is_none()
-                && let Some(why) = guard.judge(second)
+                && let Some(why) = abort.check(second)
             {
                 self.progress.line(&format!(
                     "{:>6.1} s  stopping the experiment: {why}",

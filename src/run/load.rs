@@ -94,7 +94,7 @@ impl PlannedLoad {
         let options = Options {
             start,
             key_prefix: folder.map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
-            figures: Some(self.metrics.recorder()),
+            metrics: Some(self.metrics.recorder()),
             ..Options::default()
         };
         Ok(loadgen::run(&self.plan, target, options, stop, observe).await?)

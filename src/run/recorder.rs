@@ -8,7 +8,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use loadgen::Event;
 use results::hlog::LatencyLog;
-use results::record::{Edge, FaultEvent, FaultEventKind, Interval, LedgerEntry, Planned};
+use results::record::{Edge, FaultEvent, FaultEventKind, Interval, LedgerEntry, PlannedDemand};
 use results::run_dir::{Lines, RecordError, RunDir};
 
 use crate::harness_metrics::HarnessMetrics;
@@ -33,8 +33,7 @@ struct Files {
     faults: Lines<FaultEvent>,
     latency: LatencyLog,
     /// The planned load of each second.
-    demand: Vec<Planned>,
-    /// The calls between services, by second, until that second is written.
+    demand: Vec<PlannedDemand>,
     callers: BTreeMap<u64, BTreeMap<String, Edge>>,
     /// Faults in force now.
     active: BTreeSet<String>,
@@ -46,7 +45,7 @@ struct Files {
 
 impl Files {
     /// The planned load of a second. The first second is 1.
-    fn planned_in(&self, second: u64) -> Planned {
+    fn planned_in(&self, second: u64) -> PlannedDemand {
         let index = usize::try_from(second).ok().and_then(|n| n.checked_sub(1));
         let planned = index.and_then(|index| self.demand.get(index));
         planned.copied().unwrap_or_default()
@@ -84,7 +83,7 @@ impl Recorder {
         states: Arc<States>,
         progress: Arc<Progress>,
         metrics: HarnessMetrics,
-        demand: Vec<Planned>,
+        demand: Vec<PlannedDemand>,
     ) -> Result<Self> {
         let files = Files {
             intervals: dir.intervals()?,
@@ -135,7 +134,7 @@ impl Recorder {
                 let written =
                     files
                         .latency
-                        .write(h.step, h.clock, h.start_s, h.lasts, &h.histogram);
+                        .write(h.step, h.kind, h.start_s, h.lasts, &h.histogram);
                 files.check(written);
             }
             Event::Ledger(entry) => {

@@ -98,7 +98,7 @@ impl Attempts<'_> {
         let mut scenario = with_only(self.scenario, kept)?;
         if kept.is_empty() {
             // Without faults, expectations of faults cannot hold.
-            scenario.expect.retain(|e| !e.is_of_faults());
+            scenario.expect.retain(|e| !e.needs_faults());
         }
         let done = conduct(&scenario, &scenario.name, &self.options, self.stop).await;
         if self.stop.is_cancelled() {
@@ -199,7 +199,10 @@ fn show(scenario: &Scenario, first: &FinishedRun, kept: &[usize]) {
         scenario.faults.len()
     ));
     for i in kept {
-        note(&format!("  {}", chaos::spec::written(&scenario.faults[*i])));
+        note(&format!(
+            "  {}",
+            chaos::spec::write_fault(&scenario.faults[*i])
+        ));
     }
     let file = first.dir.path().join(SHRUNK);
     note(&format!("To repeat it: doorbuster run {}", file.display()));

@@ -15,7 +15,7 @@ enum Position {
 
 /// The text with these faults instead of its faults and its storm. `None` if it has no sections.
 pub(super) fn with_faults(text: &str, faults: &[Fault]) -> Option<String> {
-    let list = chaos::spec::list(faults);
+    let list = chaos::spec::write_faults(faults);
     with_section(text, &["faults", "storm"], &list, Position::Last)
 }
 

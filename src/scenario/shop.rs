@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shop_bank::BankConfig;
 use shop_contract::Role;
-use shop_kit::config::{BankConfig, Switches};
+use shop_kit::config::Switches;
 use syntax::{Node, did_you_mean, units};
 
 use crate::patterns::Pattern;

@@ -91,7 +91,7 @@ fn only_the_faults_change() {
     let read = Scenario::parse("x.yaml", &fewer, None).unwrap();
     assert_eq!(read.faults, demo.faults[1..]);
     assert_eq!(read.expect, demo.expect);
-    assert!(fewer.contains("# Who is buying at the replica that dies"));
+    assert!(fewer.contains("# An order at the killed replica waits"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chaos::{AdminClient, BoxFuture, CallerHits, Paths, Processes, Watch};
+use chaos::{AdminClient, BoxFuture, BreakerWatch, CallerHits, Paths, Processes};
 use results::record::ResourceRow;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub(crate) struct TopologyEntry {
 }
 
 /// The processes of a shop, as a run uses them.
-pub(crate) trait ShopBackend: Processes + CallerHits + Watch + MetricsPages {
+pub(crate) trait ShopBackend: Processes + CallerHits + BreakerWatch + MetricsPages {
     /// Every process with its addresses.
     fn topology(&self) -> Vec<TopologyEntry>;
 

@@ -1,4 +1,4 @@
-//! A parsed file, and cursors into it that report what they do not understand.
+//! A parsed YAML file, and cursors into it that report mistakes.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -16,10 +16,11 @@ pub struct Document<'t> {
 }
 
 impl<'t> Document<'t> {
-    /// Parses `text`; `file` is the name that messages carry.
+    /// Parses `text`. `file` is the file name for messages.
     ///
     /// # Errors
-    /// Text that is not YAML, or holds no document or several: one mistake, since nothing after it can be trusted.
+    /// Text that is not YAML, or that has no document or several. This is one mistake, because nothing after it can be
+    /// trusted.
     pub fn parse(file: &str, text: &'t str) -> Result<Self, Mistakes> {
         let refuse = |line, column, message: String| {
             let mistake = Mistake {
@@ -56,10 +57,10 @@ impl<'t> Document<'t> {
         }
     }
 
-    /// To be asked when everything has been read.
+    /// Ends reading.
     ///
     /// # Errors
-    /// Every mistake that was noted on the way.
+    /// Every mistake that was found.
     pub fn finish(self) -> Result<(), Mistakes> {
         let list = self.mistakes.into_inner();
         if list.is_empty() {
@@ -70,7 +71,7 @@ impl<'t> Document<'t> {
     }
 }
 
-/// One value and where it stands. Reading it as something it is not notes a mistake and gives `None`.
+/// One value and its position. Reading it as another type adds a mistake and returns `None`.
 #[derive(Clone, Copy)]
 pub struct Node<'d> {
     mistakes: &'d RefCell<Vec<Mistake>>,
@@ -88,7 +89,7 @@ impl<'d> Node<'d> {
         self.yaml.span.start.col() + 1
     }
 
-    /// Notes a mistake at this place.
+    /// Adds a mistake at this position.
     pub fn mistake(self, message: impl Into<String>) {
         self.mistakes.borrow_mut().push(Mistake {
             line: self.line(),
@@ -120,7 +121,7 @@ impl<'d> Node<'d> {
         Some(Map {
             at: self,
             pairs,
-            asked: BTreeSet::new(),
+            read_keys: BTreeSet::new(),
         })
     }
 
@@ -133,7 +134,7 @@ impl<'d> Node<'d> {
         Some(items.iter().map(|yaml| Node { yaml, ..self }).collect())
     }
 
-    /// This value as text; numbers and flags count as the text they are written as.
+    /// This value as text. Numbers and booleans are returned as text too.
     pub fn text(self) -> Option<String> {
         match &self.yaml.data {
             YamlData::Value(Scalar::String(s)) => Some(s.to_string()),
@@ -158,7 +159,7 @@ impl<'d> Node<'d> {
         }
     }
 
-    /// This value as one of some known words.
+    /// This value as one of the given words.
     pub fn one_of(self, words: &[&'static str]) -> Option<&'static str> {
         let text = self.text()?;
         let found = words.iter().copied().find(|w| *w == text);
@@ -168,17 +169,17 @@ impl<'d> Node<'d> {
         found
     }
 
-    /// Whether this is a list, to offer a shorter form beside it.
+    /// Whether this is a list, for keys that accept several forms.
     pub fn is_list(self) -> bool {
         matches!(self.yaml.data, YamlData::Sequence(_))
     }
 
-    /// Whether this is a mapping, to offer a shorter form beside it.
+    /// Whether this is a mapping, for keys that accept several forms.
     pub fn is_map(self) -> bool {
         matches!(self.yaml.data, YamlData::Mapping(_))
     }
 
-    /// What stands here, as messages call it.
+    /// The value as messages show it.
     pub fn kind(self) -> String {
         match &self.yaml.data {
             YamlData::Mapping(_) => "a mapping".to_owned(),
@@ -193,29 +194,29 @@ impl<'d> Node<'d> {
     }
 }
 
-/// A mapping being read key by key. [`Map::finish`] then refuses the keys that nobody asked for.
+/// A mapping that is read key by key. [`Map::finish`] then reports the keys that were not read.
 pub struct Map<'d> {
     at: Node<'d>,
     pairs: Vec<(String, Node<'d>, Node<'d>)>,
-    asked: BTreeSet<&'static str>,
+    read_keys: BTreeSet<&'static str>,
 }
 
 impl<'d> Map<'d> {
-    /// The mapping itself, for mistakes that concern it as a whole.
+    /// The mapping itself, for mistakes about the mapping as a whole.
     pub fn node(&self) -> Node<'d> {
         self.at
     }
 
-    /// The value under `key`, if it is there.
+    /// The value of `key`, if present.
     pub fn get(&mut self, key: &'static str) -> Option<Node<'d>> {
-        self.asked.insert(key);
+        self.read_keys.insert(key);
         self.pairs
             .iter()
             .find(|(name, ..)| name == key)
             .map(|(.., value)| *value)
     }
 
-    /// Reads the value under `key`; that it is missing is a mistake.
+    /// Reads the value of `key`. A missing key is a mistake.
     pub fn required<T>(
         &mut self,
         key: &'static str,
@@ -230,7 +231,7 @@ impl<'d> Map<'d> {
         }
     }
 
-    /// Reads the value under `key` where there is one. `None` also stands for a value that was refused.
+    /// Reads the value of `key`, if present. Returns `None` also if the value has a mistake.
     pub fn optional<T>(
         &mut self,
         key: &'static str,
@@ -239,18 +240,18 @@ impl<'d> Map<'d> {
         self.get(key).and_then(read)
     }
 
-    /// Every key and value, for mappings whose keys are names the user chose.
+    /// Every key and value, for mappings whose keys are names chosen by the user.
     pub fn entries(&self) -> impl Iterator<Item = (&str, Node<'d>, Node<'d>)> {
         self.pairs
             .iter()
             .map(|(name, k, v)| (name.as_str(), *k, *v))
     }
 
-    /// Notes a mistake for each key that was never asked for.
+    /// Adds a mistake for each key that was not read.
     pub fn finish(self) {
-        let known: Vec<&str> = self.asked.iter().copied().collect();
+        let known: Vec<&str> = self.read_keys.iter().copied().collect();
         for (name, key, _) in &self.pairs {
-            if !self.asked.contains(name.as_str()) {
+            if !self.read_keys.contains(name.as_str()) {
                 key.mistake(format!(
                     "unknown key `{name}`; {}",
                     did_you_mean(name, &known)

@@ -1,8 +1,8 @@
-//! Reading scenario files: YAML in which every value remembers where it stood.
+//! Reads scenario files: YAML in which every value has its position.
 //!
-//! A scenario is written by hand, so its reader has one duty above all: to name *every* mistake in one go,
-//! each with file, line and column and with what was probably meant. Serde stops at the first one, hence this
-//! small crate. It knows YAML, units and spelling; what a shop, a load or a fault is, the crates above know.
+//! Scenarios are written by hand. So the reader reports *every* mistake at once, each with file, line and column and
+//! with what was probably meant. Serde stops at the first mistake, which is why this small crate exists. It handles
+//! YAML, units and spelling. The crates above it define what a shop, a load or a fault is.
 //!
 //! ```
 //! use syntax::{Document, units};

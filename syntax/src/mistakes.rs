@@ -1,8 +1,8 @@
-//! What is wrong with a file, all of it at once.
+//! The mistakes in a file.
 
 use std::fmt;
 
-/// One mistake and the place it stands at. Lines and columns count from 1, as editors do.
+/// One mistake and its position. Lines and columns count from 1, as in editors.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {
     /// Line, from 1.
@@ -13,12 +13,12 @@ pub struct Mistake {
     pub message: String,
 }
 
-/// Every mistake found in one file, in the order of the file.
+/// Every mistake found in one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistakes {
-    /// The file, as the user named it.
+    /// The file name as the user gave it.
     pub file: String,
-    /// The mistakes, sorted by place.
+    /// The mistakes, sorted by position.
     pub list: Vec<Mistake>,
 }
 
@@ -34,7 +34,7 @@ impl Mistakes {
 }
 
 impl Mistakes {
-    /// One mistake that concerns the file as a whole.
+    /// One mistake about the file as a whole.
     pub fn single(file: &str, message: &str) -> Self {
         let mistake = Mistake {
             line: 1,

@@ -1,6 +1,6 @@
-//! "Did you mean": the known word closest to an unknown one.
+//! "Did you mean": finds the known word closest to an unknown one.
 
-/// The candidate within a third of the word's length in edits, if there is one.
+/// The closest candidate. At most a third of the word's letters may differ.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).max(1);
     candidates
@@ -11,7 +11,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, c)| c)
 }
 
-/// The tail of an error message: the nearest candidate, or else all of them.
+/// The end of an error message: the nearest candidate, or else all of them.
 pub fn did_you_mean(word: &str, candidates: &[&str]) -> String {
     match nearest(word, candidates.iter().copied()) {
         Some(c) => format!("did you mean `{c}`?"),
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_swapped_or_missing_letter_is_recognised_and_a_stranger_is_not() {
+    fn a_swapped_or_missing_letter_is_recognised_and_another_word_is_not() {
         let known = ["latency", "kill", "arrivals"];
         assert_eq!(nearest("latnecy", known), Some("latency"));
         assert_eq!(nearest("arrival", known), Some("arrivals"));

@@ -1,7 +1,7 @@
 //! Values with units, as scenarios write them: `300ms`, `10/s`, `1%`.
 //!
-//! A bare number is refused where a unit belongs: whether `delay: 3` meant seconds or milliseconds is a guess
-//! that a load test must not make.
+//! A bare number is refused where a unit is needed: a load test must not guess whether `delay: 3` means seconds or
+//! milliseconds.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub fn integer(node: Node<'_>) -> Option<u64> {
     parsed
 }
 
-/// A whole number within bounds, both included.
+/// A whole number within inclusive bounds.
 pub fn integer_in(node: Node<'_>, least: u64, most: u64) -> Option<u64> {
     let value = integer(node)?;
     if (least..=most).contains(&value) {
@@ -28,7 +28,7 @@ pub fn integer_in(node: Node<'_>, least: u64, most: u64) -> Option<u64> {
     }
 }
 
-/// A length of time: `250us`, `300ms`, `5s`, `2m`, `1h`, also `1.5s`.
+/// A duration: `250us`, `300ms`, `5s`, `2m`, `1h`, also `1.5s`.
 pub fn duration(node: Node<'_>) -> Option<Duration> {
     let text = node.text()?;
     let parsed = parse_duration(&text);
@@ -67,7 +67,7 @@ pub fn rate_or_ramp(node: Node<'_>) -> Option<(f64, f64)> {
     parsed
 }
 
-/// A share of a whole, 0 to 1, written in per cent: `100%`, `0.5%`.
+/// A share of a whole, 0 to 1, written as a percentage: `100%`, `0.5%`.
 pub fn share(node: Node<'_>) -> Option<f64> {
     let text = node.text()?;
     let parsed = parse_share(&text);
@@ -77,7 +77,7 @@ pub fn share(node: Node<'_>) -> Option<f64> {
     parsed
 }
 
-/// A length of time that may lie before now: `2h`, `-90s`. Seconds.
+/// A time offset in seconds, which may be negative: `2h`, `-90s`.
 pub fn offset(node: Node<'_>) -> Option<f64> {
     let text = node.text()?;
     let (sign, length) = match text.strip_prefix('-') {
@@ -93,7 +93,7 @@ pub fn offset(node: Node<'_>) -> Option<f64> {
     parsed
 }
 
-/// An amount of memory in bytes: `512KB`, `200MB`, `1GB`, each a thousand of those before it.
+/// A size in bytes: `512KB`, `200MB`, `1GB`. Units are powers of 1000.
 pub fn size(node: Node<'_>) -> Option<u64> {
     let text = node.text()?;
     let parsed = parse_size(&text);
@@ -105,7 +105,7 @@ pub fn size(node: Node<'_>) -> Option<u64> {
     parsed
 }
 
-/// A speed in bytes a second: `2KB/s`, `1MB/s`.
+/// A speed in bytes per second: `2KB/s`, `1MB/s`.
 pub fn speed(node: Node<'_>) -> Option<u64> {
     let text = node.text()?;
     let parsed = text.strip_suffix("/s").and_then(parse_size);
@@ -171,7 +171,7 @@ fn split_unit(text: &str) -> Option<(f64, &str)> {
         .then(|| (number, text[end..].trim_start()))
 }
 
-/// A duration the way a scenario would write it.
+/// A duration as scenarios write it.
 pub fn show_duration(d: Duration) -> String {
     let us = d.as_micros();
     match us {

@@ -1,4 +1,4 @@
-//! A file with many mistakes is told about all of them, each at its place.
+//! All mistakes of a file are reported at once, each with its position.
 
 use syntax::{Document, Map, units};
 
@@ -49,6 +49,6 @@ fn broken_yaml_and_duplicate_keys_name_their_line() {
 }
 
 #[test]
-fn a_right_file_has_no_mistakes() {
+fn a_correct_file_has_no_mistakes() {
     read("name: x\nwait: 3s\nitems: [{ kind: kill }]\n").unwrap();
 }

@@ -1,7 +1,7 @@
 //! Authorization of every public route: without a token, as the owner, as another customer, and as an administrator.
 
-use axum::routing::MethodFilter;
 use serde_json::{Value, json};
+use shop_contract::operation::Method;
 use shop_contract::user::{SEEDED_ADMIN, SEEDED_PASSWORD, seeded_email};
 use shop_gateway::routes::TABLE;
 
@@ -72,15 +72,13 @@ fn login(shop: &RunningShop, email: &str) -> (String, String) {
     (format!("Bearer {}", text("token")), text("user_id"))
 }
 
-fn name(method: MethodFilter) -> &'static str {
-    let known = [
-        (MethodFilter::GET, "GET"),
-        (MethodFilter::POST, "POST"),
-        (MethodFilter::PUT, "PUT"),
-        (MethodFilter::DELETE, "DELETE"),
-    ];
-    let found = known.into_iter().find(|(m, _)| *m == method);
-    found.unwrap().1
+fn name(method: Method) -> &'static str {
+    match method {
+        Method::Get => "GET",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+    }
 }
 
 /// A token with a changed signature.
@@ -121,13 +119,14 @@ fn a_caller_reaches_only_their_own_data() {
     assert_eq!(with(&owner, "PUT", "/cart/items/p-00001", &line).0, 200);
 
     for route in TABLE {
-        let method = name(route.method);
-        let what = format!("{method} {}", route.template);
-        let access = access(method, route.template, &owned)
+        let operation = route.operation;
+        let method = name(operation.method);
+        let what = format!("{method} {}", operation.path);
+        let access = access(method, operation.path, &owned)
             .unwrap_or_else(|| panic!("{what} is not in this test: who may access it?"));
         let (path, body) = match &access {
             Access::Public => {
-                assert!(!route.needs_token, "{what}");
+                assert!(!operation.needs_token(), "{what}");
                 continue;
             }
             Access::Owner { path } => (path.as_str(), &Value::Null),

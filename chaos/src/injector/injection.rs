@@ -1,33 +1,33 @@
-//! How one fault is begun, looked after and ended: the interface between its course and what it is done with.
+//! How one sort of fault is begun, checked and ended: the interface between a fault's lifecycle and its target.
 
-use crate::processes::{BoxFuture, InjectError};
+use crate::backend::BoxFuture;
+use crate::error::InjectError;
 
 /// One fault at its target.
 ///
-/// The calls come in this order. After a [`Injection::begin`] that succeeded, [`Injection::end`] comes once; one that
-/// failed must leave nothing behind by itself.
+/// [`Injection::end`] is called once after a successful [`Injection::begin`]. A `begin` that fails cleans up by itself.
 pub(super) trait Injection: Send {
-    /// Brings the fault about and resolves when the target has it. May have something to say about it.
+    /// Injects the fault and resolves when it is in force. The text is a detail for the event.
     fn begin(&mut self) -> BoxFuture<'_, Result<Option<String>, InjectError>>;
 
-    /// Sees how the fault is doing, and repairs what a restarted target lost. Returns early when the fault is over.
-    fn look(&mut self) -> BoxFuture<'_, Sighting>;
+    /// Checks a fault in force, and restores it at a restarted target. Returns early when the fault is to end.
+    fn check(&mut self) -> BoxFuture<'_, CheckResult>;
 
-    /// Ends the fault, whatever it takes. Gives what went wrong, if something did.
+    /// Ends the fault. Returns what went wrong, if anything did.
     fn end(&mut self) -> BoxFuture<'_, Option<String>>;
 
-    /// The requests that it touched in all, where that can be known. Apart from [`Injection::end`], because asking
-    /// takes time that does not belong to the fault.
-    fn total(&mut self) -> BoxFuture<'_, Option<u64>>;
+    /// The hits of the whole fault, where known. It is separate from [`Injection::end`], since the time that this
+    /// takes is not part of the fault.
+    fn total_hits(&mut self) -> BoxFuture<'_, Option<u64>>;
 }
 
-/// What was seen of a fault in force.
+/// What a check of a fault in force has found.
 #[derive(Debug, Default)]
-pub(super) struct Sighting {
-    /// Requests that it touched so far, where known.
+pub(super) struct CheckResult {
+    /// Requests that it affected so far, where known.
     pub(super) hits: Option<u64>,
-    /// What had to be done to keep it in force.
+    /// What was done to keep it in force.
     pub(super) repaired: Option<String>,
-    /// Whether it has ended everywhere by itself, or by someone else's hand.
+    /// Whether it has ended everywhere: by its time to live, or because someone cleared it.
     pub(super) gone: bool,
 }

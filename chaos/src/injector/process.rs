@@ -1,4 +1,4 @@
-//! Faults of a process: it is killed, stopped, paused or slow to start, and at the end it serves again.
+//! Process faults: a replica is killed, stopped, paused or slow to start, and serves again afterwards.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,55 +7,56 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::Clock;
-use super::injection::{Injection, Sighting};
+use super::clock::Clock;
+use super::injection::{CheckResult, Injection};
+use crate::backend::{BoxFuture, CallerHits, Counts, ProcessAction, Processes};
+use crate::error::InjectError;
 use crate::fault::ProcessFault;
-use crate::processes::{BoxFuture, CallerHits, Counts, InjectError, Processes};
-use crate::schedule::Planned;
+use crate::schedule::ScheduledFault;
 
-/// A start can fail for a reason that passes, such as a port that is not free yet. A shop that stays without a
-/// replica would spoil all that is measured afterwards.
+/// A start can fail for a temporary reason, such as a port that is not free yet. A replica that stays down would spoil
+/// all later measurements.
 const ATTEMPTS: u32 = 3;
 /// Between two attempts.
-const BETWEEN: Duration = Duration::from_millis(500);
-/// A paused replica goes on by itself this long after it should have been resumed.
-const OVERTIME: Duration = Duration::from_secs(2);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
+/// How long after the fault's end the backend resumes a paused replica by itself.
+const PAUSE_MARGIN: Duration = Duration::from_secs(2);
 
-/// What happens to one replica.
-pub(super) struct OfProcess {
-    planned: Arc<Planned>,
+/// A fault of one replica's process.
+pub(super) struct ProcessInjection {
+    scheduled: Arc<ScheduledFault>,
     fault: ProcessFault,
     replica: u32,
     processes: Arc<dyn Processes>,
     callers: Arc<dyn CallerHits>,
     clock: Clock,
-    over: CancellationToken,
-    /// Attempts before it, which are not its doing.
+    end: CancellationToken,
+    /// Attempts counted before the fault.
     before: Option<Counts>,
-    /// Attempts at its end, where what comes after it is not its doing either.
+    /// Attempts counted at the fault's end.
     at_end: Option<Counts>,
-    /// A start that is under way: only of one that is slow on purpose.
-    starting: Option<JoinHandle<Result<(), InjectError>>>,
+    /// The running start of [`ProcessFault::SlowStart`].
+    starting: Option<JoinHandle<Result<Option<u32>, InjectError>>>,
 }
 
-impl OfProcess {
+impl ProcessInjection {
     pub(super) fn new(
-        planned: Arc<Planned>,
+        scheduled: Arc<ScheduledFault>,
         fault: ProcessFault,
         processes: Arc<dyn Processes>,
         callers: Arc<dyn CallerHits>,
         clock: Clock,
-        over: CancellationToken,
+        end: CancellationToken,
     ) -> Self {
         Self {
-            // A scenario names the replica wherever there is more than one.
-            replica: planned.fault.target.replica.unwrap_or(0),
-            planned,
+            // A scenario must name the replica if the role has several.
+            replica: scheduled.fault.target.replica.unwrap_or(0),
+            scheduled,
             fault,
             processes,
             callers,
             clock,
-            over,
+            end,
             before: None,
             at_end: None,
             starting: None,
@@ -63,87 +64,92 @@ impl OfProcess {
     }
 
     fn role(&self) -> &str {
-        &self.planned.fault.target.role
+        &self.scheduled.fault.target.role
     }
 
-    /// How much of the fault's time is left.
     fn remaining(&self) -> Duration {
-        self.planned.window.to.saturating_sub(self.clock.elapsed())
+        self.scheduled
+            .window
+            .to
+            .saturating_sub(self.clock.elapsed())
     }
 
-    async fn strike(&mut self) -> Result<Option<String>, InjectError> {
+    fn act(&self, action: ProcessAction) -> BoxFuture<'_, Result<Option<u32>, InjectError>> {
+        self.processes.act(self.role(), self.replica, action)
+    }
+
+    async fn inject(&mut self) -> Result<Option<String>, InjectError> {
         if !self.is_pause() {
             self.before = self.attempts().await;
         }
-        let (processes, replica) = (self.processes.clone(), self.replica);
-        let (struck, how) = match self.fault {
-            ProcessFault::Kill { .. } => (processes.kill(self.role(), replica).await?, "killed"),
-            ProcessFault::Restart => (processes.stop(self.role(), replica).await?, "stopped"),
+        let (pid, verb) = match self.fault {
+            ProcessFault::Kill { .. } => (self.act(ProcessAction::Kill).await?, "killed"),
+            ProcessFault::Restart => (self.act(ProcessAction::Stop).await?, "stopped"),
             ProcessFault::Pause => {
-                let most = self.remaining() + OVERTIME;
-                let struck = processes.pause(self.role(), replica, most).await?;
-                // Whoever came earlier may have had an answer.
+                let at_most = self.remaining() + PAUSE_MARGIN;
+                let pid = self.act(ProcessAction::Pause { at_most }).await?;
+                // Earlier attempts may have been answered.
                 self.before = self.attempts().await;
-                (struck, "paused")
+                (pid, "paused")
             }
             ProcessFault::SlowStart { delay } => {
-                let struck = processes.kill(self.role(), replica).await?;
+                let pid = self.act(ProcessAction::Kill).await?;
+                let (processes, replica) = (self.processes.clone(), self.replica);
                 let role = self.role().to_owned();
                 self.starting = Some(tokio::spawn(async move {
-                    processes.restart(&role, replica, delay).await
+                    let start = ProcessAction::Start { delay };
+                    processes.act(&role, replica, start).await
                 }));
-                (struck, "killed")
+                (pid, "killed")
             }
         };
-        Ok(Some(format!("{how} pid {}", struck.pid)))
+        Ok(Some(format!("{verb} pid {}", pid.unwrap_or_default())))
     }
 
-    async fn count(&self) -> Sighting {
+    async fn count_hits(&self) -> CheckResult {
         let after = tokio::select! {
             biased;
-            () = self.over.cancelled() => None,
+            () = self.end.cancelled() => None,
             count = self.attempts() => count,
         };
-        Sighting {
-            hits: self.since_begin(after.as_ref()),
-            ..Sighting::default()
+        CheckResult {
+            hits: self.hits_until(after.as_ref()),
+            ..CheckResult::default()
         }
     }
 
-    async fn mend(&mut self) -> Option<String> {
+    async fn undo(&mut self) -> Option<String> {
         if self.is_pause() {
             self.at_end = self.attempts().await;
-            return self.go_on().await;
+            return self.resume().await;
         }
         if let Some(starting) = self.starting.take() {
             if self.remaining().is_zero() {
-                if matches!(starting.await, Ok(Ok(()))) {
+                if matches!(starting.await, Ok(Ok(_))) {
                     return None;
                 }
             } else {
                 starting.abort();
             }
-            // It is still waiting, or did not come up: dead, it can be started as always. One that is dead already
-            // says so, and is started as well.
-            let _ = self.processes.kill(self.role(), self.replica).await;
+            // The slow start is still waiting, or has failed. Once dead, the replica can be started as usual. An error
+            // means that it is dead already.
+            let _ = self.act(ProcessAction::Kill).await;
         }
         self.start().await
     }
 
     async fn start(&self) -> Option<String> {
-        let start = || {
-            self.processes
-                .restart(self.role(), self.replica, Duration::ZERO)
-        };
-        let error = repeat(start).await.err()?;
+        let delay = Duration::ZERO;
+        let start = || self.act(ProcessAction::Start { delay });
+        let error = retry(start).await.err()?;
         Some(format!(
             "not started again after {ATTEMPTS} attempts: {error}"
         ))
     }
 
-    async fn go_on(&self) -> Option<String> {
-        let resume = || self.processes.resume(self.role(), self.replica);
-        let error = repeat(resume).await.err()?;
+    async fn resume(&self) -> Option<String> {
+        let resume = || self.act(ProcessAction::Resume);
+        let error = retry(resume).await.err()?;
         Some(format!("not resumed after {ATTEMPTS} attempts: {error}"))
     }
 
@@ -151,7 +157,7 @@ impl OfProcess {
         matches!(self.fault, ProcessFault::Pause)
     }
 
-    /// Those that have failed; or all, where every one that comes has to wait.
+    /// Failed attempts; for a pause all attempts, since each has to wait.
     async fn attempts(&self) -> Option<Counts> {
         let (role, replica) = (self.role(), self.replica);
         if self.is_pause() {
@@ -161,13 +167,14 @@ impl OfProcess {
         }
     }
 
-    fn since_begin(&self, after: Option<&Counts>) -> Option<u64> {
+    fn hits_until(&self, after: Option<&Counts>) -> Option<u64> {
         difference(self.before.as_ref()?, after?)
     }
 }
 
-/// What was counted between two looks, caller by caller: whoever was silent at one of them has nothing to compare, and
-/// its whole history would be hits. One that was started again meanwhile counts from 0. `None` when nobody was heard twice.
+/// The attempts between two counts, summed over the callers in both. A caller that is missing in one of them is left
+/// out, since its total would count as hits. A caller that restarted in between counts from 0. `None` when no caller is
+/// in both.
 fn difference(before: &Counts, after: &Counts) -> Option<u64> {
     let both = after
         .iter()
@@ -176,40 +183,40 @@ fn difference(before: &Counts, after: &Counts) -> Option<u64> {
     new.reduce(|a, b| a + b)
 }
 
-/// Does something until it succeeds, or gives its last error.
-async fn repeat<F>(mut act: impl FnMut() -> F) -> Result<(), InjectError>
+/// Repeats `action` until it succeeds, at most [`ATTEMPTS`] times. Returns the last error.
+async fn retry<F, T>(mut action: impl FnMut() -> F) -> Result<T, InjectError>
 where
-    F: Future<Output = Result<(), InjectError>>,
+    F: Future<Output = Result<T, InjectError>>,
 {
     let mut attempt = 1;
     loop {
-        match act().await {
-            Err(_) if attempt < ATTEMPTS => sleep(BETWEEN).await,
-            done => return done,
+        match action().await {
+            Err(_) if attempt < ATTEMPTS => sleep(RETRY_DELAY).await,
+            result => return result,
         }
         attempt += 1;
     }
 }
 
-impl Injection for OfProcess {
+impl Injection for ProcessInjection {
     fn begin(&mut self) -> BoxFuture<'_, Result<Option<String>, InjectError>> {
-        Box::pin(self.strike())
+        Box::pin(self.inject())
     }
 
-    fn look(&mut self) -> BoxFuture<'_, Sighting> {
-        Box::pin(self.count())
+    fn check(&mut self) -> BoxFuture<'_, CheckResult> {
+        Box::pin(self.count_hits())
     }
 
     fn end(&mut self) -> BoxFuture<'_, Option<String>> {
-        Box::pin(self.mend())
+        Box::pin(self.undo())
     }
 
-    fn total(&mut self) -> BoxFuture<'_, Option<u64>> {
+    fn total_hits(&mut self) -> BoxFuture<'_, Option<u64>> {
         Box::pin(async {
             if self.at_end.is_none() && !self.is_pause() {
                 self.at_end = self.attempts().await;
             }
-            self.since_begin(self.at_end.as_ref())
+            self.hits_until(self.at_end.as_ref())
         })
     }
 }
@@ -218,19 +225,19 @@ impl Injection for OfProcess {
 mod tests {
     use super::*;
 
-    fn counts(told: &[(&str, u64)]) -> Counts {
-        told.iter()
+    fn counts(list: &[(&str, u64)]) -> Counts {
+        list.iter()
             .map(|(name, n)| ((*name).to_owned(), *n))
             .collect()
     }
 
     #[test]
-    fn only_callers_that_were_heard_twice_are_compared() {
+    fn only_callers_in_both_counts_are_compared() {
         let before = counts(&[("gateway/0", 100), ("cart/0", 7)]);
         let after = counts(&[("gateway/0", 104), ("order/0", 9_000)]);
         assert_eq!(difference(&before, &after), Some(4));
         assert_eq!(difference(&counts(&[("cart/0", 7)]), &after), None);
-        // Started again: what it counts now is all new.
+        // Restarted: everything that it counts now is new.
         let again = counts(&[("gateway/0", 3), ("cart/0", 7)]);
         assert_eq!(difference(&before, &again), Some(3));
     }

@@ -1,4 +1,4 @@
-//! The HTTP API of Toxiproxy 2, path by path and status by status, so that its clients need not know the difference.
+//! The HTTP API of Toxiproxy 2, with the same paths and statuses, so that its clients work unchanged.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use super::error::ProxyError;
 use super::proxies::{Proxies, ProxyInfo};
 use super::wire;
 
-/// What `GET /version` says. Clients look at its first number to know which API they speak to.
+/// The version in `GET /version`. Clients choose the API by its major number.
 const API_VERSION: &str = "2.12.0";
-/// Requests that are under way when the end comes are given so long.
+/// How long running requests may take after the shutdown.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The API's routes over `proxies`.
+/// The routes of the API for `proxies`.
 pub fn router(proxies: Proxies) -> Router {
     Router::new()
         .route("/version", get(version))
@@ -42,14 +42,14 @@ pub fn router(proxies: Proxies) -> Router {
                 .patch(update_toxic)
                 .delete(remove_toxic),
         )
-        .layer(middleware::from_fn(no_browsers))
+        .layer(middleware::from_fn(reject_browsers))
         .with_state(proxies)
 }
 
-/// Serves the API until `shutdown` is cancelled. The proxies are the caller's to close.
+/// Serves the API until `shutdown` is cancelled. It does not close the proxies.
 ///
 /// # Errors
-/// Those of the listening socket.
+/// Errors of the listening socket.
 pub async fn serve(
     listener: TcpListener,
     proxies: Proxies,
@@ -64,8 +64,8 @@ pub async fn serve(
     }
 }
 
-/// A page in a browser on this machine could otherwise take down its owner's connections.
-async fn no_browsers(request: Request, next: Next) -> Response {
+/// Rejects browsers: otherwise a web page could change the proxies of its visitor's machine.
+async fn reject_browsers(request: Request, next: Next) -> Response {
     let agent = request.headers().get(header::USER_AGENT);
     if agent.is_some_and(|a| a.as_bytes().starts_with(b"Mozilla/")) {
         return (StatusCode::FORBIDDEN, "User agent not allowed\n").into_response();
@@ -87,7 +87,7 @@ fn error_json(error: &ProxyError) -> Value {
     json!({ "error": error.to_string(), "status": error.status() })
 }
 
-type Answer = Result<Response, ProxyError>;
+type ApiResult = Result<Response, ProxyError>;
 
 fn proxy_json(info: &ProxyInfo) -> Response {
     Json(wire::proxy(info)).into_response()
@@ -106,9 +106,9 @@ async fn index(State(proxies): State<Proxies>) -> Json<Value> {
     Json(by_name.into())
 }
 
-async fn create(State(proxies): State<Proxies>, body: Bytes) -> Answer {
-    let made = proxies.create(wire::spec(&body)?).await?;
-    Ok((StatusCode::CREATED, proxy_json(&made)).into_response())
+async fn create(State(proxies): State<Proxies>, body: Bytes) -> ApiResult {
+    let created = proxies.create(wire::spec(&body)?).await?;
+    Ok((StatusCode::CREATED, proxy_json(&created)).into_response())
 }
 
 async fn populate(State(proxies): State<Proxies>, body: Bytes) -> Response {
@@ -128,27 +128,31 @@ async fn populate(State(proxies): State<Proxies>, body: Bytes) -> Response {
     (status, Json(json)).into_response()
 }
 
-async fn reset(State(proxies): State<Proxies>) -> Answer {
+async fn reset(State(proxies): State<Proxies>) -> ApiResult {
     proxies.reset().await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn show(State(proxies): State<Proxies>, Path(proxy): Path<String>) -> Answer {
+async fn show(State(proxies): State<Proxies>, Path(proxy): Path<String>) -> ApiResult {
     Ok(proxy_json(&proxies.get(&proxy)?))
 }
 
-async fn update(State(proxies): State<Proxies>, Path(proxy): Path<String>, body: Bytes) -> Answer {
+async fn update(
+    State(proxies): State<Proxies>,
+    Path(proxy): Path<String>,
+    body: Bytes,
+) -> ApiResult {
     proxies.get(&proxy)?;
     let changed = proxies.update(&proxy, wire::change(&body)?).await?;
     Ok(proxy_json(&changed))
 }
 
-async fn delete(State(proxies): State<Proxies>, Path(proxy): Path<String>) -> Answer {
+async fn delete(State(proxies): State<Proxies>, Path(proxy): Path<String>) -> ApiResult {
     proxies.delete(&proxy).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn toxics(State(proxies): State<Proxies>, Path(proxy): Path<String>) -> Answer {
+async fn toxics(State(proxies): State<Proxies>, Path(proxy): Path<String>) -> ApiResult {
     let info = proxies.get(&proxy)?;
     let toxics: Vec<_> = info.toxics.iter().map(wire::toxic).collect();
     Ok(Json(toxics).into_response())
@@ -158,7 +162,7 @@ async fn add_toxic(
     State(proxies): State<Proxies>,
     Path(proxy): Path<String>,
     body: Bytes,
-) -> Answer {
+) -> ApiResult {
     proxies.get(&proxy)?;
     let toxic = proxies.add_toxic(&proxy, wire::new_toxic(&body)?)?;
     Ok(Json(wire::toxic(&toxic)).into_response())
@@ -167,7 +171,7 @@ async fn add_toxic(
 async fn show_toxic(
     State(proxies): State<Proxies>,
     Path((proxy, toxic)): Path<(String, String)>,
-) -> Answer {
+) -> ApiResult {
     Ok(Json(wire::toxic(&proxies.toxic(&proxy, &toxic)?)).into_response())
 }
 
@@ -175,7 +179,7 @@ async fn update_toxic(
     State(proxies): State<Proxies>,
     Path((proxy, toxic)): Path<(String, String)>,
     body: Bytes,
-) -> Answer {
+) -> ApiResult {
     let now = proxies.toxic(&proxy, &toxic)?;
     let changed = proxies.change_toxic(&proxy, &toxic, wire::toxic_change(&body, &now)?)?;
     Ok(Json(wire::toxic(&changed)).into_response())
@@ -184,18 +188,18 @@ async fn update_toxic(
 async fn remove_toxic(
     State(proxies): State<Proxies>,
     Path((proxy, toxic)): Path<(String, String)>,
-) -> Answer {
+) -> ApiResult {
     proxies.remove_toxic(&proxy, &toxic)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Toxiproxy's two counters, in Prometheus' text format.
+/// Toxiproxy's two counters, in the text format of Prometheus.
 async fn metrics(State(proxies): State<Proxies>) -> Response {
     let all = proxies.list();
     let mut text = String::new();
     for (name, help) in [
-        ("received", "Bytes that came in on a way of a proxy."),
-        ("sent", "Bytes that went out on a way of a proxy."),
+        ("received", "Bytes that a proxy received, by direction."),
+        ("sent", "Bytes that a proxy sent, by direction."),
     ] {
         let metric = format!("toxiproxy_proxy_{name}_bytes_total");
         text += &format!("# HELP {metric} {help}\n# TYPE {metric} counter\n");

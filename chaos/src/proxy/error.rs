@@ -1,8 +1,8 @@
-//! Why the proxy does not do what it was asked. Texts begin as Toxiproxy's do, since its clients compare them.
+//! Errors of the proxy. Their texts begin like Toxiproxy's, because its clients compare them.
 
 use std::io;
 
-/// What is wrong with what was asked.
+/// Why a request to the proxy failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
     /// No proxy has that name.
@@ -17,38 +17,38 @@ pub enum ProxyError {
     /// The proxy has a toxic of that name already.
     #[error("toxic already exists")]
     ToxicExists,
-    /// A field without which nothing can be done.
+    /// A required field is missing.
     #[error("missing required field: {0}")]
     Missing(String),
-    /// Neither of the two directions.
+    /// The stream is neither `upstream` nor `downstream`.
     #[error("stream was invalid, can be either upstream or downstream")]
     Stream,
-    /// No such toxic.
+    /// There is no such type of toxic.
     #[error("invalid toxic type: {0}")]
     Type(String),
-    /// What was sent is not what it should be.
+    /// The request body is invalid.
     #[error("bad request body: {0}")]
     Body(String),
-    /// An address that cannot be listened on as it is written.
+    /// The listen address is invalid.
     #[error("listen tcp: address {address}: {reason}")]
     Address {
-        /// As it was given.
+        /// The address as given.
         address: String,
-        /// What is wrong with it.
+        /// Why it is invalid.
         reason: String,
     },
-    /// The operating system does not let us listen.
+    /// The operating system refused to listen.
     #[error("listen tcp {address}: bind: {}", bind_reason(.source))]
     Listen {
-        /// Where.
+        /// The address.
         address: String,
-        /// Its reason.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl ProxyError {
-    /// The HTTP status that Toxiproxy answers with. An address that cannot be had is a 500 there.
+    /// The HTTP status, as in Toxiproxy. A listen address that fails is a 500 there.
     pub fn status(&self) -> u16 {
         match self {
             Self::NotFound | Self::ToxicNotFound => 404,
@@ -59,7 +59,7 @@ impl ProxyError {
     }
 }
 
-/// In the words of Go's standard library, where clients know them.
+/// The text of Go's standard library, as Toxiproxy returns it.
 fn bind_reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "address already in use".to_owned(),

@@ -1,4 +1,4 @@
-//! A connection's I/O: two links, one each way, and its end. What may go when is decided by their pipes.
+//! The I/O of a connection: two links, one for each direction, and closing. Their pipes decide when data may be written.
 
 use std::future::Future;
 use std::io;
@@ -16,28 +16,28 @@ use tokio::time::{Instant, sleep_until};
 use super::pipe::Pipe;
 use super::stage::Item;
 use super::toxic::Stream;
-use super::toxics::Chains;
+use super::toxics::ToxicChains;
 
-/// The first reads of a link, which may carry small messages for ever.
+/// The size of the first reads of a link, since it may only ever carry small messages.
 const SMALL_READ: usize = 8 << 10;
-/// What reads grow to while they come back full.
+/// The size that reads grow to while they fill the buffer.
 const LARGE_READ: usize = 128 << 10;
-/// Chunks share a buffer; with less than this left of it they get another one.
+/// Chunks share a buffer. A new one is allocated when less than this is left.
 const LEAST_READ: usize = 2 << 10;
 
-/// Bytes on one way of a proxy.
+/// Bytes in one direction of a proxy.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     pub received: AtomicU64,
     pub sent: AtomicU64,
 }
 
-/// How a link ended.
+/// How a link has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    /// The sender's end was passed on; the other way may go on.
-    Passed,
-    /// The receiver is gone. What it sent before may still be on its way.
+enum LinkEnd {
+    /// The sender has closed its side, and this was passed on. The other direction continues.
+    HalfClosed,
+    /// The receiver is gone. Data from it may still arrive.
     Broken,
     /// The connection is to be closed.
     Close,
@@ -45,15 +45,15 @@ enum Ended {
     Reset,
 }
 
-/// Carries a connection until both ways have ended, or one of them ends it.
-pub(super) async fn carry(
+/// Relays a connection until both directions have ended, or one of them ends the connection.
+pub(super) async fn relay(
     number: u64,
     mut client: TcpStream,
     mut upstream: TcpStream,
-    chains: watch::Receiver<Arc<Chains>>,
+    chains: watch::Receiver<Arc<ToxicChains>>,
     traffic: [&Traffic; 2],
 ) {
-    // A slice is a segment of its own only when the kernel does not gather them.
+    // Without this the kernel would merge the slicer's pieces into one segment.
     let _ = client.set_nodelay(true);
     let _ = upstream.set_nodelay(true);
     let ended = {
@@ -72,20 +72,20 @@ pub(super) async fn carry(
         )
         .await
     };
-    if ended == Ended::Reset {
-        // Without lingering, closing sends a reset and drops what was not sent yet. It is set here and not before, so
-        // that no other connection ever ends this way.
+    if ended == LinkEnd::Reset {
+        // With zero linger, closing sends a reset and drops unsent data. It is set only here, so that no other
+        // connection ends this way.
         let _ = client.set_zero_linger();
         let _ = upstream.set_zero_linger();
     } else {
-        // What is left unread would turn the close into a reset.
+        // Unread data would turn the close into a reset.
         drain(&client);
         drain(&upstream);
     }
 }
 
-/// Runs both links, and says how the connection is to end.
-async fn both(up: impl Future<Output = Ended>, down: impl Future<Output = Ended>) -> Ended {
+/// Runs both links. Returns how the connection is to be ended.
+async fn both(up: impl Future<Output = LinkEnd>, down: impl Future<Output = LinkEnd>) -> LinkEnd {
     let (mut up, mut down) = (pin!(up), pin!(down));
     let (mut up_ended, mut down_ended) = (None, None);
     loop {
@@ -93,51 +93,51 @@ async fn both(up: impl Future<Output = Ended>, down: impl Future<Output = Ended>
             ended = &mut up, if up_ended.is_none() => *up_ended.insert(ended),
             ended = &mut down, if down_ended.is_none() => *down_ended.insert(ended),
         };
-        if matches!(ended, Ended::Close | Ended::Reset) {
+        if matches!(ended, LinkEnd::Close | LinkEnd::Reset) {
             return ended;
         }
         if let (Some(up), Some(down)) = (up_ended, down_ended) {
             return match (up, down) {
-                (Ended::Passed, Ended::Passed) => Ended::Passed,
-                _ => Ended::Reset,
+                (LinkEnd::HalfClosed, LinkEnd::HalfClosed) => LinkEnd::HalfClosed,
+                _ => LinkEnd::Reset,
             };
         }
     }
 }
 
 fn drain(stream: &TcpStream) {
-    let mut scrap = [0; 4096];
-    // Bounded, for a sender that never stops.
+    let mut discarded = [0; 4096];
+    // Bounded, since a sender may never stop.
     for _ in 0..256 {
-        if !matches!(stream.try_read(&mut scrap), Ok(1..)) {
+        if !matches!(stream.try_read(&mut discarded), Ok(1..)) {
             return;
         }
     }
 }
 
-/// One way of a connection.
+/// One direction of a connection.
 struct Link<'a> {
     stream: Stream,
     traffic: &'a Traffic,
     pipe: Pipe,
-    chains: watch::Receiver<Arc<Chains>>,
-    /// Times in the pipe count from here.
+    chains: watch::Receiver<Arc<ToxicChains>>,
+    /// Times in the pipe count from this instant.
     start: Instant,
 }
 
 impl Link<'_> {
-    async fn run(mut self, mut source: ReadHalf<'_>, mut dest: WriteHalf<'_>) -> Ended {
+    async fn run(mut self, mut source: ReadHalf<'_>, mut target: WriteHalf<'_>) -> LinkEnd {
         let mut buffer = BytesMut::new();
         let mut read_size = SMALL_READ;
         let mut has_ended = false;
         let mut timer = pin!(sleep_until(self.start));
-        self.arrange();
+        self.update_toxics();
         loop {
-            // Before anything else: what is sent after a toxic was added has to meet it.
+            // First, so that data sent after a toxic was added passes through it.
             if self.chains.has_changed().unwrap_or(false) {
-                self.arrange();
+                self.update_toxics();
             }
-            let is_blocked = match self.write(&mut dest).await {
+            let is_blocked = match self.write(&mut target).await {
                 Ok(is_blocked) => is_blocked,
                 Err(ended) => return ended,
             };
@@ -147,20 +147,20 @@ impl Link<'_> {
             {
                 timer.as_mut().reset(due);
             }
-            let room = self.pipe.room();
+            let free = self.pipe.free_bytes();
             if !buffer.try_reclaim(read_size) && buffer.capacity() < LEAST_READ {
                 buffer.reserve(read_size);
             }
-            let mut limited = (&mut buffer).limit(room);
+            let mut limited = (&mut buffer).limit(free);
             tokio::select! {
                 biased;
                 changed = self.chains.changed() => match changed {
-                    Ok(()) => self.arrange(),
-                    // The proxy is gone.
-                    Err(_) => return Ended::Close,
+                    Ok(()) => self.update_toxics(),
+                    // The proxy was removed.
+                    Err(_) => return LinkEnd::Close,
                 },
-                _ = dest.writable(), if is_blocked => {}
-                read = source.read_buf(&mut limited), if room > 0 && !has_ended => {
+                _ = target.writable(), if is_blocked => {}
+                read = source.read_buf(&mut limited), if free > 0 && !has_ended => {
                     let now = self.start.elapsed();
                     match read {
                         Ok(0) => {
@@ -185,39 +185,39 @@ impl Link<'_> {
         }
     }
 
-    fn arrange(&mut self) {
+    fn update_toxics(&mut self) {
         let chains = self.chains.borrow_and_update();
         self.pipe
-            .arrange(self.start.elapsed(), chains.on(self.stream));
+            .set_toxics(self.start.elapsed(), chains.on(self.stream));
     }
 
-    /// Writes what is due, as far as the receiver takes it. Returns whether it takes no more for now.
-    async fn write(&mut self, dest: &mut WriteHalf<'_>) -> Result<bool, Ended> {
+    /// Writes the data that is due. Returns whether the receiver is blocked.
+    async fn write(&mut self, target: &mut WriteHalf<'_>) -> Result<bool, LinkEnd> {
         loop {
             self.pipe.advance(self.start.elapsed());
             let mut is_written = false;
             while let Some(item) = self.pipe.ready() {
                 match item {
-                    Item::Data(data) => match dest.try_write(data) {
+                    Item::Data(data) => match target.try_write(data) {
                         Ok(written) => {
                             self.traffic.sent.fetch_add(written as u64, Relaxed);
                             self.pipe.written(written);
                             is_written = true;
                         }
                         Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-                        Err(_) => return Err(Ended::Broken),
+                        Err(_) => return Err(LinkEnd::Broken),
                     },
                     Item::End => {
-                        return Err(match dest.shutdown().await {
-                            Ok(()) => Ended::Passed,
-                            Err(_) => Ended::Broken,
+                        return Err(match target.shutdown().await {
+                            Ok(()) => LinkEnd::HalfClosed,
+                            Err(_) => LinkEnd::Broken,
                         });
                     }
-                    Item::Close => return Err(Ended::Close),
-                    Item::Reset => return Err(Ended::Reset),
+                    Item::Close => return Err(LinkEnd::Close),
+                    Item::Reset => return Err(LinkEnd::Reset),
                 }
             }
-            // What was written may have made room for more that is due.
+            // Writing may have made room for more data that is due.
             if !is_written {
                 return Ok(false);
             }

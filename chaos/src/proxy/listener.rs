@@ -1,4 +1,4 @@
-//! A proxy while it is enabled: its listening socket, and its connections.
+//! An enabled proxy: its listening socket and its connections.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,36 +10,36 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::link::{Traffic, carry};
+use super::link::{Traffic, relay};
 use super::toxics::Toxics;
 
-/// A client is left waiting for its upstream for so long.
+/// How long connecting to the upstream may take.
 const DIAL_LIMIT: Duration = Duration::from_secs(30);
-/// After an accept that failed, mostly for want of file descriptors, which trying again at once does not bring.
+/// Pause after a failed accept. The usual cause is a lack of file descriptors, which an immediate retry does not fix.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// What a proxy counts, over all the times it was enabled.
+/// The counters of a proxy. Disabling it does not reset them.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
-    /// Accepted. It also numbers them.
+pub(super) struct ProxyCounters {
+    /// Connections accepted. It is also the source of connection numbers.
     pub accepted: AtomicU64,
     pub open: AtomicU64,
-    /// Closed since the upstream could not be reached.
+    /// Connections closed because the upstream could not be reached.
     pub dial_failed: AtomicU64,
     pub upstream: Traffic,
     pub downstream: Traffic,
 }
 
-/// A proxy at work.
+/// A running proxy.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct RunningProxy {
     pub address: SocketAddr,
     token: CancellationToken,
     tasks: TaskTracker,
 }
 
-impl Running {
-    /// Listens, and carries what comes to `upstream` until it is stopped or `shutdown` is cancelled.
+impl RunningProxy {
+    /// Listens, and relays connections to `upstream` until it is stopped or `shutdown` is cancelled.
     ///
     /// # Errors
     /// Those of the operating system.
@@ -47,11 +47,11 @@ impl Running {
         address: SocketAddr,
         upstream: String,
         toxics: Arc<Toxics>,
-        counts: Arc<Counts>,
+        counters: Arc<ProxyCounters>,
         shutdown: &CancellationToken,
     ) -> io::Result<Self> {
         let listener = match TcpListener::bind(address).await {
-            // Every address of this machine, on one without IPv6.
+            // On a machine without IPv6, `[::]` fails and `0.0.0.0` is meant.
             Err(e) if e.raw_os_error() == Some(NO_IPV6) && address.ip().is_unspecified() => {
                 TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
             }
@@ -60,14 +60,14 @@ impl Running {
         let address = listener.local_addr()?;
         let token = shutdown.child_token();
         let tasks = TaskTracker::new();
-        let proxy = Accepting {
+        let acceptor = Acceptor {
             upstream: upstream.into(),
             toxics,
-            counts,
+            counters,
             token: token.clone(),
             tasks: tasks.clone(),
         };
-        tasks.spawn(proxy.accept(listener));
+        tasks.spawn(acceptor.run(listener));
         Ok(Self {
             address,
             token,
@@ -75,7 +75,7 @@ impl Running {
         })
     }
 
-    /// Closes the port and every connection; returns when they are closed.
+    /// Closes the port and every connection, and waits until they are closed.
     pub(super) async fn stop(self) {
         self.token.cancel();
         self.tasks.close();
@@ -83,19 +83,19 @@ impl Running {
     }
 }
 
-/// EAFNOSUPPORT of Linux; elsewhere the error stands.
+/// EAFNOSUPPORT on Linux. On other systems there is no fallback.
 const NO_IPV6: i32 = 97;
 
-struct Accepting {
+struct Acceptor {
     upstream: Arc<str>,
     toxics: Arc<Toxics>,
-    counts: Arc<Counts>,
+    counters: Arc<ProxyCounters>,
     token: CancellationToken,
     tasks: TaskTracker,
 }
 
-impl Accepting {
-    async fn accept(self, listener: TcpListener) {
+impl Acceptor {
+    async fn run(self, listener: TcpListener) {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -110,32 +110,32 @@ impl Accepting {
                     continue;
                 }
             };
-            let open = Open::new(self.counts.clone());
+            let connection = OpenConnection::new(self.counters.clone());
             let (upstream, toxics) = (self.upstream.clone(), self.toxics.clone());
             let token = self.token.clone();
             self.tasks.spawn(async move {
                 tokio::select! {
                     biased;
                     () = token.cancelled() => {}
-                    () = open.serve(client, &upstream, &toxics) => {}
+                    () = connection.serve(client, &upstream, &toxics) => {}
                 }
             });
         }
     }
 }
 
-/// A connection, counted as open for as long as this lives.
-struct Open {
+/// A connection. It is counted as open until this is dropped.
+struct OpenConnection {
     number: u64,
-    counts: Arc<Counts>,
+    counters: Arc<ProxyCounters>,
 }
 
-impl Open {
-    fn new(counts: Arc<Counts>) -> Self {
-        counts.open.fetch_add(1, Relaxed);
+impl OpenConnection {
+    fn new(counters: Arc<ProxyCounters>) -> Self {
+        counters.open.fetch_add(1, Relaxed);
         Self {
-            number: counts.accepted.fetch_add(1, Relaxed),
-            counts,
+            number: counters.accepted.fetch_add(1, Relaxed),
+            counters,
         }
     }
 
@@ -143,10 +143,10 @@ impl Open {
         let dialled = tokio::time::timeout(DIAL_LIMIT, TcpStream::connect(upstream)).await;
         let reason = match dialled {
             Ok(Ok(server)) => {
-                let traffic = [&self.counts.upstream, &self.counts.downstream];
-                return carry(self.number, client, server, toxics.subscribe(), traffic).await;
+                let traffic = [&self.counters.upstream, &self.counters.downstream];
+                return relay(self.number, client, server, toxics.subscribe(), traffic).await;
             }
-            // It was there, and reset the connection before we looked: no other end than its client's own.
+            // The upstream accepted and then reset the connection, so the client gets a reset as well.
             Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionReset => {
                 let _ = client.set_zero_linger();
                 return;
@@ -154,13 +154,13 @@ impl Open {
             Ok(Err(e)) => e.to_string(),
             Err(_) => format!("no answer within {DIAL_LIMIT:?}"),
         };
-        self.counts.dial_failed.fetch_add(1, Relaxed);
+        self.counters.dial_failed.fetch_add(1, Relaxed);
         tracing::debug!(upstream, reason, "the upstream cannot be reached");
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.counts.open.fetch_sub(1, Relaxed);
+        self.counters.open.fetch_sub(1, Relaxed);
     }
 }

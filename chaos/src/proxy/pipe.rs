@@ -1,4 +1,4 @@
-//! One way of a connection without its sockets: a chain of stages from what was read to what may be written. Pure.
+//! One direction of a connection without I/O: a chain of stages from the data read to the data that may be written. Pure.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use bytes::Buf;
 
-use super::draw::Lot;
+use super::draw::ConnectionDraw;
 use super::stage::{Item, Stage};
-use super::toxics::Active;
+use super::toxics::ActiveToxic;
 
-/// What may be ready to be written before the stages have to wait for the writer.
+/// How much data may wait to be written. Beyond that, the stages wait for the writer.
 const READY_BYTES: usize = 64 << 10;
 
-/// See the module.
+/// One direction of a connection.
 #[derive(Debug)]
 pub(super) struct Pipe {
-    /// The connection's number: whom its toxics touch depends on it.
+    /// The connection's number. Draws depend on it.
     connection: u64,
     stages: Vec<Stage>,
     ready: VecDeque<Item>,
@@ -33,46 +33,49 @@ impl Pipe {
         }
     }
 
-    /// Makes the chain what it should be at `now`. Toxics that stay keep what waits in them; what waits in one that is
-    /// taken away goes on at once.
-    pub(super) fn arrange(&mut self, now: Duration, toxics: &[Arc<Active>]) {
+    /// Updates the stages to `toxics` at `now`. Stages that stay keep their waiting data. The waiting data of removed stages
+    /// is passed on at once.
+    pub(super) fn set_toxics(&mut self, now: Duration, toxics: &[Arc<ActiveToxic>]) {
         let wanted: Vec<_> = toxics
             .iter()
-            .filter(|toxic| Lot::draw(toxic.lots, self.connection).is_within(toxic.toxicity))
-            .map(|toxic| (toxic, Lot::draw(toxic.seed, self.connection)))
+            .filter(|toxic| {
+                ConnectionDraw::new(toxic.selection_seed, self.connection)
+                    .is_selected(toxic.toxicity)
+            })
+            .map(|toxic| (toxic, ConnectionDraw::new(toxic.seed, self.connection)))
             .collect();
-        // From the far end, so that what is let go never overtakes what was ahead of it.
+        // From the last stage, so that the data keeps its order.
         for i in (0..self.stages.len()).rev() {
             if wanted.iter().all(|(t, _)| t.id != self.stages[i].id()) {
-                for item in self.stages.remove(i).into_rest() {
+                for item in self.stages.remove(i).into_items() {
                     self.push_at(i, item, now);
                 }
             }
         }
         let mut old = std::mem::take(&mut self.stages).into_iter().peekable();
-        for (toxic, lot) in wanted {
+        for (toxic, draw) in wanted {
             let stage = match old.next_if(|s| s.id() == toxic.id) {
                 Some(mut stage) => {
                     stage.change(toxic.clone());
                     stage
                 }
-                None => Stage::new(toxic.clone(), lot.rng, now),
+                None => Stage::new(toxic.clone(), draw.rng, now),
             };
             self.stages.push(stage);
         }
     }
 
-    /// Takes what was read at `now`.
+    /// Adds an item read at `now`.
     pub(super) fn push(&mut self, item: Item, now: Duration) {
         self.push_at(0, item, now);
     }
 
     /// How many bytes may be read.
-    pub(super) fn room(&self) -> usize {
-        self.room_at(0)
+    pub(super) fn free_bytes(&self) -> usize {
+        self.free_bytes_at(0)
     }
 
-    /// Moves on all that is due.
+    /// Moves all items that are due.
     pub(super) fn advance(&mut self, now: Duration) {
         if let Some(stage) = self
             .stages
@@ -80,7 +83,7 @@ impl Pipe {
             .find(|s| s.resets_at().is_some_and(|at| at <= now))
         {
             stage.count_reset();
-            // A reset waits for nothing.
+            // A reset overtakes all data.
             self.ready.clear();
             self.ready.push_back(Item::Reset);
             return;
@@ -88,7 +91,7 @@ impl Pipe {
         loop {
             let mut is_moved = false;
             for i in (0..self.stages.len()).rev() {
-                while self.room_at(i + 1) > 0 {
+                while self.free_bytes_at(i + 1) > 0 {
                     let Some((item, at)) = self.stages[i].pop(now) else {
                         break;
                     };
@@ -102,11 +105,11 @@ impl Pipe {
         }
     }
 
-    /// When [`advance`](Self::advance) has something to do next, if no writing makes room before.
+    /// When [`advance`](Self::advance) has to be called next, if nothing is written before.
     pub(super) fn due(&mut self) -> Option<Duration> {
         let mut first: Option<Duration> = None;
         for i in 0..self.stages.len() {
-            let moves = (self.room_at(i + 1) > 0)
+            let moves = (self.free_bytes_at(i + 1) > 0)
                 .then(|| self.stages[i].due())
                 .flatten();
             for at in [moves, self.stages[i].resets_at()].into_iter().flatten() {
@@ -116,12 +119,12 @@ impl Pipe {
         first
     }
 
-    /// What is to be written or done next.
+    /// The next item to write or perform.
     pub(super) fn ready(&self) -> Option<&Item> {
         self.ready.front()
     }
 
-    /// Notes that `bytes` of what is ready were written.
+    /// Removes `bytes` that were written from the next item.
     pub(super) fn written(&mut self, bytes: usize) {
         let Some(Item::Data(data)) = self.ready.front_mut() else {
             return;
@@ -133,9 +136,9 @@ impl Pipe {
         }
     }
 
-    fn room_at(&self, stage: usize) -> usize {
+    fn free_bytes_at(&self, stage: usize) -> usize {
         match self.stages.get(stage) {
-            Some(stage) => stage.room(),
+            Some(stage) => stage.free_bytes(),
             None => READY_BYTES.saturating_sub(self.ready_bytes),
         }
     }

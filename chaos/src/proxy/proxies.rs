@@ -1,4 +1,4 @@
-//! All proxies of a process: made, changed and taken away by name.
+//! All proxies of a process: creates, changes and removes them by name.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,56 +8,56 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::ProxyError;
-use super::listener::{Counts, Running};
+use super::listener::{ProxyCounters, RunningProxy};
 use super::resolve::resolve;
 use super::toxic::{NewToxic, Stream};
 use super::toxics::{Hits, ToxicChange, ToxicInfo, Toxics};
 
-/// A proxy that is asked for.
+/// The configuration of a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxySpec {
-    /// Unique.
+    /// Its name; unique.
     pub name: String,
-    /// Where it listens: `host:port`; port 0 takes any free one.
+    /// The listen address, `host:port`; port 0 takes any free one.
     pub listen: String,
-    /// Where it connects to: `host:port`, resolved anew for each connection.
+    /// The upstream address, `host:port`, resolved for each connection.
     pub upstream: String,
     /// Whether it listens.
     pub enabled: bool,
 }
 
-/// What is to be different about a proxy.
+/// A change of a proxy. `None` leaves a value as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Change {
-    /// Drops its connections, where it differs.
+pub struct ProxyChange {
+    /// Drops its connections, if different.
     pub listen: Option<String>,
-    /// Drops its connections, where it differs.
+    /// Drops its connections, if different.
     pub upstream: Option<String>,
     /// `false` closes its port and drops its connections.
     pub enabled: Option<bool>,
 }
 
-/// Connections of a proxy since it was made.
+/// Connections of a proxy since it was created.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Connections {
-    /// Accepted.
+    /// Accepted connections.
     pub total: u64,
     /// Of these, open now.
     pub open: u64,
-    /// Of these, closed since the upstream could not be reached.
+    /// Of these, closed because the upstream could not be reached.
     pub dial_failed: u64,
 }
 
-/// A proxy as it is now.
+/// The current state of a proxy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProxyInfo {
-    /// As asked for, but for `listen`, which has the actual port.
+    /// Its configuration; `listen` has the actual port.
     pub spec: ProxySpec,
-    /// First those on the way upstream.
+    /// Its toxics, those of the upstream direction first.
     pub toxics: Vec<ToxicInfo>,
-    /// Counted.
+    /// Its connections.
     pub connections: Connections,
-    /// Bytes received and sent on the way upstream, then on the way downstream.
+    /// Bytes received and sent, for each direction.
     pub bytes: [(Stream, u64, u64); 2],
 }
 
@@ -65,14 +65,14 @@ pub struct ProxyInfo {
 struct State {
     listen: String,
     upstream: String,
-    running: Option<Running>,
+    running: Option<RunningProxy>,
 }
 
 #[derive(Debug)]
 struct Proxy {
     name: String,
     toxics: Arc<Toxics>,
-    counts: Arc<Counts>,
+    counters: Arc<ProxyCounters>,
     state: Mutex<State>,
 }
 
@@ -81,7 +81,7 @@ impl Proxy {
         Arc::new(Self {
             name: spec.name.clone(),
             toxics: Toxics::new(seed, spec.name.clone()),
-            counts: Arc::default(),
+            counters: Arc::default(),
             state: Mutex::new(State {
                 listen: spec.listen.clone(),
                 upstream: spec.upstream.clone(),
@@ -91,12 +91,12 @@ impl Proxy {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        locked(&self.state)
+        lock(&self.state)
     }
 
     fn info(&self) -> ProxyInfo {
         let state = self.state();
-        let counts = &self.counts;
+        let counters = &self.counters;
         let bytes = |stream, t: &super::link::Traffic| {
             (stream, t.received.load(Relaxed), t.sent.load(Relaxed))
         };
@@ -109,13 +109,13 @@ impl Proxy {
             },
             toxics: self.toxics.all(),
             connections: Connections {
-                total: counts.accepted.load(Relaxed),
-                open: counts.open.load(Relaxed),
-                dial_failed: counts.dial_failed.load(Relaxed),
+                total: counters.accepted.load(Relaxed),
+                open: counters.open.load(Relaxed),
+                dial_failed: counters.dial_failed.load(Relaxed),
             },
             bytes: [
-                bytes(Stream::Upstream, &counts.upstream),
-                bytes(Stream::Downstream, &counts.downstream),
+                bytes(Stream::Upstream, &counters.upstream),
+                bytes(Stream::Downstream, &counters.downstream),
             ],
         }
     }
@@ -129,8 +129,8 @@ impl Proxy {
             (state.listen.clone(), state.upstream.clone())
         };
         let address = resolve(&listen).await?;
-        let (toxics, counts) = (self.toxics.clone(), self.counts.clone());
-        let running = Running::start(address, upstream, toxics, counts, shutdown)
+        let (toxics, counters) = (self.toxics.clone(), self.counters.clone());
+        let running = RunningProxy::start(address, upstream, toxics, counters, shutdown)
             .await
             .map_err(|source| ProxyError::Listen {
                 address: address.to_string(),
@@ -149,7 +149,7 @@ impl Proxy {
         }
     }
 
-    /// Whether it listens or connects elsewhere than asked for.
+    /// Whether its addresses are different from these.
     async fn differs(&self, listen: &str, upstream: &str) -> Result<bool, ProxyError> {
         let (old, old_upstream) = {
             let state = self.state();
@@ -163,21 +163,21 @@ impl Proxy {
 struct Inner {
     seed: u64,
     shutdown: CancellationToken,
-    /// One change at a time: listening and closing take a while, and two of them must not cross.
+    /// Held during a change, since listening and closing take time and must not interleave.
     changing: tokio::sync::Mutex<()>,
     proxies: Mutex<BTreeMap<String, Arc<Proxy>>>,
     _end: DropGuard,
 }
 
-/// The proxies, and the way to all that can be done with them. Cheap to clone; everything ends with the last clone, with
-/// [`close`](Self::close), or with the token.
+/// All proxies. Cheap to clone. Everything ends with the last clone, with [`close`](Self::close), or when the token is
+/// cancelled.
 #[derive(Debug, Clone)]
 pub struct Proxies {
     inner: Arc<Inner>,
 }
 
 impl Proxies {
-    /// None yet. `seed` decides which connections are touched, jitter and sizes; `shutdown` ends everything.
+    /// An empty set of proxies. `seed` is the source of all random values of toxics; `shutdown` ends everything.
     pub fn new(seed: u64, shutdown: CancellationToken) -> Self {
         let shutdown = shutdown.child_token();
         Self {
@@ -191,7 +191,7 @@ impl Proxies {
         }
     }
 
-    /// Makes a proxy that listens; returns where.
+    /// Creates an enabled proxy. Returns its listen address.
     ///
     /// # Errors
     /// As [`create`](Self::create).
@@ -201,7 +201,7 @@ impl Proxies {
         listen: &str,
         upstream: &str,
     ) -> Result<SocketAddr, ProxyError> {
-        let made = self
+        let created = self
             .create(ProxySpec {
                 name: name.to_owned(),
                 listen: listen.to_owned(),
@@ -209,24 +209,24 @@ impl Proxies {
                 enabled: true,
             })
             .await?;
-        resolve(&made.spec.listen).await
+        resolve(&created.spec.listen).await
     }
 
-    /// Makes a proxy.
+    /// Creates a proxy.
     ///
     /// # Errors
-    /// A name that is taken, a field that is missing, an address that cannot be had.
+    /// The name is taken, a field is missing, or the listen address fails.
     pub async fn create(&self, spec: ProxySpec) -> Result<ProxyInfo, ProxyError> {
         check(&spec, "")?;
-        let _one = self.inner.changing.lock().await;
+        let _changing = self.inner.changing.lock().await;
         if self.proxy(&spec.name).is_ok() {
             return Err(ProxyError::Exists);
         }
         self.put(&spec).await
     }
 
-    /// Makes all of these. One that is there and is to listen and connect as it does is left as it is; another one is
-    /// replaced. Returns what was done, and what came in the way.
+    /// Creates all of these. An existing proxy is left alone if its addresses are the same, and replaced if not.
+    /// Returns the proxies up to the first error, and the error.
     pub async fn populate(&self, specs: &[ProxySpec]) -> (Vec<ProxyInfo>, Result<(), ProxyError>) {
         let mut done = vec![];
         for (n, spec) in specs.iter().enumerate() {
@@ -234,9 +234,9 @@ impl Proxies {
                 return (done, Err(e));
             }
         }
-        let _one = self.inner.changing.lock().await;
+        let _changing = self.inner.changing.lock().await;
         for spec in specs {
-            match self.put_where_different(spec).await {
+            match self.put_if_different(spec).await {
                 Ok(info) => done.push(info),
                 Err(e) => return (done, Err(e)),
             }
@@ -244,7 +244,7 @@ impl Proxies {
         (done, Ok(()))
     }
 
-    /// Every proxy, by name.
+    /// All proxies, by name.
     pub fn list(&self) -> Vec<ProxyInfo> {
         self.all().iter().map(|p| p.info()).collect()
     }
@@ -260,9 +260,9 @@ impl Proxies {
     /// Changes a proxy. Its toxics stay.
     ///
     /// # Errors
-    /// There is none, or an address cannot be had; it is disabled then.
-    pub async fn update(&self, name: &str, change: Change) -> Result<ProxyInfo, ProxyError> {
-        let _one = self.inner.changing.lock().await;
+    /// There is no such proxy, or the listen address fails; the proxy is then disabled.
+    pub async fn update(&self, name: &str, change: ProxyChange) -> Result<ProxyInfo, ProxyError> {
+        let _changing = self.inner.changing.lock().await;
         let proxy = self.proxy(name)?;
         let now = proxy.info().spec;
         let listen = change.listen.unwrap_or_else(|| now.listen.clone());
@@ -281,13 +281,13 @@ impl Proxies {
         Ok(proxy.info())
     }
 
-    /// Takes a proxy away: its port is free and its connections are closed when this returns.
+    /// Removes a proxy. When this returns, its port is free and its connections are closed.
     ///
     /// # Errors
     /// [`ProxyError::NotFound`].
     pub async fn delete(&self, name: &str) -> Result<(), ProxyError> {
-        let _one = self.inner.changing.lock().await;
-        let proxy = locked(&self.inner.proxies)
+        let _changing = self.inner.changing.lock().await;
+        let proxy = lock(&self.inner.proxies)
             .remove(name)
             .ok_or(ProxyError::NotFound)?;
         proxy.stop().await;
@@ -297,9 +297,9 @@ impl Proxies {
     /// Enables every proxy and removes every toxic.
     ///
     /// # Errors
-    /// A port cannot be had. The toxics are gone all the same.
+    /// A listen address fails. The toxics are removed nevertheless.
     pub async fn reset(&self) -> Result<(), ProxyError> {
-        let _one = self.inner.changing.lock().await;
+        let _changing = self.inner.changing.lock().await;
         let mut all_started = Ok(());
         for proxy in self.all() {
             proxy.toxics.clear();
@@ -309,10 +309,10 @@ impl Proxies {
         all_started
     }
 
-    /// Adds a toxic. What is sent from now on meets it, on connections that are open as well.
+    /// Adds a toxic. It affects all later data, also on open connections.
     ///
     /// # Errors
-    /// There is no such proxy, the name is taken, a value means nothing.
+    /// There is no such proxy, the name is taken, or a value is invalid.
     pub fn add_toxic(&self, proxy: &str, toxic: NewToxic) -> Result<ToxicInfo, ProxyError> {
         self.proxy(proxy)?.toxics.add(toxic)
     }
@@ -334,38 +334,38 @@ impl Proxies {
         self.proxy(proxy)?.toxics.get(toxic)
     }
 
-    /// Removes a toxic; what waited in it goes on at once. Returns what it has done.
+    /// Removes a toxic. Data that waits in it is passed on at once. Returns its hits.
     ///
     /// # Errors
-    /// There is no such proxy or toxic, perhaps since its time to live is over.
+    /// There is no such proxy or toxic; the toxic may have ended by its time to live.
     pub fn remove_toxic(&self, proxy: &str, toxic: &str) -> Result<Hits, ProxyError> {
         self.proxy(proxy)?.toxics.remove(toxic)
     }
 
-    /// What a toxic has done, or the last one of that name.
+    /// The hits of a toxic, or of the latest one of that name if it has ended.
     ///
     /// # Errors
-    /// There is no such proxy, and never was such a toxic.
+    /// There is no such proxy, or there never was such a toxic.
     pub fn toxic_hits(&self, proxy: &str, toxic: &str) -> Result<Hits, ProxyError> {
         self.proxy(proxy)?.toxics.hits(toxic)
     }
 
-    /// Takes every proxy away: all ports are free and all connections are closed when this returns.
+    /// Removes all proxies. When this returns, all ports are free and all connections are closed.
     pub async fn close(&self) {
-        let _one = self.inner.changing.lock().await;
-        let all = std::mem::take(&mut *locked(&self.inner.proxies));
+        let _changing = self.inner.changing.lock().await;
+        let all = std::mem::take(&mut *lock(&self.inner.proxies));
         for proxy in all.values() {
             proxy.stop().await;
         }
     }
 
     fn proxy(&self, name: &str) -> Result<Arc<Proxy>, ProxyError> {
-        let proxies = locked(&self.inner.proxies);
+        let proxies = lock(&self.inner.proxies);
         proxies.get(name).cloned().ok_or(ProxyError::NotFound)
     }
 
     fn all(&self) -> Vec<Arc<Proxy>> {
-        locked(&self.inner.proxies).values().cloned().collect()
+        lock(&self.inner.proxies).values().cloned().collect()
     }
 
     async fn put(&self, spec: &ProxySpec) -> Result<ProxyInfo, ProxyError> {
@@ -374,11 +374,11 @@ impl Proxies {
             proxy.start(&self.inner.shutdown).await?;
         }
         let info = proxy.info();
-        locked(&self.inner.proxies).insert(spec.name.clone(), proxy);
+        lock(&self.inner.proxies).insert(spec.name.clone(), proxy);
         Ok(info)
     }
 
-    async fn put_where_different(&self, spec: &ProxySpec) -> Result<ProxyInfo, ProxyError> {
+    async fn put_if_different(&self, spec: &ProxySpec) -> Result<ProxyInfo, ProxyError> {
         if let Ok(old) = self.proxy(&spec.name) {
             if !old.differs(&spec.listen, &spec.upstream).await? {
                 return Ok(old.info());
@@ -389,16 +389,17 @@ impl Proxies {
     }
 }
 
-fn check(spec: &ProxySpec, place: &str) -> Result<(), ProxyError> {
+/// `position` is appended to the name of a missing field.
+fn check(spec: &ProxySpec, position: &str) -> Result<(), ProxyError> {
     for (field, value) in [("name", &spec.name), ("upstream", &spec.upstream)] {
         if value.is_empty() {
-            return Err(ProxyError::Missing(format!("{field}{place}")));
+            return Err(ProxyError::Missing(format!("{field}{position}")));
         }
     }
     Ok(())
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that could panic happens between two writes under these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Code under these locks does not panic between two writes.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,15 +1,15 @@
-//! Addresses to listen on, written as for Toxiproxy: `host:port`, `:port` or nothing at all.
+//! Listen addresses in the format of Toxiproxy: `host:port`, `:port` or empty.
 
 use std::net::{Ipv6Addr, SocketAddr};
 
 use super::error::ProxyError;
 
-/// What `listen` means. IPv4 goes before IPv6, as in Toxiproxy; an address without a host is every one of this machine.
+/// Resolves a listen address. IPv4 is preferred, as in Toxiproxy. Without a host it is all addresses of this machine.
 ///
 /// # Errors
 /// [`ProxyError::Address`].
 pub(super) async fn resolve(listen: &str) -> Result<SocketAddr, ProxyError> {
-    let wrong = |reason: String| ProxyError::Address {
+    let invalid = |reason: String| ProxyError::Address {
         address: listen.to_owned(),
         reason,
     };
@@ -19,22 +19,22 @@ pub(super) async fn resolve(listen: &str) -> Result<SocketAddr, ProxyError> {
     let (host, port) = match listen.rsplit_once(':') {
         Some(parts) => parts,
         None if listen.is_empty() => ("", "0"),
-        None => return Err(wrong("missing port in address".to_owned())),
+        None => return Err(invalid("missing port in address".to_owned())),
     };
     let port: u16 = port
         .parse()
-        .map_err(|_| wrong(format!("`{port}` is no port: use 0 to 65535")))?;
+        .map_err(|_| invalid(format!("`{port}` is no port: use 0 to 65535")))?;
     if host.is_empty() {
         return Ok((Ipv6Addr::UNSPECIFIED, port).into());
     }
     let found: Vec<_> = tokio::net::lookup_host((host, port))
         .await
-        .map_err(|e| wrong(e.to_string()))?
+        .map_err(|e| invalid(e.to_string()))?
         .collect();
     let first = found.iter().find(|a| a.is_ipv4()).or(found.first());
     first
         .copied()
-        .ok_or_else(|| wrong("no such host".to_owned()))
+        .ok_or_else(|| invalid("no such host".to_owned()))
 }
 
 #[cfg(test)]
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_address_may_be_numbers_a_name_or_only_a_port() {
+    async fn a_listen_address_may_be_an_ip_a_host_name_or_only_a_port() {
         let text = |listen| async move { resolve(listen).await.unwrap().to_string() };
         assert_eq!(text("127.0.0.1:70").await, "127.0.0.1:70");
         assert_eq!(text("localhost:70").await, "127.0.0.1:70");
@@ -50,8 +50,8 @@ mod tests {
         assert_eq!(text(":70").await, "[::]:70");
         assert_eq!(text("").await, "[::]:0");
         for (listen, reason) in [("local373", "missing port"), ("localhost:http", "no port")] {
-            let wrong = resolve(listen).await.unwrap_err().to_string();
-            assert!(wrong.contains(listen) && wrong.contains(reason), "{wrong}");
+            let error = resolve(listen).await.unwrap_err().to_string();
+            assert!(error.contains(listen) && error.contains(reason), "{error}");
         }
     }
 }

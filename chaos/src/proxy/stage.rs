@@ -1,7 +1,7 @@
-//! One toxic on one way of one connection: what waits in it, and when it may go on. Pure.
+//! One toxic on one direction of one connection: the items that wait in it, and when they are due. Pure.
 //!
-//! Times are counted from the connection's start. A chunk arrives at the next stage when it was *due* here, not when
-//! somebody came to fetch it: a late timer delays one chunk and not, added up, all that follow.
+//! Times count from the connection's start. A chunk arrives at the next stage at the time it was *due* here, not at the
+//! time it was taken out, so the delays of late timers do not add up.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use bytes::Bytes;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::toxic::Kind;
-use super::toxics::Active;
+use super::toxic::ToxicKind;
+use super::toxics::ActiveToxic;
 
-/// What goes through a link.
+/// An item that passes through a link.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Item {
     /// Bytes, at least one.
     Data(Bytes),
-    /// The sender sends no more (FIN); the other way goes on.
+    /// The sender sends no more (FIN). The other direction continues.
     End,
-    /// The connection is to be closed, both ways.
+    /// The connection is to be closed in both directions.
     Close,
     /// The sender has reset the connection.
     Reset,
@@ -35,70 +35,70 @@ impl Item {
         }
     }
 
-    /// What it takes to keep it: a byte kept by itself takes more than a byte.
+    /// Its memory, including the overhead of an item.
     pub(super) fn cost(&self) -> usize {
         self.len() + 64
     }
 }
 
-/// The most that waits for its delay on one way of a connection. 8 MiB are 80 MB/s at 100 ms.
+/// The limit of data that waits in a latency. 8 MiB allow 80 MB/s at 100 ms.
 const DELAYED_BYTES: usize = 8 << 20;
-/// The most that waits in any other toxic: about what a socket's own buffer holds.
-const HELD_BYTES: usize = 64 << 10;
-/// A limited rate is held for so long ahead, in milliseconds: enough to keep it up while a sender is asleep, and not so
-/// much that the sender learns late that it is too quick.
+/// The limit of data that waits in any other toxic; about the size of a socket buffer.
+const WAITING_BYTES: usize = 64 << 10;
+/// A bandwidth buffers data for this time, in milliseconds: enough to keep the rate while the sender pauses, and short
+/// enough that a fast sender is slowed soon.
 const RATE_MS: u64 = 200;
-/// But at least so much.
+/// The least data that a bandwidth buffers.
 const LEAST_BYTES: usize = 4 << 10;
-/// A limited rate is given out in pieces of this length, so that it is even over any longer time.
+/// A bandwidth passes data on in pieces of this duration, so that the rate is even over longer times.
 const PIECE: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
-struct Held {
+struct Queued {
     item: Item,
     arrived: Duration,
 }
 
-/// What is decided about the first thing that waits.
+/// What is to be taken from the first waiting item.
 #[derive(Debug, Clone, Copy)]
 struct Next {
-    /// So much of it, when it is data.
+    /// The number of bytes, if it is data.
     len: usize,
-    /// Never, when there is none.
+    /// `None` for never.
     due: Option<Duration>,
 }
 
-/// A toxic at work.
+/// A toxic applied to a connection.
 #[derive(Debug)]
 pub(super) struct Stage {
-    toxic: Arc<Active>,
+    toxic: Arc<ActiveToxic>,
     rng: ChaCha8Rng,
-    /// When it met the connection.
+    /// When the toxic was applied.
     since: Duration,
-    held: VecDeque<Held>,
+    queue: VecDeque<Queued>,
     cost: usize,
     next: Option<Next>,
-    /// Nothing goes before.
+    /// No item is due before this time.
     free_at: Duration,
-    /// Bytes that went through.
+    /// Bytes passed on.
     passed: u64,
-    /// It has closed the connection, and takes nothing any more.
-    is_shut: bool,
+    /// It has closed the connection and drops all items.
+    is_closed: bool,
     is_counted: bool,
 }
 
 impl Stage {
-    pub(super) fn new(toxic: Arc<Active>, rng: ChaCha8Rng, now: Duration) -> Self {
+    pub(super) fn new(toxic: Arc<ActiveToxic>, rng: ChaCha8Rng, now: Duration) -> Self {
         Self {
             toxic,
             rng,
             since: now,
-            held: VecDeque::new(),
+            queue: VecDeque::new(),
             cost: 0,
             next: None,
             free_at: now,
             passed: 0,
-            is_shut: false,
+            is_closed: false,
             is_counted: false,
         }
     }
@@ -107,121 +107,124 @@ impl Stage {
         self.toxic.id
     }
 
-    /// Takes over a changed toxic. What waits is decided anew.
-    pub(super) fn change(&mut self, toxic: Arc<Active>) {
+    /// Replaces the toxic by a changed one. It applies to waiting items as well.
+    pub(super) fn change(&mut self, toxic: Arc<ActiveToxic>) {
         if !Arc::ptr_eq(&self.toxic, &toxic) {
             self.toxic = toxic;
             self.next = None;
         }
     }
 
-    /// How many bytes may still come in.
-    pub(super) fn room(&self) -> usize {
+    /// How many more bytes it may take.
+    pub(super) fn free_bytes(&self) -> usize {
         let most = match self.toxic.kind {
-            _ if self.is_shut => 0,
-            Kind::Latency { .. } => DELAYED_BYTES,
-            Kind::Bandwidth { rate } => usize::try_from(rate.saturating_mul(RATE_MS))
+            _ if self.is_closed => 0,
+            ToxicKind::Latency { .. } => DELAYED_BYTES,
+            ToxicKind::Bandwidth { rate } => usize::try_from(rate.saturating_mul(RATE_MS))
                 .unwrap_or(usize::MAX)
                 .clamp(LEAST_BYTES, DELAYED_BYTES),
-            _ => HELD_BYTES,
+            _ => WAITING_BYTES,
         };
         most.saturating_sub(self.cost)
     }
 
-    /// Takes what arrives at `at`.
+    /// Adds an item that arrives at `at`.
     pub(super) fn push(&mut self, item: Item, at: Duration) {
-        if self.is_shut {
+        if self.is_closed {
             return;
         }
         match self.toxic.kind {
-            Kind::Timeout { .. } if item.len() > 0 => return self.count(item.len()),
-            Kind::Latency { latency, jitter } if latency.is_zero() && jitter.is_zero() => {}
-            Kind::Latency { .. } | Kind::Bandwidth { .. } | Kind::ResetPeer { .. }
+            ToxicKind::Timeout { .. } if item.len() > 0 => return self.count(item.len()),
+            ToxicKind::Latency { latency, jitter } if latency.is_zero() && jitter.is_zero() => {}
+            ToxicKind::Latency { .. }
+            | ToxicKind::Bandwidth { .. }
+            | ToxicKind::ResetPeer { .. }
                 if item.len() > 0 =>
             {
                 self.count(item.len());
             }
-            Kind::SlowClose { .. } if item.len() == 0 => self.count(0),
+            ToxicKind::SlowClose { .. } if item.len() == 0 => self.count(0),
             _ => {}
         }
         self.cost += item.cost();
-        self.held.push_back(Held { item, arrived: at });
+        self.queue.push_back(Queued { item, arrived: at });
     }
 
-    /// Gives out what is due, and when it was.
+    /// Removes and returns the next item that is due, with the time when it was due.
     pub(super) fn pop(&mut self, now: Duration) -> Option<(Item, Duration)> {
-        if self.is_shut {
+        if self.is_closed {
             return None;
         }
         if let Some(at) = self.closes_at().filter(|at| *at <= now) {
-            return Some((self.shut(), at));
+            return Some((self.close(), at));
         }
-        let next = self.decided()?;
+        let next = self.next()?;
         let due = next.due.filter(|due| *due <= now)?;
         self.next = None;
         self.free_at = due;
-        if let Kind::Slicer { delay, .. } = self.toxic.kind {
+        if let ToxicKind::Slicer { delay, .. } = self.toxic.kind {
             self.free_at += delay;
         }
-        let head = self.held.front_mut()?;
+        let head = self.queue.front_mut()?;
         if let Item::Data(data) = &mut head.item
             && next.len < data.len()
         {
             let piece = data.split_to(next.len);
             self.cost -= piece.len();
             self.passed += piece.len() as u64;
-            if matches!(self.toxic.kind, Kind::Slicer { .. }) {
+            if matches!(self.toxic.kind, ToxicKind::Slicer { .. }) {
                 self.count(piece.len());
             }
             return Some((Item::Data(piece), due));
         }
-        let Held { item, .. } = self.held.pop_front()?;
+        let Queued { item, .. } = self.queue.pop_front()?;
         self.cost -= item.cost();
         self.passed += item.len() as u64;
-        // Nothing comes through a timeout, so the end of the sender is the end of the connection.
-        if matches!(self.toxic.kind, Kind::Timeout { .. }) {
-            return Some((self.shut(), due));
+        // No data passes a timeout, so the connection ends when its sender does.
+        if matches!(self.toxic.kind, ToxicKind::Timeout { .. }) {
+            return Some((self.close(), due));
         }
         Some((item, due))
     }
 
-    /// When [`pop`](Self::pop) has something next.
+    /// When [`pop`](Self::pop) returns something next.
     pub(super) fn due(&mut self) -> Option<Duration> {
-        if self.is_shut {
+        if self.is_closed {
             return None;
         }
-        let next = self.decided().and_then(|n| n.due);
+        let next = self.next().and_then(|n| n.due);
         [next, self.closes_at()].into_iter().flatten().min()
     }
 
-    /// When the connection is to be reset, by this toxic's own will.
+    /// When this toxic resets the connection.
     pub(super) fn resets_at(&self) -> Option<Duration> {
         match self.toxic.kind {
-            Kind::ResetPeer { timeout } => Some(self.since + timeout),
+            ToxicKind::ResetPeer { timeout } => Some(self.since + timeout),
             _ => None,
         }
     }
 
-    /// Notes that the connection was reset.
+    /// Counts the reset of the connection.
     pub(super) fn count_reset(&mut self) {
         self.count(0);
     }
 
-    /// What is left when the toxic is taken away, in order.
-    pub(super) fn into_rest(self) -> impl Iterator<Item = Item> {
-        // Bytes are missing from this stream: whoever reads on would take what follows for what is missing.
-        let has_hole = matches!(self.toxic.kind, Kind::Timeout { .. }) && !self.is_shut;
-        let rest = self.held.into_iter().map(|held| held.item);
-        rest.filter(move |_| !has_hole)
-            .chain(has_hole.then_some(Item::Close))
+    /// The waiting items when the toxic is removed, in order.
+    pub(super) fn into_items(self) -> impl Iterator<Item = Item> {
+        // Bytes are missing from this stream, so the receiver would misread later data. The connection is closed.
+        let has_gap = matches!(self.toxic.kind, ToxicKind::Timeout { .. }) && !self.is_closed;
+        let items = self.queue.into_iter().map(|queued| queued.item);
+        items
+            .filter(move |_| !has_gap)
+            .chain(has_gap.then_some(Item::Close))
     }
 
-    /// When the toxic itself closes the connection.
+    /// When this toxic closes the connection.
     fn closes_at(&self) -> Option<Duration> {
         match self.toxic.kind {
-            Kind::Timeout { timeout } if !timeout.is_zero() => Some(self.since + timeout),
-            Kind::LimitData { bytes } if self.passed >= bytes => {
-                let has_more = self.held.front().is_some_and(|h| h.item.len() > 0);
+            ToxicKind::Timeout { timeout } if !timeout.is_zero() => Some(self.since + timeout),
+            ToxicKind::LimitData { bytes } if self.passed >= bytes => {
+                let has_more = self.queue.front().is_some_and(|h| h.item.len() > 0);
                 (self.passed > 0 || has_more).then_some(self.free_at)
             }
             _ => None,
@@ -233,43 +236,45 @@ impl Stage {
         self.cost
     }
 
-    fn shut(&mut self) -> Item {
-        let dropped = self.held.drain(..).map(|h| h.item.len()).sum();
+    fn close(&mut self) -> Item {
+        let dropped = self.queue.drain(..).map(|h| h.item.len()).sum();
         self.count(dropped);
         self.cost = 0;
-        self.is_shut = true;
+        self.is_closed = true;
         Item::Close
     }
 
-    fn decided(&mut self) -> Option<Next> {
+    fn next(&mut self) -> Option<Next> {
         if self.next.is_none() {
-            self.next = self.decide();
+            self.next = self.decide_next();
         }
         self.next
     }
 
-    fn decide(&mut self) -> Option<Next> {
-        let Held { item, arrived } = self.held.front()?;
+    fn decide_next(&mut self) -> Option<Next> {
+        let Queued { item, arrived } = self.queue.front()?;
         let (len, arrived) = (item.len(), *arrived);
         let in_order = |at: Duration| at.max(self.free_at);
         Some(match self.toxic.kind {
-            Kind::Latency { latency, jitter } => Next {
+            ToxicKind::Latency { latency, jitter } => Next {
                 len,
                 due: Some(in_order(arrived + delay(latency, jitter, &mut self.rng))),
             },
-            Kind::Bandwidth { rate: 0 } | Kind::ResetPeer { .. } => Next { len, due: None },
-            Kind::Bandwidth { rate } => {
+            ToxicKind::Bandwidth { rate: 0 } | ToxicKind::ResetPeer { .. } => {
+                Next { len, due: None }
+            }
+            ToxicKind::Bandwidth { rate } => {
                 let len = len.min(piece_len(rate));
                 Next {
                     len,
                     due: Some(in_order(arrived) + time_of(len, rate)),
                 }
             }
-            Kind::SlowClose { delay } if len == 0 => Next {
+            ToxicKind::SlowClose { delay } if len == 0 => Next {
                 len,
                 due: Some(in_order(arrived + delay)),
             },
-            Kind::Slicer {
+            ToxicKind::Slicer {
                 average_size,
                 size_variation,
                 ..
@@ -277,14 +282,14 @@ impl Stage {
                 len: slice(len, average_size, size_variation, &mut self.rng),
                 due: Some(in_order(arrived)),
             },
-            Kind::LimitData { bytes } => {
+            ToxicKind::LimitData { bytes } => {
                 let left = usize::try_from(bytes.saturating_sub(self.passed)).unwrap_or(usize::MAX);
                 Next {
                     len: len.min(left),
                     due: Some(in_order(arrived)),
                 }
             }
-            Kind::Noop | Kind::SlowClose { .. } | Kind::Timeout { .. } => Next {
+            ToxicKind::Noop | ToxicKind::SlowClose { .. } | ToxicKind::Timeout { .. } => Next {
                 len,
                 due: Some(in_order(arrived)),
             },
@@ -297,7 +302,7 @@ impl Stage {
     }
 }
 
-/// `latency` ± `jitter`, evenly, to the microsecond, and never less than nothing.
+/// `latency` ± `jitter`: uniform, in whole microseconds, and not negative.
 fn delay(latency: Duration, jitter: Duration, rng: &mut ChaCha8Rng) -> Duration {
     if jitter.is_zero() {
         return latency;
@@ -306,19 +311,19 @@ fn delay(latency: Duration, jitter: Duration, rng: &mut ChaCha8Rng) -> Duration 
     (latency + Duration::from_micros(rng.random_range(0..=width))).saturating_sub(jitter)
 }
 
-/// The most bytes given out at a time, at `rate` kilobytes a second.
+/// The largest piece in bytes, at `rate` kilobytes a second.
 fn piece_len(rate: u64) -> usize {
     let per_ms = usize::try_from(rate).unwrap_or(usize::MAX);
     per_ms.saturating_mul(PIECE.as_millis() as usize)
 }
 
-/// How long `len` bytes take at `rate` kilobytes a second, which is bytes a millisecond.
+/// How long `len` bytes take at `rate` kilobytes a second, that is bytes a millisecond.
 fn time_of(len: usize, rate: u64) -> Duration {
     Duration::from_nanos((len as u64).saturating_mul(1_000_000) / rate)
 }
 
-/// The length of the next piece of `len` bytes: around `average`, at least 1. A last piece within the variation is not
-/// cut again, so that no crumbs are left.
+/// The length of the next piece of `len` bytes: `average` ± `variation`, at least 1. A last piece of at most
+/// `average` + `variation` is not split.
 fn slice(len: usize, average: u64, variation: u64, rng: &mut ChaCha8Rng) -> usize {
     if len as u64 <= average.saturating_add(variation) {
         return len;
@@ -342,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_is_even_around_the_latency_and_never_negative() {
+    fn jitter_is_uniform_around_the_latency_and_the_delay_is_never_negative() {
         let mut rng = rng();
         let all: Vec<_> = (0..4000)
             .map(|_| delay(ms(100), ms(20), &mut rng))
@@ -357,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_are_around_their_average_and_leave_no_crumbs() {
+    fn slices_vary_around_their_average_and_leave_no_tiny_rest() {
         let mut rng = rng();
         for (average, variation) in [(10, 0), (10, 4), (1, 0), (5, 20)] {
             let mut left = 10_000usize;
@@ -370,15 +375,15 @@ mod tests {
             }
             let least = average.saturating_sub(variation).max(1);
             let (_, cut) = pieces.split_last().unwrap();
-            let held = cut
+            let within = cut
                 .iter()
                 .all(|p| (least..=average + variation).contains(p));
-            assert!(held, "{average} ± {variation}: {pieces:?}");
+            assert!(within, "{average} ± {variation}: {pieces:?}");
         }
     }
 
     #[test]
-    fn a_rate_is_in_thousands_of_bytes_a_second() {
+    fn a_rate_is_in_units_of_1000_bytes_a_second() {
         assert_eq!(time_of(1000, 1), Duration::from_secs(1));
         assert_eq!(time_of(500, 1000), Duration::from_micros(500));
         assert_eq!(piece_len(100), 1000);

@@ -1,13 +1,13 @@
-//! What a toxic is: Toxiproxy's names and attributes, and what values they may have. Pure.
+//! A toxic: the names, attributes and valid values of Toxiproxy. Pure.
 
 use std::time::Duration;
 
 use super::error::ProxyError;
 
-/// The longest time that is taken. Instants have an end, and nobody waits this long.
+/// The longest valid time. It keeps instants from overflowing.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Which way a toxic acts on.
+/// The direction that a toxic affects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// From the client to the upstream server.
@@ -17,7 +17,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// As in the API.
+    /// Its name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Upstream => "upstream",
@@ -25,6 +25,8 @@ impl Stream {
         }
     }
 
+    /// The direction with this name.
+    ///
     /// # Errors
     /// [`ProxyError::Stream`].
     pub fn parse(text: &str) -> Result<Self, ProxyError> {
@@ -37,54 +39,54 @@ impl Stream {
 
 /// What a toxic does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ToxicKind {
     /// Nothing.
     Noop,
-    /// Each chunk, and the end of sending, comes later by `latency` ± `jitter`, in order.
+    /// Each chunk, and the half-close, is delayed by `latency` ± `jitter`. The order is kept.
     Latency {
-        /// In the middle.
+        /// The mean delay.
         latency: Duration,
-        /// Evenly, either way.
+        /// The largest difference from the mean; uniform.
         jitter: Duration,
     },
-    /// At most so much gets through. Nothing does at 0.
+    /// The throughput is limited. At 0 nothing is passed on.
     Bandwidth {
         /// Kilobytes (1000 bytes) a second.
         rate: u64,
     },
-    /// The end of sending is passed on later.
+    /// The half-close is delayed.
     SlowClose {
-        /// By so much.
+        /// By this time.
         delay: Duration,
     },
-    /// All data is dropped. The connection is closed after the timeout, or when the toxic is taken away: its stream
-    /// has a hole.
+    /// All data is dropped. The connection is closed after the timeout, or when the toxic is removed, because bytes are
+    /// missing from its stream.
     Timeout {
-        /// Since the toxic met the connection; 0 for never.
+        /// Since the toxic was applied to the connection; 0 for never.
         timeout: Duration,
     },
-    /// The connection is reset, both ways. Until then data is held back.
+    /// The connection is reset in both directions. Until then data waits.
     ResetPeer {
-        /// Since the toxic met the connection.
+        /// Since the toxic was applied to the connection.
         timeout: Duration,
     },
-    /// Data is passed on in small pieces.
+    /// Data is sent in small pieces.
     Slicer {
-        /// Bytes of a piece on average; not 0.
+        /// Mean size of a piece in bytes; not 0.
         average_size: u64,
-        /// More or fewer bytes, evenly.
+        /// The largest difference from the mean in bytes; uniform.
         size_variation: u64,
-        /// Between pieces; microseconds in the API.
+        /// Delay between pieces; in microseconds in the API.
         delay: Duration,
     },
-    /// The connection is closed when so much was passed on.
+    /// The connection is closed after some data.
     LimitData {
-        /// Bytes since the toxic met the connection.
+        /// Bytes since the toxic was applied to the connection.
         bytes: u64,
     },
 }
 
-impl Kind {
+impl ToxicKind {
     /// The names of all types.
     pub const NAMES: [&'static str; 8] = [
         "latency",
@@ -97,7 +99,7 @@ impl Kind {
         "noop",
     ];
 
-    /// As in the API.
+    /// Its name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Noop => "noop",
@@ -111,10 +113,10 @@ impl Kind {
         }
     }
 
-    /// The type of that name with every attribute 0.
+    /// The type with this name; all attributes are 0.
     ///
     /// # Errors
-    /// [`ProxyError::Type`], with what was probably meant.
+    /// [`ProxyError::Type`], with a suggestion.
     pub fn named(name: &str) -> Result<Self, ProxyError> {
         let zero = Duration::ZERO;
         Ok(match name {
@@ -140,7 +142,7 @@ impl Kind {
         })
     }
 
-    /// Its attributes in the API's units: milliseconds, but for the slicer's delay, which has microseconds.
+    /// Its attributes in the units of the API: times are in milliseconds, the slicer's delay in microseconds.
     pub fn attributes(self) -> Vec<(&'static str, u64)> {
         let ms = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         match self {
@@ -169,8 +171,8 @@ impl Kind {
         }
     }
 
-    /// Sets one attribute, in the units of [`attributes`](Self::attributes). One that the type does not have is left
-    /// alone, as Toxiproxy does.
+    /// Sets one attribute, in the units of [`attributes`](Self::attributes). Attributes of other types are ignored, as
+    /// in Toxiproxy.
     pub fn set(&mut self, attribute: &str, value: u64) {
         match (self, attribute) {
             (Self::Latency { latency: field, .. }, "latency")
@@ -201,7 +203,7 @@ impl Kind {
     }
 
     /// # Errors
-    /// [`ProxyError::Body`] for values that mean nothing.
+    /// [`ProxyError::Body`] for invalid values.
     pub(super) fn check(self) -> Result<(), ProxyError> {
         if let Self::Slicer {
             average_size: 0, ..
@@ -226,62 +228,62 @@ impl Kind {
     }
 }
 
-/// A toxic that is asked for.
+/// The configuration of a toxic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewToxic {
-    /// `<type>_<stream>` when there is none.
+    /// Its name; `<type>_<stream>` if `None`.
     pub name: Option<String>,
     /// What it does.
-    pub kind: Kind,
-    /// Which way.
+    pub kind: ToxicKind,
+    /// The direction.
     pub stream: Stream,
-    /// The share of connections that it touches, 0 to 1.
+    /// The share of connections that it affects, 0 to 1.
     pub toxicity: f64,
-    /// After so long it ends by itself.
+    /// Its time to live; `None` for a toxic that stays.
     pub ttl: Option<Duration>,
-    /// Toxics of one proxy that have this in common touch the same connections, as far as their shares go and where each
-    /// of their names has been added as often as the others.
-    pub lots: Option<String>,
+    /// A key for selecting connections, instead of the name. Toxics of one proxy with the same key and share affect the
+    /// same connections, if toxics of their names were added equally often.
+    pub selection: Option<String>,
 }
 
 impl NewToxic {
-    /// A toxic on all that comes from the upstream server, of every connection and until it is removed.
-    pub fn new(kind: Kind) -> Self {
+    /// A toxic for the downstream direction of every connection, without a time to live.
+    pub fn new(kind: ToxicKind) -> Self {
         Self {
             name: None,
             kind,
             stream: Stream::Downstream,
             toxicity: 1.0,
             ttl: None,
-            lots: None,
+            selection: None,
         }
     }
 
-    /// With a name of its own.
+    /// Sets the name.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// On that way.
+    /// Sets the direction.
     pub fn on(mut self, stream: Stream) -> Self {
         self.stream = stream;
         self
     }
 
-    /// For that share of connections, 0 to 1.
+    /// Sets the share of connections, 0 to 1.
     pub fn toxicity(mut self, toxicity: f64) -> Self {
         self.toxicity = toxicity;
         self
     }
 
-    /// Touching the connections that others with these lots do.
-    pub fn lots_of(mut self, lots: impl Into<String>) -> Self {
-        self.lots = Some(lots.into());
+    /// Sets the key for selecting connections.
+    pub fn select_like(mut self, key: impl Into<String>) -> Self {
+        self.selection = Some(key.into());
         self
     }
 
-    /// For that long.
+    /// Sets the time to live.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
@@ -317,9 +319,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_type_has_its_name_and_takes_back_its_own_attributes() {
-        for name in Kind::NAMES {
-            let mut kind = Kind::named(name).unwrap();
+    fn each_type_is_found_by_name_and_attributes_can_be_set_and_read() {
+        for name in ToxicKind::NAMES {
+            let mut kind = ToxicKind::named(name).unwrap();
             assert_eq!(kind.name(), name);
             let attributes: Vec<_> = kind.attributes().iter().map(|(a, _)| *a).collect();
             for (n, attribute) in attributes.iter().enumerate() {
@@ -335,17 +337,17 @@ mod tests {
     }
 
     #[test]
-    fn what_means_nothing_is_refused_with_what_to_do() {
-        let typo = Kind::named("latencey").unwrap_err().to_string();
+    fn invalid_values_are_refused_with_a_suggestion() {
+        let typo = ToxicKind::named("latencey").unwrap_err().to_string();
         assert!(typo.contains("did you mean `latency`?"), "{typo}");
-        let slicer = NewToxic::new(Kind::named("slicer").unwrap());
+        let slicer = NewToxic::new(ToxicKind::named("slicer").unwrap());
         assert!(slicer.check().is_err());
-        let noop = NewToxic::new(Kind::Noop);
+        let noop = NewToxic::new(ToxicKind::Noop);
         for share in [-0.1, 1.1, f64::NAN] {
             assert!(noop.clone().toxicity(share).check().is_err());
         }
         assert!(noop.clone().ttl(Duration::ZERO).check().is_err());
-        let mut long = Kind::named("latency").unwrap();
+        let mut long = ToxicKind::named("latency").unwrap();
         long.set("latency", u64::MAX);
         assert!(long.check().is_err());
         assert_eq!(Stream::parse("Upstream").unwrap(), Stream::Upstream);

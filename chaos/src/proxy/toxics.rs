@@ -1,4 +1,4 @@
-//! The toxics of one proxy: asked for, changed, ended, counted; each change published to the links.
+//! The toxics of one proxy: adds, changes, ends and counts them, and sends each change to the links.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,46 +11,47 @@ use tokio::time::Instant;
 
 use super::draw::toxic_seed;
 use super::error::ProxyError;
-use super::toxic::{Kind, NewToxic, Stream, check_toxicity, check_ttl};
+use super::toxic::{NewToxic, Stream, ToxicKind, check_toxicity, check_ttl};
 
-/// What a toxic has done so far. A connection counts when something of it was delayed, cut, dropped or reset.
+/// What a toxic has affected so far. A connection counts if any of its data was delayed, split or dropped, or if it was
+/// closed or reset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hits {
-    /// Connections.
+    /// Affected connections.
     pub connections: u64,
-    /// Bytes.
+    /// Affected bytes.
     pub bytes: u64,
 }
 
-/// A toxic as it is now.
+/// The current state of a toxic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToxicInfo {
-    /// Unique within its proxy.
+    /// Its name, unique in its proxy.
     pub name: String,
     /// What it does.
-    pub kind: Kind,
-    /// Which way.
+    pub kind: ToxicKind,
+    /// The direction.
     pub stream: Stream,
-    /// The share of connections that it touches.
+    /// The share of connections that it affects.
     pub toxicity: f64,
-    /// For how long it was asked for.
+    /// Its time to live.
     pub ttl: Option<Duration>,
     /// How much of that remains.
     pub remaining: Option<Duration>,
-    /// What it has done.
+    /// What it has affected.
     pub hits: Hits,
 }
 
-/// What is to be different about a toxic. Its name, type and stream stay.
+/// A change of a toxic. Its name, type and stream cannot change.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct ToxicChange {
-    pub kind: Option<Kind>,
+    pub kind: Option<ToxicKind>,
     pub toxicity: Option<f64>,
-    /// Counts from now.
+    /// Counts from the change.
     pub ttl: Option<Duration>,
 }
 
-/// [`Hits`] while they are counted.
+/// The counters behind [`Hits`].
 #[derive(Debug, Default)]
 pub(super) struct HitCount {
     connections: AtomicU64,
@@ -72,24 +73,41 @@ impl HitCount {
     }
 }
 
-/// A toxic as links see it. Never changed: an edit makes another with the same `id`, `seed` and `hits`.
+/// A toxic as links use it. Immutable: a change replaces it by one with the same `id`, `seed` and `hits`.
 #[derive(Debug, Clone)]
-pub(super) struct Active {
+pub(super) struct ActiveToxic {
     pub id: u64,
     pub name: String,
-    pub kind: Kind,
+    pub kind: ToxicKind,
     pub stream: Stream,
     pub toxicity: f64,
-    /// Of the lots that say which connections it touches.
-    pub lots: u64,
-    /// Of all its other draws.
+    /// The seed for selecting connections.
+    pub selection_seed: u64,
+    /// The seed for all other random values.
     pub seed: u64,
     pub hits: Arc<HitCount>,
     ttl: Option<Duration>,
     ends_at: Option<Instant>,
 }
 
-impl Active {
+impl ActiveToxic {
+    /// A toxic on every connection, for tests.
+    #[cfg(test)]
+    pub(super) fn on_all(id: u64, kind: ToxicKind) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            name: format!("toxic-{id}"),
+            kind,
+            stream: Stream::Upstream,
+            toxicity: 1.0,
+            selection_seed: id,
+            seed: id,
+            hits: Arc::default(),
+            ttl: None,
+            ends_at: None,
+        })
+    }
+
     fn info(&self) -> ToxicInfo {
         ToxicInfo {
             name: self.name.clone(),
@@ -105,44 +123,44 @@ impl Active {
     }
 }
 
-/// The toxics of both ways, each in the order in which they are passed.
+/// The toxics of both directions, each in the order in which data passes them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Chains {
-    pub upstream: Vec<Arc<Active>>,
-    pub downstream: Vec<Arc<Active>>,
+pub(super) struct ToxicChains {
+    pub upstream: Vec<Arc<ActiveToxic>>,
+    pub downstream: Vec<Arc<ActiveToxic>>,
 }
 
-impl Chains {
-    pub(super) fn on(&self, stream: Stream) -> &Vec<Arc<Active>> {
+impl ToxicChains {
+    pub(super) fn on(&self, stream: Stream) -> &Vec<Arc<ActiveToxic>> {
         match stream {
             Stream::Upstream => &self.upstream,
             Stream::Downstream => &self.downstream,
         }
     }
 
-    fn on_mut(&mut self, stream: Stream) -> &mut Vec<Arc<Active>> {
+    fn on_mut(&mut self, stream: Stream) -> &mut Vec<Arc<ActiveToxic>> {
         match stream {
             Stream::Upstream => &mut self.upstream,
             Stream::Downstream => &mut self.downstream,
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = &Arc<Active>> {
+    fn all(&self) -> impl Iterator<Item = &Arc<ActiveToxic>> {
         self.upstream.iter().chain(&self.downstream)
     }
 
-    fn find(&self, name: &str) -> Result<&Arc<Active>, ProxyError> {
+    fn find(&self, name: &str) -> Result<&Arc<ActiveToxic>, ProxyError> {
         self.all()
             .find(|t| t.name == name)
             .ok_or(ProxyError::ToxicNotFound)
     }
 }
 
-/// What is remembered of a name after its toxic has ended.
+/// What is kept for a name after its toxic has ended.
 #[derive(Debug, Default)]
-struct Past {
+struct History {
     additions: u64,
-    /// Of the last one. Connections that have not heard of its end yet may still add to it.
+    /// The hits of the latest toxic. Links that have not seen its end yet may still add to them.
     hits: Arc<HitCount>,
 }
 
@@ -150,17 +168,17 @@ struct Past {
 struct State {
     last_id: u64,
     timers: BTreeMap<u64, AbortHandle>,
-    past: BTreeMap<String, Past>,
+    history: BTreeMap<String, History>,
 }
 
-/// See the module.
+/// The toxics of one proxy.
 #[derive(Debug)]
 pub(super) struct Toxics {
     seed: u64,
     proxy: String,
     state: Mutex<State>,
-    /// Sent to only while `state` is held, so that no two edits overtake each other.
-    chains: watch::Sender<Arc<Chains>>,
+    /// Sent to only while `state` is locked, so that changes are sent in order.
+    chains: watch::Sender<Arc<ToxicChains>>,
 }
 
 impl Toxics {
@@ -174,7 +192,7 @@ impl Toxics {
     }
 
     /// For a new connection.
-    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<Chains>> {
+    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<ToxicChains>> {
         self.chains.subscribe()
     }
 
@@ -186,14 +204,14 @@ impl Toxics {
         self.chains.borrow().find(name).map(|t| t.info())
     }
 
-    /// Of the toxic of that name, or of the last one there was.
+    /// The hits of the toxic with this name, or of the latest one if it has ended.
     pub(super) fn hits(&self, name: &str) -> Result<Hits, ProxyError> {
         let state = self.state();
-        let past = state.past.get(name).ok_or(ProxyError::ToxicNotFound)?;
-        Ok(past.hits.get())
+        let history = state.history.get(name).ok_or(ProxyError::ToxicNotFound)?;
+        Ok(history.hits.get())
     }
 
-    /// From now on whatever is sent meets it, on connections that are open as well.
+    /// Adds a toxic. It affects all later data, also on open connections.
     pub(super) fn add(self: &Arc<Self>, new: NewToxic) -> Result<ToxicInfo, ProxyError> {
         new.check()?;
         let name = new
@@ -206,26 +224,26 @@ impl Toxics {
         }
         state.last_id += 1;
         let id = state.last_id;
-        let past = state.past.entry(name.clone()).or_default();
-        let seed = toxic_seed(self.seed, &self.proxy, &name, past.additions);
-        let lots = match &new.lots {
-            Some(lots) => toxic_seed(self.seed, &self.proxy, lots, past.additions),
+        let history = state.history.entry(name.clone()).or_default();
+        let seed = toxic_seed(self.seed, &self.proxy, &name, history.additions);
+        let selection_seed = match &new.selection {
+            Some(key) => toxic_seed(self.seed, &self.proxy, key, history.additions),
             None => seed,
         };
-        past.additions += 1;
-        past.hits = Arc::default();
-        let hits = past.hits.clone();
-        let toxic = Arc::new(Active {
+        history.additions += 1;
+        history.hits = Arc::default();
+        let hits = history.hits.clone();
+        let toxic = Arc::new(ActiveToxic {
             id,
             name,
             kind: new.kind,
             stream: new.stream,
             toxicity: new.toxicity,
-            lots,
+            selection_seed,
             seed,
             hits,
             ttl: new.ttl,
-            ends_at: self.end_later(&mut state, id, new.ttl),
+            ends_at: self.set_timer(&mut state, id, new.ttl),
         });
         let info = toxic.info();
         self.publish(|chains| chains.on_mut(new.stream).push(toxic));
@@ -238,7 +256,7 @@ impl Toxics {
         change: ToxicChange,
     ) -> Result<ToxicInfo, ProxyError> {
         let mut state = self.state();
-        let mut toxic = Active::clone(self.chains.borrow().find(name)?);
+        let mut toxic = ActiveToxic::clone(self.chains.borrow().find(name)?);
         if let Some(kind) = change.kind {
             kind.check()?;
             toxic.kind = kind;
@@ -250,7 +268,7 @@ impl Toxics {
         check_ttl(change.ttl)?;
         if change.ttl.is_some() {
             toxic.ttl = change.ttl;
-            toxic.ends_at = self.end_later(&mut state, toxic.id, change.ttl);
+            toxic.ends_at = self.set_timer(&mut state, toxic.id, change.ttl);
         }
         let toxic = Arc::new(toxic);
         let info = toxic.info();
@@ -264,15 +282,15 @@ impl Toxics {
         Ok(info)
     }
 
-    /// The hits so far.
+    /// Removes a toxic and returns its hits.
     pub(super) fn remove(&self, name: &str) -> Result<Hits, ProxyError> {
         let mut state = self.state();
         self.chains.borrow().find(name)?;
         self.end(&mut state, |t| t.name == name);
         Ok(state
-            .past
+            .history
             .get(name)
-            .map(|p| p.hits.get())
+            .map(|h| h.hits.get())
             .unwrap_or_default())
     }
 
@@ -280,8 +298,8 @@ impl Toxics {
         self.end(&mut self.state(), |_| true);
     }
 
-    /// Ends those that are chosen.
-    fn end(&self, state: &mut State, is_chosen: impl Fn(&Active) -> bool) {
+    /// Ends the toxics for which `is_chosen` is true.
+    fn end(&self, state: &mut State, is_chosen: impl Fn(&ActiveToxic) -> bool) {
         for toxic in self.chains.borrow().all().filter(|t| is_chosen(t)) {
             if let Some(timer) = state.timers.remove(&toxic.id) {
                 timer.abort();
@@ -293,8 +311,8 @@ impl Toxics {
         });
     }
 
-    /// Sets the timer of a toxic's time to live, in place of the one it has.
-    fn end_later(
+    /// Sets the timer of a toxic's time to live, and cancels the earlier one.
+    fn set_timer(
         self: &Arc<Self>,
         state: &mut State,
         id: u64,
@@ -306,7 +324,7 @@ impl Toxics {
             tokio::time::sleep_until(at).await;
             if let Some(toxics) = toxics.upgrade() {
                 let mut state = toxics.state();
-                // Whoever gave it another time to live in the last instant has put another timer here.
+                // A change of the time to live may have replaced this timer in the meantime.
                 if state
                     .timers
                     .get(&id)
@@ -322,13 +340,13 @@ impl Toxics {
         Some(at)
     }
 
-    fn publish(&self, edit: impl FnOnce(&mut Chains)) {
+    fn publish(&self, edit: impl FnOnce(&mut ToxicChains)) {
         self.chains
             .send_modify(|chains| edit(Arc::make_mut(chains)));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each edit is complete before anything that could panic.
+        // Code under this lock does not panic in the middle of a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -338,26 +356,5 @@ impl Drop for Toxics {
         for timer in self.state().timers.values() {
             timer.abort();
         }
-    }
-}
-
-#[cfg(test)]
-pub(super) mod testing {
-    use super::*;
-
-    /// A toxic on every connection, as links see it.
-    pub(in super::super) fn active(id: u64, kind: Kind) -> Arc<Active> {
-        Arc::new(Active {
-            id,
-            name: format!("toxic-{id}"),
-            kind,
-            stream: Stream::Upstream,
-            toxicity: 1.0,
-            lots: id,
-            seed: id,
-            hits: Arc::default(),
-            ttl: None,
-            ends_at: None,
-        })
     }
 }

@@ -1,5 +1,5 @@
-//! The API's JSON. What Toxiproxy does not have is added beside what it has: `ttl_ms`, `ends_in_ms` and `hits` of a
-//! toxic, `connections` of a proxy. What is not known is ignored and `null` is as good as absent, as in Toxiproxy.
+//! The JSON of the API. In addition to Toxiproxy's fields, a toxic has `ttl_ms`, `ends_in_ms` and `hits`, and a proxy has
+//! `connections`. As in Toxiproxy, unknown fields are ignored and `null` means absent.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::error::ProxyError;
-use super::proxies::{Change, ProxyInfo, ProxySpec};
-use super::toxic::{Kind, NewToxic, Stream};
+use super::proxies::{ProxyChange, ProxyInfo, ProxySpec};
+use super::toxic::{NewToxic, Stream, ToxicKind};
 use super::toxics::{ToxicChange, ToxicInfo};
 
-/// A proxy as it is asked for.
+/// A proxy in a request.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ProxyBody {
@@ -32,7 +32,7 @@ impl ProxyBody {
     }
 }
 
-/// A toxic as it is asked for.
+/// A toxic in a request.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ToxicBody {
@@ -46,7 +46,8 @@ struct ToxicBody {
 }
 
 impl ToxicBody {
-    fn set(&self, mut kind: Kind) -> Result<Kind, ProxyError> {
+    /// `kind` with the given attributes.
+    fn apply_to(&self, mut kind: ToxicKind) -> Result<ToxicKind, ProxyError> {
         let given = self.attributes.iter().flatten();
         for (name, value) in given.filter(|(_, value)| !value.is_null()) {
             if kind.attributes().iter().all(|(known, _)| known != name) {
@@ -69,7 +70,7 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ProxyError> {
     serde_json::from_slice(body).map_err(|e| ProxyError::Body(e.to_string()))
 }
 
-/// A list of proxies as `POST /populate` and Toxiproxy's configuration file have it.
+/// Reads a list of proxies, in the format of `POST /populate` and of Toxiproxy's configuration file.
 ///
 /// # Errors
 /// [`ProxyError::Body`], with line and column.
@@ -82,9 +83,9 @@ pub(super) fn spec(body: &[u8]) -> Result<ProxySpec, ProxyError> {
     read(body).map(ProxyBody::spec)
 }
 
-pub(super) fn change(body: &[u8]) -> Result<Change, ProxyError> {
+pub(super) fn change(body: &[u8]) -> Result<ProxyChange, ProxyError> {
     let body: ProxyBody = read(body)?;
-    Ok(Change {
+    Ok(ProxyChange {
         listen: body.listen,
         upstream: body.upstream,
         enabled: body.enabled,
@@ -94,10 +95,10 @@ pub(super) fn change(body: &[u8]) -> Result<Change, ProxyError> {
 pub(super) fn new_toxic(body: &[u8]) -> Result<NewToxic, ProxyError> {
     let body: ToxicBody = read(body)?;
     let stream = body.stream.as_deref().map(Stream::parse).transpose()?;
-    let kind = Kind::named(body.kind.as_deref().unwrap_or_default())?;
+    let kind = ToxicKind::named(body.kind.as_deref().unwrap_or_default())?;
     Ok(NewToxic {
-        lots: None,
-        kind: body.set(kind)?,
+        selection: None,
+        kind: body.apply_to(kind)?,
         stream: stream.unwrap_or(Stream::Downstream),
         toxicity: body.toxicity.unwrap_or(1.0),
         ttl: body.ttl(),
@@ -105,11 +106,11 @@ pub(super) fn new_toxic(body: &[u8]) -> Result<NewToxic, ProxyError> {
     })
 }
 
-/// Attributes that are not given stay as they are in `now`.
+/// Attributes that are not given keep their value in `now`.
 pub(super) fn toxic_change(body: &[u8], now: &ToxicInfo) -> Result<ToxicChange, ProxyError> {
     let body: ToxicBody = read(body)?;
     Ok(ToxicChange {
-        kind: Some(body.set(now.kind)?),
+        kind: Some(body.apply_to(now.kind)?),
         toxicity: body.toxicity,
         ttl: body.ttl(),
     })

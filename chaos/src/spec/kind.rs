@@ -1,4 +1,4 @@
-//! The keys that each kind of fault takes besides the common ones.
+//! Reads the keys of each kind of fault, besides the common ones.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,33 +9,34 @@ use syntax::units::{self, show_duration};
 use syntax::{Map, Node};
 
 use super::path;
-use crate::fault::{FaultKind, InService, ProcessFault};
-use crate::kinds::{KINDS, KindInfo};
+use super::values::{DISTRIBUTIONS, delays, non_zero, positive, positive_share, share};
+use crate::fault::{FaultKind, ProcessFault, ServiceFault};
+use crate::kinds::{KINDS, Kind, KindInfo, ProcessKind, ServiceKind};
 
-/// More threads than a machine has cores only wait for each other.
+/// Threads beyond the number of cores only wait for each other.
 const MOST_THREADS: u64 = 64;
 
-/// What a kind's own keys say.
-pub(super) struct Body<'d> {
+/// A kind with its parameters.
+pub(super) struct ParsedKind<'d> {
     pub(super) kind: FaultKind,
-    /// The value of `for`, for kinds that take it.
+    /// The value of `for`, if the kind has this key.
     pub(super) lasts: Option<Duration>,
-    /// How long the fault is meant to be in force, whichever key says so.
+    /// How long the fault is planned to be in force, from whichever key.
     pub(super) length: Duration,
-    /// Where that stands.
-    pub(super) length_at: Node<'d>,
+    /// The node of that key.
+    pub(super) length_node: Node<'d>,
 }
 
-/// The row of the kind that is named here.
+/// The kind with this name.
 pub(super) fn info(node: Node<'_>) -> Option<&'static KindInfo> {
     let names: Vec<&'static str> = KINDS.iter().map(|k| k.name).collect();
     let name = node.one_of(&names)?;
     KINDS.iter().find(|k| k.name == name)
 }
 
-/// Reads the keys of a kind; those of other kinds are refused by name. Where the kind is unknown, so are its keys,
-/// and none that some kind takes is held against the user.
-pub(super) fn body<'d>(map: &mut Map<'d>, info: Option<&KindInfo>) -> Option<Body<'d>> {
+/// Reads the keys of a kind, and notes a mistake for each key of another kind. If the kind is unknown, the keys of all
+/// kinds are allowed.
+pub(super) fn read<'d>(map: &mut Map<'d>, info: Option<&KindInfo>) -> Option<ParsedKind<'d>> {
     let Some(info) = info else {
         for key in KINDS.iter().flat_map(|k| k.keys) {
             map.get(key);
@@ -43,20 +44,26 @@ pub(super) fn body<'d>(map: &mut Map<'d>, info: Option<&KindInfo>) -> Option<Bod
         return None;
     };
     refuse_foreign(map, info);
-    match info.name {
-        "kill" => ends_with(map, "restart", |restart| ProcessFault::Kill { restart }),
-        "slow-start" => ends_with(map, "delay", |delay| ProcessFault::SlowStart { delay }),
-        "restart" => Some(Body {
+    match info.kind {
+        Kind::Process(ProcessKind::Kill) => {
+            with_length(map, "restart", |restart| ProcessFault::Kill { restart })
+        }
+        Kind::Process(ProcessKind::SlowStart) => {
+            with_length(map, "delay", |delay| ProcessFault::SlowStart { delay })
+        }
+        Kind::Process(ProcessKind::Restart) => Some(ParsedKind {
             kind: FaultKind::Process(ProcessFault::Restart),
             lasts: None,
             length: Duration::ZERO,
-            length_at: map.node(),
+            length_node: map.node(),
         }),
-        "pause" => lasting(map, |_| Some(FaultKind::Process(ProcessFault::Pause))),
-        _ if info.is_of_a_path() => lasting(map, |map| path::read(map, info).map(FaultKind::Path)),
-        _ => lasting(map, |map| {
+        Kind::Process(ProcessKind::Pause) => {
+            with_for(map, |_| Some(FaultKind::Process(ProcessFault::Pause)))
+        }
+        Kind::Path(kind) => with_for(map, |map| path::read(map, kind).map(FaultKind::Path)),
+        Kind::Service(kind) => with_for(map, |map| {
             let takes = |key| info.keys.contains(&key);
-            let effect = effect(map, info);
+            let effect = effect(map, kind);
             let share = if takes("share") {
                 share(map)
             } else {
@@ -67,7 +74,7 @@ pub(super) fn body<'d>(map: &mut Map<'d>, info: Option<&KindInfo>) -> Option<Bod
             } else {
                 Some(Only::default())
             };
-            Some(FaultKind::InService(InService {
+            Some(FaultKind::Service(ServiceFault {
                 effect: effect?,
                 share: share?,
                 only: only?,
@@ -76,11 +83,11 @@ pub(super) fn body<'d>(map: &mut Map<'d>, info: Option<&KindInfo>) -> Option<Bod
     }
 }
 
-/// A kind whose length is said by `for`.
-fn lasting<'d>(
+/// A kind with `for`.
+fn with_for<'d>(
     map: &mut Map<'d>,
     read: impl FnOnce(&mut Map<'d>) -> Option<FaultKind>,
-) -> Option<Body<'d>> {
+) -> Option<ParsedKind<'d>> {
     let lasts = match map.get("for") {
         Some(node) => length(node).map(|lasts| (lasts, node)),
         None => {
@@ -90,34 +97,34 @@ fn lasting<'d>(
         }
     };
     let kind = read(map);
-    let (length, length_at) = lasts?;
-    Some(Body {
+    let (length, length_node) = lasts?;
+    Some(ParsedKind {
         kind: kind?,
         lasts: Some(length),
         length,
-        length_at,
+        length_node,
     })
 }
 
-/// A kind of process fault whose length is said by a key of its own.
-fn ends_with<'d>(
+/// A kind of process fault with another key for its length.
+fn with_length<'d>(
     map: &mut Map<'d>,
     key: &'static str,
     fault: impl FnOnce(Duration) -> ProcessFault,
-) -> Option<Body<'d>> {
-    let (length, length_at) = map.required(key, |n| Some((units::duration(n)?, n)))?;
-    Some(Body {
+) -> Option<ParsedKind<'d>> {
+    let (length, length_node) = map.required(key, |n| Some((units::duration(n)?, n)))?;
+    Some(ParsedKind {
         kind: FaultKind::Process(fault(length)),
         lasts: None,
         length,
-        length_at,
+        length_node,
     })
 }
 
-/// What a fault in a service does.
-fn effect(map: &mut Map<'_>, info: &KindInfo) -> Option<FaultEffect> {
-    Some(match info.name {
-        "latency" => {
+/// The effect of a service fault.
+fn effect(map: &mut Map<'_>, kind: ServiceKind) -> Option<FaultEffect> {
+    Some(match kind {
+        ServiceKind::Latency => {
             let distribution = distribution(map);
             let delays = delays(map, distribution == Some(Distribution::Uniform));
             let (delay_us, jitter_us) = delays?;
@@ -127,46 +134,46 @@ fn effect(map: &mut Map<'_>, info: &KindInfo) -> Option<FaultEffect> {
                 distribution: distribution?,
             }
         }
-        "error" => FaultEffect::Error {
+        ServiceKind::Error => FaultEffect::Error {
             status: match map.get("status") {
                 None => 503,
                 Some(node) => units::integer_in(node, 400, 599)? as u16,
             },
         },
-        "abort" => FaultEffect::Abort,
-        "hang" => FaultEffect::Hang,
-        "slow-body" => FaultEffect::SlowBody {
-            bytes_per_s: map.required("rate", |n| above_nothing(n, units::speed(n)?))?,
+        ServiceKind::Abort => FaultEffect::Abort,
+        ServiceKind::Hang => FaultEffect::Hang,
+        ServiceKind::SlowBody => FaultEffect::SlowBody {
+            bytes_per_s: map.required("rate", |n| non_zero(n, units::speed(n)?))?,
         },
-        "truncate" => FaultEffect::Truncate,
-        "corrupt" => FaultEffect::Corrupt,
-        "refuse" => FaultEffect::Refuse,
-        "cpu" => FaultEffect::Cpu {
+        ServiceKind::Truncate => FaultEffect::Truncate,
+        ServiceKind::Corrupt => FaultEffect::Corrupt,
+        ServiceKind::Refuse => FaultEffect::Refuse,
+        ServiceKind::Cpu => FaultEffect::Cpu {
             threads: match map.get("threads") {
                 None => 1,
                 Some(node) => units::integer_in(node, 1, MOST_THREADS)? as u32,
             },
         },
-        "memory" => FaultEffect::Memory {
-            bytes: map.required("size", |n| above_nothing(n, units::size(n)?))?,
+        ServiceKind::Memory => FaultEffect::Memory {
+            bytes: map.required("size", |n| non_zero(n, units::size(n)?))?,
         },
-        "slow-database" => {
+        ServiceKind::SlowDatabase => {
             let (delay_us, jitter_us) = delays(map, true)?;
             FaultEffect::SlowDatabase {
                 delay_us,
                 jitter_us,
             }
         }
-        "failing-database" => FaultEffect::FailingDatabase,
-        "locked-database" => FaultEffect::LockedDatabase,
-        "full-disk" => FaultEffect::FullDisk,
-        "leaked-connections" => FaultEffect::LeakedConnections {
+        ServiceKind::FailingDatabase => FaultEffect::FailingDatabase,
+        ServiceKind::LockedDatabase => FaultEffect::LockedDatabase,
+        ServiceKind::FullDisk => FaultEffect::FullDisk,
+        ServiceKind::LeakedConnections => FaultEffect::LeakedConnections {
             left: match map.get("left") {
                 None => 0,
                 Some(node) => units::integer_in(node, 0, 1000)? as u32,
             },
         },
-        "clock-skew" => FaultEffect::ClockSkew {
+        ServiceKind::ClockSkew => FaultEffect::ClockSkew {
             by_ms: map.required("by", |n| {
                 let by_ms = (units::offset(n)? * 1e3).round() as i64;
                 if by_ms == 0 {
@@ -177,59 +184,19 @@ fn effect(map: &mut Map<'_>, info: &KindInfo) -> Option<FaultEffect> {
                 (by_ms != 0).then_some(by_ms)
             })?,
         },
-        // A row without a reader. That there is none, the test of all examples makes sure.
-        other => {
-            map.node().mistake(format!("`{other}` cannot be read yet"));
-            return None;
-        }
     })
-}
-
-/// `delay` and `jitter` in microseconds.
-pub(super) fn delays(map: &mut Map<'_>, within_delay: bool) -> Option<(u64, u64)> {
-    let delay = map.required("delay", |n| positive(n, "a delay"));
-    let jitter = match map.get("jitter") {
-        None => Some(Duration::ZERO),
-        Some(node) => units::duration(node).filter(|jitter| match delay {
-            Some(delay) if within_delay && *jitter > delay => {
-                node.mistake(format!(
-                    "a jitter of {} is larger than the delay of {}, and no request can wait less than nothing",
-                    show_duration(*jitter),
-                    show_duration(delay)
-                ));
-                false
-            }
-            _ => true,
-        }),
-    };
-    let whole_us = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
-    Some((whole_us(delay?), whole_us(jitter?)))
 }
 
 fn distribution(map: &mut Map<'_>) -> Option<Distribution> {
     let Some(node) = map.get("distribution") else {
         return Some(Distribution::Uniform);
     };
-    Some(match node.one_of(&["uniform", "normal", "exponential"])? {
-        "normal" => Distribution::Normal,
-        "exponential" => Distribution::Exponential,
-        _ => Distribution::Uniform,
-    })
+    let name = node.one_of(&DISTRIBUTIONS.map(|(name, _)| name))?;
+    let found = DISTRIBUTIONS.into_iter().find(|(n, _)| *n == name);
+    found.map(|(_, distribution)| distribution)
 }
 
-pub(super) fn share(map: &mut Map<'_>) -> Option<f64> {
-    map.get("share").map_or(Some(1.0), some_share)
-}
-
-fn some_share(node: Node<'_>) -> Option<f64> {
-    let share = units::share(node)?;
-    if share == 0.0 {
-        node.mistake("a share of 0% touches no request; leave the fault out instead");
-    }
-    (share > 0.0).then_some(share)
-}
-
-/// Which requests it may touch. Whom they are sent to is said by the target.
+/// The requests that it can affect. `calling` is set from the target.
 fn only(map: &mut Map<'_>) -> Option<Only> {
     let caller = match map.get("caller") {
         None => Some(None),
@@ -240,7 +207,7 @@ fn only(map: &mut Map<'_>) -> Option<Only> {
     };
     let shoppers = match map.get("shoppers") {
         None => Some(None),
-        Some(node) => some_share(node).map(Some),
+        Some(node) => positive_share(node).map(Some),
     };
     let route = match map.get("route") {
         None => Some(None),
@@ -255,7 +222,7 @@ fn only(map: &mut Map<'_>) -> Option<Only> {
     })
 }
 
-/// `POST /orders`, or `/orders` for every method.
+/// `POST /orders`, or `/orders` for all methods.
 fn route(node: Node<'_>) -> Option<String> {
     let text = node.text()?;
     let path = text
@@ -270,14 +237,7 @@ fn route(node: Node<'_>) -> Option<String> {
     None
 }
 
-pub(super) fn above_nothing(node: Node<'_>, value: u64) -> Option<u64> {
-    if value == 0 {
-        node.mistake("it must be more than nothing");
-    }
-    (value > 0).then_some(value)
-}
-
-/// The `for` of a fault that lives at its target, which takes no time to live beyond its limit.
+/// The value of `for`. It is limited because targets limit the time to live.
 fn length(node: Node<'_>) -> Option<Duration> {
     const MOST: Duration = Duration::from_millis(MAX_TTL_MS);
     let length = positive(node, "a fault's length")?;
@@ -291,16 +251,7 @@ fn length(node: Node<'_>) -> Option<Duration> {
     Some(length)
 }
 
-pub(super) fn positive(node: Node<'_>, what: &str) -> Option<Duration> {
-    let value = units::duration(node)?;
-    if value.is_zero() {
-        node.mistake(format!("{what} must be more than 0s"));
-        return None;
-    }
-    Some(value)
-}
-
-/// Notes a mistake for each key that is right for some kind, but not for this one.
+/// Notes a mistake for each key of other kinds.
 fn refuse_foreign(map: &mut Map<'_>, info: &KindInfo) {
     let foreign: BTreeSet<&'static str> = KINDS
         .iter()
@@ -309,11 +260,11 @@ fn refuse_foreign(map: &mut Map<'_>, info: &KindInfo) {
         .filter(|key| !info.keys.contains(key))
         .collect();
     for key in foreign {
-        let place = map
+        let node = map
             .entries()
             .find(|(name, ..)| *name == key)
-            .map(|(_, place, _)| place);
-        let Some(place) = place else { continue };
+            .map(|(_, node, _)| node);
+        let Some(node) = node else { continue };
         let owners: Vec<String> = KINDS
             .iter()
             .filter(|k| k.keys.contains(&key))
@@ -327,11 +278,11 @@ fn refuse_foreign(map: &mut Map<'_>, info: &KindInfo) {
             [] => "none of its own".to_owned(),
             keys => keys.join(", "),
         };
-        place.mistake(format!(
+        node.mistake(format!(
             "`{key}` belongs to {owners}; kind `{}` takes {takes}",
             info.name,
         ));
-        // It has been dealt with, so that it is not refused as unknown as well.
+        // Marks it as read, so that it is not reported as unknown as well.
         map.get(key);
     }
 }

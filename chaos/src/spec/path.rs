@@ -1,41 +1,41 @@
-//! The keys of the kinds that touch a path.
+//! Reads the keys of path faults.
 
 use std::time::Duration;
 
 use syntax::units;
 use syntax::{Map, Node};
 
-use super::kind::{above_nothing, delays, positive, share};
-use crate::kinds::KindInfo;
+use super::values::{delays, non_zero, positive, share};
+use crate::kinds::PathKind;
 use crate::path::{Direction, PathEffect, PathFault};
 
-/// Reads what is done to connections. `for` has been read.
-pub(super) fn read(map: &mut Map<'_>, info: &KindInfo) -> Option<PathFault> {
-    let effect = effect(map, info);
+/// Reads all keys of a path fault except `for`.
+pub(super) fn read(map: &mut Map<'_>, kind: PathKind) -> Option<PathFault> {
+    let effect = effect(map, kind);
     let share = share(map);
     let direction = map.get("direction").map(direction);
     let effect = effect?;
     Some(PathFault {
         effect,
         share: share?,
-        direction: direction.unwrap_or(Some(effect.usual_direction()))?,
+        direction: direction.unwrap_or(Some(effect.default_direction()))?,
     })
 }
 
-fn effect(map: &mut Map<'_>, info: &KindInfo) -> Option<PathEffect> {
-    Some(match info.name {
-        "tcp-latency" => {
+fn effect(map: &mut Map<'_>, kind: PathKind) -> Option<PathEffect> {
+    Some(match kind {
+        PathKind::Latency => {
             let (delay_us, jitter_us) = delays(map, true)?;
             PathEffect::Latency {
                 delay: Duration::from_micros(delay_us),
                 jitter: Duration::from_micros(jitter_us),
             }
         }
-        "tcp-bandwidth" => PathEffect::Bandwidth {
+        PathKind::Bandwidth => PathEffect::Bandwidth {
             kilobytes_per_s: map.required("rate", rate)?,
         },
-        "tcp-slicer" => {
-            let size = map.required("size", |n| above_nothing(n, units::size(n)?));
+        PathKind::Slicer => {
+            let size = map.required("size", |n| non_zero(n, units::size(n)?));
             let variation = map
                 .get("variation")
                 .map_or(Some(0), |n| variation(n, size?));
@@ -48,27 +48,23 @@ fn effect(map: &mut Map<'_>, info: &KindInfo) -> Option<PathEffect> {
                 delay: whole_us(delay?),
             }
         }
-        "tcp-reset" => PathEffect::Reset,
-        "tcp-timeout" => PathEffect::Timeout,
-        "tcp-slow-close" => PathEffect::SlowClose {
+        PathKind::Reset => PathEffect::Reset,
+        PathKind::Timeout => PathEffect::Timeout,
+        PathKind::SlowClose => PathEffect::SlowClose {
             delay: whole_us(map.required("delay", |n| positive(n, "a delay"))?),
         },
-        "tcp-limit" => PathEffect::Limit {
-            bytes: map.required("size", |n| above_nothing(n, units::size(n)?))?,
+        PathKind::Limit => PathEffect::Limit {
+            bytes: map.required("size", |n| non_zero(n, units::size(n)?))?,
         },
-        // A row without a reader. That there is none, the test of all examples makes sure.
-        other => {
-            map.node().mistake(format!("`{other}` cannot be read yet"));
-            return None;
-        }
     })
 }
 
 fn direction(node: Node<'_>) -> Option<Direction> {
-    Direction::named(node.one_of(&Direction::NAMES)?)
+    let name = node.one_of(&Direction::ALL.map(Direction::name))?;
+    Direction::ALL.into_iter().find(|d| d.name() == name)
 }
 
-/// In thousands of bytes a second.
+/// In units of 1000 bytes a second.
 fn rate(node: Node<'_>) -> Option<u64> {
     let bytes_per_s = units::speed(node)?;
     if bytes_per_s < 1_000 || !bytes_per_s.is_multiple_of(1_000) {

@@ -1,4 +1,4 @@
-//! Reading the `storm:` of a scenario.
+//! Reads the `storm:` of a scenario.
 //!
 //! ```yaml
 //! storm: { from: 10s, for: 60s, kinds: [latency, error, kill], at_once: 2, every: 4s, lasts: 1s..5s, spare: [gateway] }
@@ -10,42 +10,44 @@ use std::time::Duration;
 use syntax::units::{self, show_duration};
 use syntax::{Map, Node, did_you_mean};
 
-use super::{Shop, kind};
+use super::kind;
+use super::values::positive;
 use crate::fault::Fault;
 use crate::kinds::{KINDS, KindInfo};
+use crate::shop::Shop;
 use crate::storm::{PREFIX, Storm, draws};
 
-/// More faults at once than the shop has roles cannot be.
+/// The number of roles: each has one fault at a time.
 const MOST_AT_ONCE: u64 = 9;
-/// Faults that come faster than this cannot be told apart in a record that has a line a second.
+/// More frequent faults could not be distinguished in a record with one line a second.
 const LEAST_APART: Duration = Duration::from_millis(100);
 
-/// Reads a storm for a shop whose scenario has `written` faults of its own. `None` when mistakes leave none.
+/// Reads a storm. `written` are the scenario's own faults. `None` when mistakes leave no valid storm.
 pub fn read(node: Node<'_>, shop: &Shop, written: &[Fault]) -> Option<Storm> {
     let mut map = node.map()?;
     let from = map.required("from", units::duration);
-    let lasts_at = map.get("for").unwrap_or(node);
-    let lasts = map.required("for", |n| kind::positive(n, "a storm's length"));
+    let lasts_node = map.get("for").unwrap_or(node);
+    let lasts = map.required("for", |n| positive(n, "a storm's length"));
     let kinds = match map.get("kinds") {
         None => Some(every_kind()),
         Some(node) => kinds(node),
     };
-    let at_once = or(map.get("at_once"), 2, |n| {
+    let at_once = or_default(map.get("at_once"), 2, |n| {
         units::integer_in(n, 1, MOST_AT_ONCE)
     });
-    let every = or(map.get("every"), Duration::from_secs(4), apart);
-    let length = or(
+    let every = or_default(map.get("every"), Duration::from_secs(4), interval);
+    let length = or_default(
         map.get("lasts"),
         (Duration::from_secs(1), Duration::from_secs(5)),
         range,
     );
     let targets = targets(&mut map, shop);
-    let cool_down = or(
+    let cool_down = or_default(
         map.get("cool_down"),
         Duration::from_secs(3),
         units::duration,
     );
-    let singles = or(map.get("singles"), false, Node::flag);
+    let singles = or_default(map.get("singles"), false, Node::flag);
     map.finish();
     for fault in written.iter().filter(|f| f.name.starts_with(PREFIX)) {
         node.mistake(format!(
@@ -55,7 +57,7 @@ pub fn read(node: Node<'_>, shop: &Shop, written: &[Fault]) -> Option<Storm> {
     }
     let (from, lasts) = (from?, lasts?);
     if from.saturating_add(lasts) > shop.duration {
-        lasts_at.mistake(format!(
+        lasts_node.mistake(format!(
             "the storm is over at {}, but the load after {} already",
             show_duration(from.saturating_add(lasts)),
             show_duration(shop.duration)
@@ -75,8 +77,8 @@ pub fn read(node: Node<'_>, shop: &Shop, written: &[Fault]) -> Option<Storm> {
     })
 }
 
-/// What is written, or else the default.
-fn or<'d, T>(
+/// The value at the node, or the default if there is none.
+fn or_default<'d, T>(
     node: Option<Node<'d>>,
     default: T,
     read: impl FnOnce(Node<'d>) -> Option<T>,
@@ -87,7 +89,7 @@ fn or<'d, T>(
     }
 }
 
-/// `all`, or a list of names.
+/// A list of names, or `None` for `all`.
 fn names<'d>(node: Node<'d>) -> Option<Option<Vec<Node<'d>>>> {
     if node.is_list() {
         let list = node.list()?;
@@ -137,17 +139,17 @@ fn targets(map: &mut Map<'_>, shop: &Shop) -> Option<BTreeSet<String>> {
             Some(Some(list)) => roles(list, shop),
         },
     };
-    let spared = match map.get("spare") {
+    let excluded = match map.get("spare") {
         None => Some(BTreeSet::new()),
         Some(node) => node.list().and_then(|list| roles(list, shop)),
     };
-    let spared = spared?;
-    let left: BTreeSet<String> = targets?.difference(&spared).cloned().collect();
-    if left.is_empty() {
+    let excluded = excluded?;
+    let remaining: BTreeSet<String> = targets?.difference(&excluded).cloned().collect();
+    if remaining.is_empty() {
         node.mistake("every role is spared, so there is nothing that the storm could touch");
         return None;
     }
-    Some(left)
+    Some(remaining)
 }
 
 fn roles(list: Vec<Node<'_>>, shop: &Shop) -> Option<BTreeSet<String>> {
@@ -167,7 +169,7 @@ fn roles(list: Vec<Node<'_>>, shop: &Shop) -> Option<BTreeSet<String>> {
     read.into_iter().collect()
 }
 
-fn apart(node: Node<'_>) -> Option<Duration> {
+fn interval(node: Node<'_>) -> Option<Duration> {
     let every = units::duration(node)?;
     if every < LEAST_APART {
         node.mistake(format!(
@@ -179,7 +181,7 @@ fn apart(node: Node<'_>) -> Option<Duration> {
     Some(every)
 }
 
-/// `1s..5s`, or `2s` where all last as long.
+/// `1s..5s`, or `2s` for a single length.
 fn range(node: Node<'_>) -> Option<(Duration, Duration)> {
     let text = node.text()?;
     let (least, most) = text.split_once("..").unwrap_or((&text, &text));

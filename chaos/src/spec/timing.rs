@@ -1,40 +1,42 @@
-//! When a fault begins, and how often: `at`, `after` or `when`, `wait`, `every` and `times`.
+//! Reads when a fault begins, and how often: `at`, `after` or `when`, `wait`, `every` and `times`.
 
 use std::time::Duration;
 
 use syntax::units::{self, show_duration};
 use syntax::{Map, Node, did_you_mean};
 
-use super::{Shop, kind};
+use super::kind::ParsedKind;
+use super::values::positive;
 use crate::fault::{Begin, Breaker};
+use crate::shop::Shop;
 
-/// The keys that say when.
+/// The keys of a time.
 pub(super) const KEYS: [&str; 6] = ["at", "after", "when", "wait", "every", "times"];
-/// More repetitions are a slip of the pen, or a storm.
+/// More repetitions are a typo, or should be a storm.
 const MOST_TIMES: u64 = 1000;
-/// What to write.
-const SAY_WHEN: &str =
+/// The mistake of a fault without a time.
+const MISSING_TIME: &str =
     "say when it begins: `at: 12s`, `after: other-fault` or `when: breaker payment->bank`";
 
-/// When a fault comes.
+/// When a fault begins, and how often.
 pub(super) struct Timing<'d> {
-    /// The first time.
+    /// The first begin.
     pub(super) begins: Begin,
-    /// From one beginning to the next.
+    /// From one begin to the next.
     pub(super) every: Duration,
     /// How often, at least once.
     pub(super) times: u32,
-    /// Where `every` stands.
-    every_at: Node<'d>,
+    /// The node of `every`.
+    every_node: Node<'d>,
 }
 
-/// Where mistakes about a fault's time belong.
-pub(super) fn place<'d>(map: &mut Map<'d>) -> Node<'d> {
+/// The node for mistakes about a fault's time.
+pub(super) fn node<'d>(map: &mut Map<'d>) -> Node<'d> {
     let found = ["at", "after", "when"].iter().find_map(|key| map.get(key));
     found.unwrap_or(map.node())
 }
 
-/// Reads all that says when.
+/// Reads the keys of the time.
 pub(super) fn read<'d>(map: &mut Map<'d>, shop: &Shop) -> Option<Timing<'d>> {
     let node = map.node();
     let [at, after, when] = ["at", "after", "when"].map(|key| map.get(key));
@@ -44,7 +46,7 @@ pub(super) fn read<'d>(map: &mut Map<'d>, shop: &Shop) -> Option<Timing<'d>> {
     let found = [at, after, when].iter().flatten().count();
     if found != 1 {
         node.mistake(match found {
-            0 => SAY_WHEN.to_owned(),
+            0 => MISSING_TIME.to_owned(),
             _ => "a fault begins at one time only: keep one of `at`, `after` and `when`".to_owned(),
         });
         return None;
@@ -74,7 +76,7 @@ pub(super) fn read<'d>(map: &mut Map<'d>, shop: &Shop) -> Option<Timing<'d>> {
         begins,
         every: Duration::ZERO,
         times: 1,
-        every_at: every.unwrap_or(node),
+        every_node: every.unwrap_or(node),
     };
     match (every, times) {
         (None, None) => Some(once),
@@ -92,7 +94,7 @@ pub(super) fn read<'d>(map: &mut Map<'d>, shop: &Shop) -> Option<Timing<'d>> {
             None
         }
         (Some(every), Some(times)) => {
-            let every = kind::positive(every, "the time from one to the next");
+            let every = positive(every, "the time from one to the next");
             let times = units::integer_in(times, 1, MOST_TIMES);
             Some(Timing {
                 every: every?,
@@ -116,14 +118,14 @@ fn begin(node: Node<'_>, shop: &Shop) -> Option<Duration> {
     None
 }
 
-/// `breaker payment->bank`, and whoever likes a sentence adds `opens`.
+/// `breaker payment->bank`, or `breaker payment->bank opens`.
 fn breaker(node: Node<'_>, shop: &Shop) -> Option<Breaker> {
     let text = node.text()?;
-    let way = text
+    let edge = text
         .strip_prefix("breaker ")
-        .map(|way| way.strip_suffix(" opens").unwrap_or(way))
-        .and_then(|way| way.split_once("->"));
-    let Some((caller, callee)) = way else {
+        .map(|edge| edge.strip_suffix(" opens").unwrap_or(edge))
+        .and_then(|edge| edge.split_once("->"));
+    let Some((caller, callee)) = edge else {
         node.mistake(format!(
             "expected a breaker such as `breaker payment->bank`, found `{text}`"
         ));
@@ -146,30 +148,30 @@ fn breaker(node: Node<'_>, shop: &Shop) -> Option<Breaker> {
     })
 }
 
-/// Whether it does not overlap itself and is over before the load is, as far as can be known.
-pub(super) fn fits(timing: &Timing<'_>, body: &kind::Body<'_>, shop: &Shop) -> bool {
-    if timing.times > 1 && !apart(timing, body) {
+/// Checks that a fault does not overlap itself and ends before the load, as far as its time is known.
+pub(super) fn check_times(timing: &Timing<'_>, kind: &ParsedKind<'_>, shop: &Shop) -> bool {
+    if timing.times > 1 && !repeats_apart(timing, kind) {
         return false;
     }
     let Begin::At(first) = timing.begins else {
-        // Its place in a chain is looked at when all of the chain is known.
+        // `together` checks it when all faults are known.
         return true;
     };
     let last = first.saturating_add(timing.every.saturating_mul(timing.times - 1));
-    let end = last.saturating_add(body.length);
+    let end = last.saturating_add(kind.length);
     if end <= shop.duration {
         return true;
     }
-    let over = show_duration(shop.duration);
+    let load_end = show_duration(shop.duration);
     if timing.times == 1 {
-        body.length_at.mistake(format!(
-            "the fault ends at {}, but the load is over after {over}; {} is the most that fits",
+        kind.length_node.mistake(format!(
+            "the fault ends at {}, but the load is over after {load_end}; {} is the most that fits",
             show_duration(end),
             show_duration(shop.duration.saturating_sub(last)),
         ));
     } else {
-        timing.every_at.mistake(format!(
-            "the fault comes {} times and ends at {} for the last time, but the load is over after {over}",
+        timing.every_node.mistake(format!(
+            "the fault comes {} times and ends at {} for the last time, but the load is over after {load_end}",
             timing.times,
             show_duration(end),
         ));
@@ -177,18 +179,18 @@ pub(super) fn fits(timing: &Timing<'_>, body: &kind::Body<'_>, shop: &Shop) -> b
     false
 }
 
-fn apart(timing: &Timing<'_>, body: &kind::Body<'_>) -> bool {
-    // A replica is ready some time after its restart, so the end of its window still counts.
-    let fits = if body.kind.takes_replica_down() {
-        timing.every > body.length
+fn repeats_apart(timing: &Timing<'_>, kind: &ParsedKind<'_>) -> bool {
+    // A replica becomes ready some time after its start, so the end of the window is included.
+    let fits = if kind.kind.takes_replica_down() {
+        timing.every > kind.length
     } else {
-        timing.every >= body.length
+        timing.every >= kind.length
     };
     if !fits {
-        timing.every_at.mistake(format!(
+        timing.every_node.mistake(format!(
             "the fault comes every {} and lasts {}: it would overlap itself",
             show_duration(timing.every),
-            show_duration(body.length),
+            show_duration(kind.length),
         ));
     }
     fits

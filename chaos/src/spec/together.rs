@@ -1,5 +1,4 @@
-//! What can be wrong between two faults: the same name, a chain that leads nowhere, or two that cannot be in force at
-//! once.
+//! Checks faults against each other: unique names, valid chains of `after`, and no overlaps that are impossible.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,11 +6,12 @@ use std::time::Duration;
 use syntax::units::show_duration;
 use syntax::{Node, did_you_mean};
 
-use super::{Draft, Shop};
+use super::draft::Draft;
 use crate::fault::{Begin, Fault, FaultKind, Target, Window};
+use crate::shop::Shop;
 
-/// `after` a fault that is repeated means after its last time.
-pub(super) fn wait_for_the_last_time(drafts: &mut [&mut Draft<'_>]) {
+/// `after` a repeated fault means after its last repetition.
+pub(super) fn wait_for_last_repetition(drafts: &mut [&mut Draft<'_>]) {
     let last: BTreeMap<String, String> = drafts
         .iter()
         .filter_map(|d| {
@@ -31,8 +31,8 @@ pub(super) fn wait_for_the_last_time(drafts: &mut [&mut Draft<'_>]) {
     }
 }
 
-/// Names tell faults apart in the record, on charts and at the target.
-pub(super) fn names_are_unique(drafts: &[&Draft<'_>]) -> bool {
+/// Names identify faults in the record, on charts and at the target.
+pub(super) fn check_names(drafts: &[&Draft<'_>]) -> bool {
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
     let mut unique = true;
     for draft in drafts {
@@ -64,66 +64,66 @@ pub(super) fn names_are_unique(drafts: &[&Draft<'_>]) -> bool {
     unique
 }
 
-/// Every fault that waits for another waits for one that there is, not for itself, and has a chance to be over while
-/// the load lasts.
-pub(super) fn chains_hold(drafts: &[&Draft<'_>], shop: &Shop) -> bool {
-    let plan = Plan::of(drafts);
-    // One that has mistakes is there all the same.
+/// A fault must wait for an existing fault and not for itself, and its earliest end must be within the load.
+pub(super) fn check_chains(drafts: &[&Draft<'_>], shop: &Shop) -> bool {
+    let by_name = FaultsByName::new(drafts);
+    // Faults with mistakes exist as well.
     let written = drafts
         .iter()
         .filter_map(|d| Some(d.name.as_ref()?.0.as_str()));
-    let names: Vec<&str> = written.chain(plan.faults.keys().copied()).collect();
-    let mut hold = true;
-    for (fault, at) in each(drafts) {
+    let names: Vec<&str> = written.chain(by_name.faults.keys().copied()).collect();
+    let mut valid = true;
+    for (fault, node) in each(drafts) {
         if let Begin::After { fault: other, .. } = &fault.begins
             && !names.contains(&other.as_str())
         {
-            at.mistake(format!(
+            node.mistake(format!(
                 "there is no fault `{other}`; {}",
                 did_you_mean(other, &names)
             ));
-            hold = false;
+            valid = false;
             continue;
         }
-        match plan.earliest(fault) {
-            None if plan.waits_for_itself(fault) => {
-                at.mistake(format!(
+        match by_name.earliest(fault) {
+            None if by_name.waits_for_itself(fault) => {
+                node.mistake(format!(
                     "`{}` waits for its own end, and so never begins",
                     fault.name
                 ));
-                hold = false;
+                valid = false;
             }
             Some(window) if fault.window().is_none() && window.to > shop.duration => {
-                at.mistake(format!(
+                node.mistake(format!(
                     "the fault ends at {} at the earliest, but the load is over after {}",
                     show_duration(window.to),
                     show_duration(shop.duration)
                 ));
-                hold = false;
+                valid = false;
             }
             _ => {}
         }
     }
-    hold
+    valid
 }
 
-/// Two latencies on one target add up and are allowed. A replica that is down, however, can neither die again nor
-/// be slow. A fault on all of several replicas stays in force at the others, so it may overlap a kill of one. One that
-/// waits for another's end does not overlap it, and one that waits for a breaker may come at any time: of that nothing
-/// can be said beforehand.
-pub(super) fn nothing_overlaps(drafts: &[&Draft<'_>], shop: &Shop) -> bool {
-    let plan = Plan::of(drafts);
+/// No fault may overlap the time in which its only replica is down. Allowed are:
+/// - Two faults of a running replica: their effects add up.
+/// - A fault of several replicas and a kill of one: it stays in force at the others.
+/// - A fault that waits for the end of the other one.
+/// - A fault that waits for a breaker: its time is not known in advance.
+pub(super) fn check_overlaps(drafts: &[&Draft<'_>], shop: &Shop) -> bool {
+    let by_name = FaultsByName::new(drafts);
     let mut apart = true;
     for (i, later_draft) in drafts.iter().enumerate() {
         for earlier_draft in &drafts[..i] {
             let pairs = pairs(earlier_draft, later_draft);
-            let met = pairs.into_iter().find_map(|(earlier, later)| {
-                Some((earlier, later, plan.clash(earlier, later, shop)?))
+            let clash = pairs.into_iter().find_map(|(earlier, later)| {
+                Some((earlier, later, by_name.clash(earlier, later, shop)?))
             });
-            let Some((earlier, later, (down, replica))) = met else {
+            let Some((earlier, later, (down, replica))) = clash else {
                 continue;
             };
-            later_draft.at.mistake(format!(
+            later_draft.time_node.mistake(format!(
                 "`{}` overlaps `{}`: {replica} is killed at {} and starts again at {}, until it is ready nothing \
                  else can happen to it",
                 later.name,
@@ -137,11 +137,11 @@ pub(super) fn nothing_overlaps(drafts: &[&Draft<'_>], shop: &Shop) -> bool {
     apart
 }
 
-/// Every fault, and where it stands.
+/// Every fault, with the node for mistakes about its time.
 fn each<'a, 'd>(drafts: &'a [&'a Draft<'d>]) -> impl Iterator<Item = (&'a Fault, Node<'d>)> {
     let of = |d: &&'a Draft<'d>| {
-        let at = d.at;
-        d.faults.iter().flatten().map(move |f| (f, at))
+        let node = d.time_node;
+        d.faults.iter().flatten().map(move |f| (f, node))
     };
     drafts.iter().flat_map(of)
 }
@@ -151,30 +151,30 @@ fn pairs<'a>(earlier: &'a Draft<'_>, later: &'a Draft<'_>) -> Vec<(&'a Fault, &'
     earlier.faults.iter().flatten().flat_map(of).collect()
 }
 
-/// All faults by name, to follow chains.
-struct Plan<'a> {
+/// All faults by name, to follow chains of `after`.
+struct FaultsByName<'a> {
     faults: BTreeMap<&'a str, &'a Fault>,
 }
 
-impl<'a> Plan<'a> {
-    fn of(drafts: &'a [&'a Draft<'_>]) -> Self {
+impl<'a> FaultsByName<'a> {
+    fn new(drafts: &'a [&'a Draft<'_>]) -> Self {
         let faults = each(drafts).map(|(f, _)| (f.name.as_str(), f));
         Self {
             faults: faults.collect(),
         }
     }
 
-    /// Those that a fault waits for, the nearest first. The walk ends where a chain begins, is broken, or bites its
-    /// own tail.
+    /// The faults that a fault waits for, the nearest first. The chain ends at a fault that waits for none, at an unknown
+    /// name, or where it would repeat.
     fn chain(&self, fault: &'a Fault) -> Vec<&'a Fault> {
         let mut chain: Vec<&'a Fault> = Vec::new();
-        let mut now = fault;
-        while let Begin::After { fault: other, .. } = &now.begins
+        let mut current = fault;
+        while let Begin::After { fault: other, .. } = &current.begins
             && let Some(before) = self.faults.get(other.as_str())
             && !chain.iter().any(|f| f.name == before.name)
         {
             chain.push(before);
-            now = before;
+            current = before;
         }
         chain
     }
@@ -183,7 +183,7 @@ impl<'a> Plan<'a> {
         self.chain(fault).iter().any(|f| f.name == fault.name)
     }
 
-    /// The window when everything that it waits for happens as early as it can. `None` when its chain is broken.
+    /// The earliest possible window. `None` when the chain is broken.
     fn earliest(&self, fault: &'a Fault) -> Option<Window> {
         if self.waits_for_itself(fault) {
             return None;
@@ -207,7 +207,7 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// The window by plan: not known where a breaker is waited for.
+    /// The planned window. `None` if it depends on a breaker.
     fn window(&self, fault: &'a Fault) -> Option<Window> {
         let by_breaker = |f: &Fault| matches!(f.begins, Begin::When { .. });
         if by_breaker(fault) || self.chain(fault).into_iter().any(by_breaker) {
@@ -216,14 +216,14 @@ impl<'a> Plan<'a> {
         self.earliest(fault)
     }
 
-    /// When a replica is down and which, where two faults cannot be in force together.
+    /// If two faults cannot be in force together: the window in which a replica is down, and the replica.
     fn clash(&self, a: &'a Fault, b: &'a Fault, shop: &Shop) -> Option<(Window, Target)> {
         let (down, other) = if a.kind.takes_replica_down() {
             (a, b)
         } else {
             (b, a)
         };
-        // A path is there whether or not its ends are.
+        // Path faults need no running replica.
         if !down.kind.takes_replica_down() || matches!(other.kind, FaultKind::Path(_)) {
             return None;
         }
@@ -236,14 +236,14 @@ impl<'a> Plan<'a> {
             return None;
         }
         let (w, o) = (self.window(down)?, self.window(other)?);
-        // A replica is ready some time after its restart, so the end of its window still counts.
+        // A replica becomes ready some time after its start, so the end of the window is included.
         let other_is_before = o.to <= w.from && !other.kind.takes_replica_down();
         let overlaps = o.from <= w.to && w.from <= o.to && !other_is_before;
         overlaps.then_some((w, replica))
     }
 }
 
-/// The replica that a fault is aimed at, where it is a single one.
+/// The replica of a fault's target, if it is a single one.
 fn only_replica(fault: &Fault, shop: &Shop) -> Option<Target> {
     let target = &fault.target;
     let count = shop.replicas.get(&target.role).copied();

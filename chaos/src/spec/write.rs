@@ -1,25 +1,26 @@
-//! Faults as a scenario would write them: the way back from [`read`](super::read), for a scenario that was made rather than
-//! written, such as the fewest faults of a storm. What is written here reads as the very same faults.
+//! Writes faults as a scenario, for generated scenarios such as the fewest faults of a storm. [`read`](super::read) gives
+//! the same faults back.
 
 use std::time::Duration;
 
-use shop_contract::faults::{Distribution, FaultEffect};
+use shop_contract::faults::FaultEffect;
 use syntax::units::show_duration;
 
-use crate::fault::{Begin, Fault, FaultKind, InService, ProcessFault};
+use super::values::DISTRIBUTIONS;
+use crate::fault::{Begin, Fault, FaultKind, ProcessFault, ServiceFault};
 use crate::path::{PathEffect, PathFault};
 
 /// The `faults:` of a scenario, one on each line.
-pub fn list(faults: &[Fault]) -> String {
+pub fn write_faults(faults: &[Fault]) -> String {
     if faults.is_empty() {
         return "faults: []\n".to_owned();
     }
-    let lines = faults.iter().map(|f| format!("  - {}\n", written(f)));
+    let lines = faults.iter().map(|f| format!("  - {}\n", write_fault(f)));
     format!("faults:\n{}", lines.collect::<String>())
 }
 
 /// One fault, on one line.
-pub fn written(fault: &Fault) -> String {
+pub fn write_fault(fault: &Fault) -> String {
     let mut keys = vec![("name", fault.name.clone())];
     let wait = match &fault.begins {
         Begin::At(at) => {
@@ -51,8 +52,8 @@ pub fn written(fault: &Fault) -> String {
             keys.push(("delay", show_duration(*delay)));
         }
         FaultKind::Process(ProcessFault::Pause | ProcessFault::Restart) => {}
-        FaultKind::InService(held) => in_service(held, &mut keys),
-        FaultKind::Path(fault) => on_path(fault, &mut keys),
+        FaultKind::Service(fault) => service_fault(fault, &mut keys),
+        FaultKind::Path(fault) => path_fault(fault, &mut keys),
     }
     let keys: Vec<String> = keys.into_iter().map(|(k, v)| format!("{k}: {v}")).collect();
     format!("{{ {} }}", keys.join(", "))
@@ -60,26 +61,26 @@ pub fn written(fault: &Fault) -> String {
 
 type Keys = Vec<(&'static str, String)>;
 
-fn in_service(held: &InService, keys: &mut Keys) {
-    effect(&held.effect, keys);
-    if held.share != 1.0 {
-        keys.push(("share", percent(held.share)));
+fn service_fault(fault: &ServiceFault, keys: &mut Keys) {
+    effect(&fault.effect, keys);
+    if fault.share != 1.0 {
+        keys.push(("share", percent(fault.share)));
     }
-    if let Some(route) = &held.only.route {
+    if let Some(route) = &fault.only.route {
         keys.push(("route", quoted(route)));
     }
-    if let Some(caller) = held.only.caller {
+    if let Some(caller) = fault.only.caller {
         keys.push(("caller", caller.name().to_owned()));
     }
-    if let Some(shopper) = &held.only.shopper {
+    if let Some(shopper) = &fault.only.shopper {
         keys.push(("shopper", quoted(shopper)));
     }
-    if let Some(shoppers) = held.only.shoppers {
+    if let Some(shoppers) = fault.only.shoppers {
         keys.push(("shoppers", percent(shoppers)));
     }
 }
 
-fn on_path(fault: &PathFault, keys: &mut Keys) {
+fn path_fault(fault: &PathFault, keys: &mut Keys) {
     let us = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
     match fault.effect {
         PathEffect::Latency { delay, jitter } => delays(us(delay), us(jitter), keys),
@@ -107,7 +108,7 @@ fn on_path(fault: &PathFault, keys: &mut Keys) {
     if fault.share != 1.0 {
         keys.push(("share", percent(fault.share)));
     }
-    if fault.direction != fault.effect.usual_direction() {
+    if fault.direction != fault.effect.default_direction() {
         keys.push(("direction", fault.direction.name().to_owned()));
     }
 }
@@ -120,12 +121,11 @@ fn effect(effect: &FaultEffect, keys: &mut Keys) {
             distribution,
         } => {
             delays(*delay_us, *jitter_us, keys);
-            let name = match distribution {
-                Distribution::Uniform => return,
-                Distribution::Normal => "normal",
-                Distribution::Exponential => "exponential",
-            };
-            keys.push(("distribution", name.to_owned()));
+            // The first is the default.
+            let others = DISTRIBUTIONS.iter().skip(1);
+            for (name, _) in others.filter(|(_, d)| d == distribution) {
+                keys.push(("distribution", (*name).to_owned()));
+            }
         }
         FaultEffect::SlowDatabase {
             delay_us,
@@ -161,7 +161,7 @@ fn delays(delay_us: u64, jitter_us: u64, keys: &mut Keys) {
     }
 }
 
-/// A share as it was written: what dividing by a hundred has blurred beyond nine digits is not written.
+/// A share in percent. Nine digits hide the rounding error of the division by 100.
 fn percent(share: f64) -> String {
     let digits = format!("{:.9}", share * 100.0);
     format!("{}%", digits.trim_end_matches('0').trim_end_matches('.'))
@@ -175,7 +175,7 @@ fn amount(bytes: u64) -> String {
     }
 }
 
-/// In single quotes, within which YAML takes everything as it is but the quote itself.
+/// In single quotes; in them YAML escapes only the quote itself.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -1,5 +1,5 @@
-//! The parameters of a storm's faults: for each kind a range in which it is felt by those who meet it, and survived by
-//! a shop that is built for it.
+//! The parameters of a storm's faults. Each kind has a range that has a visible effect and that a resilient shop
+//! survives.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use shop_contract::faults::{Distribution, FaultEffect, Only};
 
-use crate::fault::{FaultKind, InService, ProcessFault};
+use crate::fault::{FaultKind, ProcessFault, ServiceFault};
+use crate::kinds::{Kind, PathKind, ProcessKind, ServiceKind};
 use crate::path::{PathEffect, PathFault};
 
 /// A whole number of milliseconds between two times, both included.
@@ -17,36 +18,39 @@ pub(super) fn between(rng: &mut ChaCha8Rng, least: Duration, most: Duration) -> 
     Duration::from_millis(rng.random_range(least..=most.max(least)))
 }
 
-/// A fault of a kind that lasts so long; the second is its `for`, where the kind has one.
+/// A fault of a kind and of this length. The second value is its `for`, if the kind has one.
 pub(super) fn kind(
     rng: &mut ChaCha8Rng,
-    name: &str,
+    kind: Kind,
     length: Duration,
 ) -> (FaultKind, Option<Duration>) {
-    let process = match name {
-        "kill" => ProcessFault::Kill { restart: length },
-        "slow-start" => ProcessFault::SlowStart { delay: length },
-        "restart" => ProcessFault::Restart,
-        "pause" => return (FaultKind::Process(ProcessFault::Pause), Some(length)),
-        "tcp-latency" | "tcp-reset" => {
-            return (FaultKind::Path(on_path(rng, name)), Some(length));
+    match kind {
+        Kind::Process(kind) => {
+            let (fault, lasts) = match kind {
+                ProcessKind::Kill => (ProcessFault::Kill { restart: length }, None),
+                ProcessKind::SlowStart => (ProcessFault::SlowStart { delay: length }, None),
+                ProcessKind::Restart => (ProcessFault::Restart, None),
+                ProcessKind::Pause => (ProcessFault::Pause, Some(length)),
+            };
+            (FaultKind::Process(fault), lasts)
         }
-        _ => {
-            let (effect, share) = effect(rng, name);
-            let held = InService {
+        Kind::Path(kind) => (FaultKind::Path(path_fault(rng, kind)), Some(length)),
+        Kind::Service(kind) => {
+            let (effect, share) = effect(rng, kind);
+            let fault = ServiceFault {
                 effect,
                 share,
                 only: Only::default(),
             };
-            return (FaultKind::InService(held), Some(length));
+            (FaultKind::Service(fault), Some(length))
         }
-    };
-    (FaultKind::Process(process), None)
+    }
 }
 
-fn on_path(rng: &mut ChaCha8Rng, name: &str) -> PathFault {
+/// A reset or a latency; a storm [draws](super::draws) no other kinds of path fault.
+fn path_fault(rng: &mut ChaCha8Rng, kind: PathKind) -> PathFault {
     let share = f64::from(rng.random_range(20..=100)) / 100.0;
-    let effect = if name == "tcp-reset" {
+    let effect = if kind == PathKind::Reset {
         PathEffect::Reset
     } else {
         let (delay_us, jitter_us) = delays(rng, 20, 300);
@@ -58,58 +62,15 @@ fn on_path(rng: &mut ChaCha8Rng, name: &str) -> PathFault {
     PathFault {
         effect,
         share,
-        direction: effect.usual_direction(),
+        direction: effect.default_direction(),
     }
 }
 
 /// Effect and share.
-fn effect(rng: &mut ChaCha8Rng, name: &str) -> (FaultEffect, f64) {
+fn effect(rng: &mut ChaCha8Rng, kind: ServiceKind) -> (FaultEffect, f64) {
     let mut percent = |least: u32, most: u32| f64::from(rng.random_range(least..=most)) / 100.0;
-    match name {
-        "error" => {
-            let share = percent(10, 50);
-            let status = [500, 502, 503, 504][rng.random_range(0..4)];
-            (FaultEffect::Error { status }, share)
-        }
-        "abort" => (FaultEffect::Abort, percent(10, 40)),
-        "hang" => (FaultEffect::Hang, percent(10, 40)),
-        "truncate" => (FaultEffect::Truncate, percent(10, 40)),
-        "corrupt" => (FaultEffect::Corrupt, percent(10, 40)),
-        "refuse" => (FaultEffect::Refuse, percent(20, 100)),
-        "slow-body" => {
-            let share = percent(20, 100);
-            let bytes_per_s = 1_000 * rng.random_range(1..=50);
-            (FaultEffect::SlowBody { bytes_per_s }, share)
-        }
-        "cpu" => {
-            let threads = rng.random_range(1..=2);
-            (FaultEffect::Cpu { threads }, 1.0)
-        }
-        "memory" => {
-            let bytes = 1_000_000 * rng.random_range(20..=200);
-            (FaultEffect::Memory { bytes }, 1.0)
-        }
-        "slow-database" => {
-            let share = percent(20, 100);
-            let (delay_us, jitter_us) = delays(rng, 10, 200);
-            let effect = FaultEffect::SlowDatabase {
-                delay_us,
-                jitter_us,
-            };
-            (effect, share)
-        }
-        "failing-database" => (FaultEffect::FailingDatabase, percent(10, 50)),
-        "locked-database" => (FaultEffect::LockedDatabase, 1.0),
-        "full-disk" => (FaultEffect::FullDisk, 1.0),
-        "leaked-connections" => (FaultEffect::LeakedConnections { left: 1 }, 1.0),
-        "clock-skew" => {
-            let by_ms = 1_000 * rng.random_range(1..=600);
-            let back = rng.random_bool(0.5);
-            let by_ms = if back { -by_ms } else { by_ms };
-            (FaultEffect::ClockSkew { by_ms }, 1.0)
-        }
-        // Latency, and whatever has a row in the table but none here: that each has one, a test makes sure.
-        _ => {
+    match kind {
+        ServiceKind::Latency => {
             let share = percent(20, 100);
             let (delay_us, jitter_us) = delays(rng, 50, 500);
             let distribution = match rng.random_range(0..3) {
@@ -123,6 +84,48 @@ fn effect(rng: &mut ChaCha8Rng, name: &str) -> (FaultEffect, f64) {
                 distribution,
             };
             (effect, share)
+        }
+        ServiceKind::Error => {
+            let share = percent(10, 50);
+            let status = [500, 502, 503, 504][rng.random_range(0..4)];
+            (FaultEffect::Error { status }, share)
+        }
+        ServiceKind::Abort => (FaultEffect::Abort, percent(10, 40)),
+        ServiceKind::Hang => (FaultEffect::Hang, percent(10, 40)),
+        ServiceKind::Truncate => (FaultEffect::Truncate, percent(10, 40)),
+        ServiceKind::Corrupt => (FaultEffect::Corrupt, percent(10, 40)),
+        ServiceKind::Refuse => (FaultEffect::Refuse, percent(20, 100)),
+        ServiceKind::SlowBody => {
+            let share = percent(20, 100);
+            let bytes_per_s = 1_000 * rng.random_range(1..=50);
+            (FaultEffect::SlowBody { bytes_per_s }, share)
+        }
+        ServiceKind::Cpu => {
+            let threads = rng.random_range(1..=2);
+            (FaultEffect::Cpu { threads }, 1.0)
+        }
+        ServiceKind::Memory => {
+            let bytes = 1_000_000 * rng.random_range(20..=200);
+            (FaultEffect::Memory { bytes }, 1.0)
+        }
+        ServiceKind::SlowDatabase => {
+            let share = percent(20, 100);
+            let (delay_us, jitter_us) = delays(rng, 10, 200);
+            let effect = FaultEffect::SlowDatabase {
+                delay_us,
+                jitter_us,
+            };
+            (effect, share)
+        }
+        ServiceKind::FailingDatabase => (FaultEffect::FailingDatabase, percent(10, 50)),
+        ServiceKind::LockedDatabase => (FaultEffect::LockedDatabase, 1.0),
+        ServiceKind::FullDisk => (FaultEffect::FullDisk, 1.0),
+        ServiceKind::LeakedConnections => (FaultEffect::LeakedConnections { left: 1 }, 1.0),
+        ServiceKind::ClockSkew => {
+            let by_ms = 1_000 * rng.random_range(1..=600);
+            let back = rng.random_bool(0.5);
+            let by_ms = if back { -by_ms } else { by_ms };
+            (FaultEffect::ClockSkew { by_ms }, 1.0)
         }
     }
 }

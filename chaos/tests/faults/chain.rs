@@ -1,4 +1,4 @@
-//! Faults that wait for something: for another fault's end, or for a breaker. In virtual time.
+//! Faults that wait for another fault's end or for a breaker, in virtual time.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -45,19 +45,19 @@ fn run(shop: &Arc<FakeShop>, faults: Vec<Fault>) -> Run {
 
 fn shop() -> FakeShop {
     FakeShop {
-        restart_takes: Duration::from_secs(2),
+        start_takes: Duration::from_secs(2),
         counts: Mutex::new([Some(0), Some(1)].into()),
         ..FakeShop::default()
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chained_fault_begins_when_the_other_has_really_ended() {
+async fn a_chained_fault_begins_when_the_other_has_actually_ended() {
     let shop = Arc::new(shop());
     let faults = vec![kill(0, 10, 3), after(kill(1, 0, 5), "order-0-down", 4)];
     let rows = run(&shop, faults).rows().await;
     assert_eq!(rows[0].name, "order-0-down");
-    // Killed at 10 s, told to start at 13 s, ready at 15 s; then four seconds.
+    // Killed at 10 s, started at 13 s, ready at 15 s; then four seconds.
     assert!((rows[0].ended_s - 15.0).abs() < 0.01, "{rows:?}");
     assert!((rows[1].started_s - 19.0).abs() < 0.01, "{rows:?}");
     assert!((rows[1].ended_s - 26.0).abs() < 0.01, "{rows:?}");
@@ -70,23 +70,23 @@ async fn a_fault_begins_when_a_breaker_is_seen_open() {
         ..shop()
     });
     let rows = run(&shop, vec![when_open(kill(1, 0, 3))]).rows().await;
-    // Looked at four times a second.
+    // Breakers are queried four times a second.
     assert!((rows[0].started_s - 5.0).abs() < 0.01, "{rows:?}");
-    assert_eq!(shop.log(), ["kill order/1", "restart order/1"]);
+    assert_eq!(shop.log(), ["kill order/1", "start order/1"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_breaker_that_never_opens_leaves_the_fault_undone_and_the_row_says_so() {
+async fn a_fault_is_skipped_and_has_a_row_if_its_breaker_never_opens() {
     let shop = Arc::new(shop());
     let never = when_open(kill(1, 0, 3));
     let chained = after(kill(0, 0, 3), "order-1-down", 0);
     let mut run = run(&shop, vec![never, chained]);
-    for why in [
+    for reason in [
         "order-1-down did not end while the load lasted",
         "the breaker payment->bank was not seen open while the load lasted",
     ] {
         let event = run.event(Refused).await;
-        assert_eq!(event.detail.as_deref(), Some(why));
+        assert_eq!(event.detail.as_deref(), Some(reason));
     }
     let rows = run.rows().await;
     assert_eq!(rows.len(), 2);
@@ -95,7 +95,7 @@ async fn a_breaker_that_never_opens_leaves_the_fault_undone_and_the_row_says_so(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_a_fault_that_was_refused_waits_in_vain() {
+async fn faults_that_wait_for_a_refused_fault_are_skipped() {
     let shop = Arc::new(FakeShop {
         refuse_kill: true,
         ..shop()
@@ -112,26 +112,26 @@ async fn what_waits_for_a_fault_that_was_refused_waits_in_vain() {
     assert_eq!(first.fault, "order-1-down");
     assert_eq!(
         first.detail.as_deref(),
-        Some("order-0-down did not come about")
+        Some("order-0-down was not injected")
     );
     assert_eq!(run.event(Refused).await.fault, "order-2-down");
     let rows = run.rows().await;
     assert_eq!(rows.len(), 3);
-    assert!(rows[2].started_s < 11.0, "nobody waits for the load's end");
+    assert!(rows[2].started_s < 11.0, "not at the load's end");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chained_fault_that_would_outlast_the_load_is_cut_to_it() {
+async fn a_chained_fault_ends_with_the_load() {
     let shop = Arc::new(shop());
     let faults = vec![kill(0, 50, 3), after(kill(1, 0, 30), "order-0-down", 1)];
     let rows = run(&shop, faults).rows().await;
     assert!((rows[1].started_s - 56.0).abs() < 0.01, "{rows:?}");
-    // Told to start at 60 s, ready at 62 s.
+    // Started at 60 s, ready at 62 s.
     assert!((rows[1].ended_s - 62.0).abs() < 0.01, "{rows:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn on_shutdown_nothing_is_waited_for_any_more() {
+async fn on_shutdown_waiting_faults_are_left_out() {
     let shop = Arc::new(shop());
     let faults = vec![kill(0, 10, 30), after(kill(1, 0, 5), "order-0-down", 0)];
     let mut run = run(&shop, faults);
@@ -141,11 +141,11 @@ async fn on_shutdown_nothing_is_waited_for_any_more() {
     run.event(Ended).await;
     let rows = run.rows().await;
     assert_eq!(rows.len(), 1, "{rows:?}");
-    assert_eq!(shop.log(), ["kill order/0", "restart order/0"]);
+    assert_eq!(shop.log(), ["kill order/0", "start order/0"]);
 }
 
 #[test]
-fn a_chain_may_be_long_and_each_link_begins_once() {
+fn each_fault_of_a_chain_begins_once() {
     let faults = vec![
         kill(0, 1, 1),
         after(kill(1, 0, 1), "order-0-down", 0),
@@ -159,27 +159,31 @@ fn a_chain_may_be_long_and_each_link_begins_once() {
     schedule.observe(&ended, s(3));
     assert_eq!(schedule.next_at(), Some(s(3)));
     assert_eq!(schedule.due(s(4)).len(), 2);
-    // Told twice, it begins once.
+    // A repeated observation has no effect.
     schedule.observe(&ended, s(4));
-    let rest: Vec<Duration> = schedule.due(END).iter().map(chaos::Action::at).collect();
+    let rest: Vec<Duration> = schedule
+        .due(END)
+        .iter()
+        .map(chaos::Transition::at)
+        .collect();
     assert_eq!(rest, [s(5), s(6)]);
-    assert!(!schedule.is_waiting() && schedule.missed().is_empty());
+    assert!(!schedule.is_waiting() && schedule.skipped().is_empty());
 }
 
 #[test]
-fn a_turn_that_comes_when_the_load_is_over_is_missed() {
+fn a_fault_whose_breaker_opens_after_the_load_is_skipped() {
     let mut schedule = Schedule::new([when_open(kill(0, 0, 1))], 7).until(END);
     assert_eq!(schedule.breakers(), [breaker()].into());
     schedule.observe(&Observed::BreakerOpened(breaker()), END);
-    let missed = schedule.missed();
-    assert_eq!(missed.len(), 1);
-    assert_eq!(missed[0].why, "its turn came when the load was over");
+    let skipped = schedule.skipped();
+    assert_eq!(skipped.len(), 1);
+    assert_eq!(skipped[0].reason, "it was due after the end of the load");
     assert!(schedule.next_at().is_none() && schedule.breakers().is_empty());
 }
 
-/// Golden, as those of faults that have their instant.
+/// Golden, like the lines of faults with a fixed time.
 #[test]
-fn what_waits_has_its_lines_in_the_plans_digest() {
+fn waiting_faults_have_lines_in_the_plans_digest() {
     let faults = [
         kill(0, 1, 1),
         after(kill(1, 0, 1), "order-0-down", 2),

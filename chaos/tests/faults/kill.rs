@@ -1,4 +1,4 @@
-//! Faults of a process, in virtual time: what is killed is started again, whatever happens.
+//! Kills, in virtual time: a killed replica is always started again.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn assert_window(row: &FaultRow, from_s: f64, to_s: f64) {
 }
 
 fn run(shop: &Arc<FakeShop>, faults: Vec<chaos::Fault>) -> Run {
-    let mut run = Run::start_polling(shop, faults, Duration::from_secs(1));
+    let mut run = Run::start_checking_every(shop, faults, Duration::from_secs(1));
     run.patience = Duration::from_secs(3600);
     run
 }
@@ -28,7 +28,7 @@ fn run(shop: &Arc<FakeShop>, faults: Vec<chaos::Fault>) -> Run {
 #[tokio::test(start_paused = true)]
 async fn a_killed_replica_is_down_until_it_is_ready_again_and_its_callers_count_the_hits() {
     let shop = Arc::new(FakeShop {
-        restart_takes: Duration::from_secs(2),
+        start_takes: Duration::from_secs(2),
         counts: Mutex::new([Some(100), Some(104), Some(130)].into()),
         ..FakeShop::default()
     });
@@ -42,15 +42,12 @@ async fn a_killed_replica_is_down_until_it_is_ready_again_and_its_callers_count_
     let rows = run.rows().await;
     assert_window(&rows[0], 30.0, 35.0);
     assert_eq!(rows[0].target, "order/1");
-    assert_eq!(
-        rows[0].hits, 30,
-        "failures before the kill are not its doing"
-    );
-    assert_eq!(shop.log(), ["kill order/1", "restart order/1"]);
+    assert_eq!(rows[0].hits, 30, "failures before the kill do not count");
+    assert_eq!(shop.log(), ["kill order/1", "start order/1"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn on_shutdown_what_is_dead_is_started_again_at_once_and_what_is_to_come_does_not_come() {
+async fn on_shutdown_killed_replicas_are_started_at_once_and_later_faults_are_left_out() {
     let shop = Arc::new(FakeShop::default());
     let mut run = run(&shop, vec![kill(1, 10, 600), kill(0, 20, 5)]);
     run.event(Asked).await;
@@ -58,11 +55,11 @@ async fn on_shutdown_what_is_dead_is_started_again_at_once_and_what_is_to_come_d
     let rows = run.stop().await;
     assert_eq!(rows.len(), 1);
     assert_window(&rows[0], 10.0, 10.0);
-    assert_eq!(shop.log(), ["kill order/1", "restart order/1"]);
+    assert_eq!(shop.log(), ["kill order/1", "start order/1"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_kill_that_is_not_possible_voids_the_fault() {
+async fn a_kill_that_fails_is_refused() {
     let shop = Arc::new(FakeShop {
         refuse_kill: true,
         ..FakeShop::default()
@@ -74,14 +71,17 @@ async fn a_kill_that_is_not_possible_voids_the_fault() {
     let rows = run.rows().await;
     assert_eq!(rows[0].hits, 0);
     assert_window(&rows[0], 1.0, 1.0);
-    assert!(shop.log().is_empty(), "nothing died, so nothing is started");
+    assert!(
+        shop.log().is_empty(),
+        "nothing was killed, so nothing is started"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_restart_is_tried_again() {
+async fn a_failed_start_is_retried() {
     let shop = Arc::new(FakeShop {
         counts: Mutex::new([Some(0)].into()),
-        restarts_fail: Mutex::new(["port taken", "port taken"].into()),
+        starts_fail: Mutex::new(["port taken", "port taken"].into()),
         ..FakeShop::default()
     });
     let mut run = run(&shop, vec![kill(0, 1, 3)]);
@@ -93,9 +93,9 @@ async fn a_failed_restart_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_that_does_not_come_back_is_told_of() {
+async fn a_replica_that_cannot_be_started_is_reported() {
     let shop = Arc::new(FakeShop {
-        restarts_fail: Mutex::new(["disk full"; 3].into()),
+        starts_fail: Mutex::new(["disk full"; 3].into()),
         ..FakeShop::default()
     });
     let mut run = run(&shop, vec![kill(0, 1, 3)]);
@@ -110,7 +110,7 @@ async fn a_replica_that_does_not_come_back_is_told_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hits_that_no_caller_could_tell_are_unknown_and_count_as_none() {
+async fn hits_are_unknown_and_count_as_0_without_callers() {
     let shop = Arc::new(FakeShop::default());
     let mut run = run(&shop, vec![kill(0, 1, 3)]);
     run.event(Asked).await;
@@ -119,13 +119,13 @@ async fn hits_that_no_caller_could_tell_are_unknown_and_count_as_none() {
     assert_eq!(ended.hits, None);
     assert_eq!(
         ended.detail.as_deref(),
-        Some("how many requests it hit is not known")
+        Some("the number of its hits is unknown")
     );
     assert_eq!(run.rows().await[0].hits, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn faults_take_their_course_side_by_side_and_their_rows_are_in_order_of_time() {
+async fn faults_run_concurrently_and_their_rows_are_in_order_of_time() {
     let shop = Arc::new(FakeShop::default());
     let run = run(&shop, vec![kill(0, 20, 1), kill(1, 10, 30)]);
     let rows = run.rows().await;
@@ -136,20 +136,20 @@ async fn faults_take_their_course_side_by_side_and_their_rows_are_in_order_of_ti
         [
             "kill order/1",
             "kill order/0",
-            "restart order/0",
-            "restart order/1"
+            "start order/0",
+            "start order/1"
         ]
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_board_shows_every_fault_before_it_comes() {
+async fn statuses_include_future_faults() {
     let shop = Arc::new(FakeShop::default());
     let mut run = run(&shop, vec![kill(0, 20, 1), kill(1, 10, 30)]);
     let first = run.event(Asked).await;
     assert_eq!(first.fault, "order-1-down");
-    let board = run.board();
-    let shown: Vec<_> = board
+    let statuses = run.statuses();
+    let shown: Vec<_> = statuses
         .iter()
         .map(|(name, f)| (name.as_str(), f.kind, f.target.as_str(), f.hits))
         .collect();
@@ -164,21 +164,21 @@ async fn the_board_shows_every_fault_before_it_comes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_dead_is_started_again_when_the_run_is_dropped() {
+async fn a_killed_replica_is_started_again_when_the_run_is_dropped() {
     let shop = Arc::new(FakeShop::default());
     let mut run = run(&shop, vec![kill(0, 1, 600)]);
     run.event(Asked).await;
     run.event(InForce).await;
-    run.drop_it().await;
-    let restarted = async {
+    run.abandon().await;
+    let started = async {
         while shop.log().len() < 2 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
     let limit = Duration::from_secs(10);
     assert!(
-        tokio::time::timeout(limit, restarted).await.is_ok(),
-        "never restarted"
+        tokio::time::timeout(limit, started).await.is_ok(),
+        "never started again"
     );
-    assert_eq!(shop.log(), ["kill order/0", "restart order/0"]);
+    assert_eq!(shop.log(), ["kill order/0", "start order/0"]);
 }

@@ -1,18 +1,18 @@
-//! Faults from the scenario's text to the row in the record. `target` and `shop` are stand-ins for a service's admin
-//! endpoint (over a real socket) and for the supervisor.
+//! Faults from the scenario's text to the row in the record. `target` fakes the admin endpoint of a service on a real
+//! socket, and `shop` fakes the shop backend.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "test code throughout; the lint's own exception knows only #[test] functions"
+    reason = "test code throughout; the lint itself exempts only #[test] functions"
 )]
 
+mod abort;
 mod chain;
-mod in_service;
 mod kill;
 mod path;
 mod process;
-mod safety;
 mod schedule;
+mod service;
 mod shop;
 mod shrink;
 mod spec;

@@ -1,9 +1,9 @@
-//! The schedule hands out every fault once, in order, and draws nothing from anywhere but name and seed.
+//! The schedule returns every fault once and in order, and its draws depend only on names and seed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chaos::{Action, Begin, Fault, FaultKind, InService, ProcessFault, Schedule, Target};
+use chaos::{Begin, Fault, FaultKind, ProcessFault, Schedule, ServiceFault, Target, Transition};
 use proptest::prelude::*;
 use shop_contract::faults::{Distribution, FaultEffect};
 
@@ -30,9 +30,9 @@ fn faults() -> impl Strategy<Value = Vec<Fault>> {
                     kind: if kill {
                         FaultKind::Process(ProcessFault::Kill { restart: length })
                     } else {
-                        FaultKind::InService(InService {
+                        FaultKind::Service(ServiceFault {
                             share: 0.1,
-                            ..InService::on_all(FaultEffect::Latency {
+                            ..ServiceFault::on_all(FaultEffect::Latency {
                                 delay_us: 3_000,
                                 jitter_us: 7,
                                 distribution: Distribution::Uniform,
@@ -58,38 +58,38 @@ proptest! {
     #[test]
     fn every_fault_begins_once_and_ends_once_in_order_of_time(faults in faults(), seed: u64) {
         let mut schedule = Schedule::new(faults.clone(), seed);
-        let actions = schedule.due(Duration::MAX);
+        let transitions = schedule.due(Duration::MAX);
         prop_assert_eq!(schedule.next_at(), None);
-        prop_assert!(actions.is_sorted_by_key(Action::at));
+        prop_assert!(transitions.is_sorted_by_key(Transition::at));
         let mut ahead: BTreeSet<&str> = faults.iter().map(|f| f.name.as_str()).collect();
         let mut active = BTreeSet::new();
-        for action in &actions {
-            let planned = action.planned();
-            let name = planned.fault.name.as_str();
-            prop_assert_eq!(schedule.window(name), Some(planned.window));
-            match action {
-                Action::Inject(_) => {
+        for transition in &transitions {
+            let scheduled = transition.scheduled();
+            let name = scheduled.fault.name.as_str();
+            prop_assert_eq!(schedule.window(name), Some(scheduled.window));
+            match transition {
+                Transition::Begin(_) => {
                     prop_assert!(ahead.remove(name));
                     active.insert(name);
                 }
-                Action::End(_) => prop_assert!(active.remove(name)),
+                Transition::End(_) => prop_assert!(active.remove(name)),
             }
         }
         prop_assert!(ahead.is_empty() && active.is_empty());
     }
 
     #[test]
-    fn what_ends_makes_room_before_anything_begins(faults in faults(), seed: u64) {
-        let actions = Schedule::new(faults, seed).due(Duration::MAX);
-        for pair in actions.windows(2) {
-            let [Action::Inject(first), Action::End(second)] = pair else { continue };
-            let same_instant = first.window.from == second.window.to;
-            prop_assert!(!same_instant || second.window.from == second.window.to);
+    fn faults_end_before_others_begin_at_the_same_time(faults in faults(), seed: u64) {
+        let transitions = Schedule::new(faults, seed).due(Duration::MAX);
+        for pair in transitions.windows(2) {
+            let [Transition::Begin(first), Transition::End(second)] = pair else { continue };
+            let same_time = first.window.from == second.window.to;
+            prop_assert!(!same_time || second.window.from == second.window.to);
         }
     }
 
     #[test]
-    fn it_does_not_matter_how_often_it_is_asked(
+    fn the_result_does_not_depend_on_how_often_due_is_called(
         faults in faults(),
         seed: u64,
         mut times in prop::collection::vec(millis(0..1200), 0..20),
@@ -98,42 +98,42 @@ proptest! {
         times.push(Duration::MAX);
         let at_once = Schedule::new(faults.clone(), seed).due(Duration::MAX);
         let mut schedule = Schedule::new(faults, seed);
-        let mut bit_by_bit = Vec::new();
+        let mut in_steps = Vec::new();
         for now in times {
             let due = schedule.due(now);
-            prop_assert!(due.iter().all(|action| action.at() <= now), "too early");
+            prop_assert!(due.iter().all(|transition| transition.at() <= now), "too early");
             prop_assert!(schedule.next_at().is_none_or(|next| next > now), "left behind");
-            bit_by_bit.extend(due);
+            in_steps.extend(due);
         }
-        prop_assert_eq!(bit_by_bit, at_once);
+        prop_assert_eq!(in_steps, at_once);
     }
 
     #[test]
-    fn the_order_in_the_file_decides_nothing(faults in faults(), seed: u64) {
-        let backwards: Vec<Fault> = faults.iter().rev().cloned().collect();
-        let (a, b) = (Schedule::new(faults, seed), Schedule::new(backwards, seed));
+    fn the_order_in_the_file_does_not_matter(faults in faults(), seed: u64) {
+        let reversed: Vec<Fault> = faults.iter().rev().cloned().collect();
+        let (a, b) = (Schedule::new(faults, seed), Schedule::new(reversed, seed));
         prop_assert_eq!(a.digest_lines(), b.digest_lines());
-        prop_assert_eq!(a.planned(), b.planned());
+        prop_assert_eq!(a.scheduled(), b.scheduled());
     }
 
     #[test]
-    fn a_faults_seed_depends_on_its_name_and_the_runs_seed_alone(faults in faults(), seed: u64) {
+    fn the_seed_of_a_fault_depends_only_on_its_name_and_the_runs_seed(faults in faults(), seed: u64) {
         let all = Schedule::new(faults.clone(), seed);
-        let seeds: BTreeSet<u64> = all.planned().iter().map(|p| p.seed).collect();
+        let seeds: BTreeSet<u64> = all.scheduled().iter().map(|s| s.seed).collect();
         prop_assert_eq!(seeds.len(), faults.len(), "two faults share a seed");
         for fault in faults {
-            let alone = Schedule::new([fault.clone()], seed).planned()[0].clone();
-            let with_others = all.planned().iter().find(|p| p.fault.name == fault.name);
+            let alone = Schedule::new([fault.clone()], seed).scheduled()[0].clone();
+            let with_others = all.scheduled().iter().find(|s| s.fault.name == fault.name);
             prop_assert_eq!(Some(&alone), with_others);
             prop_assert_ne!(alone.seed_at(0), alone.seed_at(1));
             let other_run = Schedule::new([fault], seed.wrapping_add(1));
-            prop_assert_ne!(alone.seed, other_run.planned()[0].seed);
+            prop_assert_ne!(alone.seed, other_run.scheduled()[0].seed);
         }
     }
 }
 
-/// Golden: these lines go into the digest that tells whether two runs had the same plan, so they must not change
-/// between releases. Neither must the seeds in them.
+/// Golden: these lines, with their seeds, are part of the digest that identifies a plan, so they must not change between
+/// releases.
 #[test]
 fn the_lines_for_the_plans_digest_are_stable() {
     let faults = [
@@ -151,9 +151,9 @@ fn the_lines_for_the_plans_digest_are_stable() {
             begins: Begin::At(Duration::from_secs(12)),
             lasts: Some(Duration::from_secs(8)),
             target: Target::role("bank"),
-            kind: FaultKind::InService(InService {
+            kind: FaultKind::Service(ServiceFault {
                 share: 0.1,
-                ..InService::on_all(FaultEffect::Latency {
+                ..ServiceFault::on_all(FaultEffect::Latency {
                     delay_us: 300_000,
                     jitter_us: 100_000,
                     distribution: Distribution::Uniform,

@@ -1,4 +1,4 @@
-//! A stand-in for the supervisor and the callers, and a run of the injector to watch.
+//! A fake shop backend, and a run of the injector on it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use chaos::proxy::Proxies;
 use chaos::{
-    AdminClient, Begin, Board, BoxFuture, Breaker, CallerHits, Counts, Fault, FaultKind, InService,
-    InjectError, Injector, ProcessFault, Processes, Schedule, Struck, Target, Watch,
+    AdminClient, Begin, BoxFuture, Breaker, BreakerWatch, CallerHits, Counts, Fault, FaultKind,
+    FaultStatuses, InjectError, Injector, ProcessAction, ProcessFault, Processes, Schedule,
+    ServiceFault, Target,
 };
 use results::record::{FaultEvent, FaultEventKind, FaultRow};
 use shop_contract::faults::{Distribution, FaultEffect};
@@ -22,29 +23,29 @@ use crate::target::{AdminStub, PATIENCE};
 /// The run's seed in every test.
 pub(crate) const SEED: u64 = 7;
 
-/// Processes that exist in name only, and the count of their callers.
+/// A shop backend without processes, which logs the actions on them.
 #[derive(Default)]
 pub(crate) struct FakeShop {
-    /// Admin addresses by role and replica; none while a replica is down.
+    /// Admin addresses by role and replica; `None` while a replica is down.
     pub(crate) addresses: Mutex<BTreeMap<String, Vec<Option<SocketAddr>>>>,
-    /// `kill order/1`, `restart order/1`, in order.
+    /// The actions in order: `kill order/1`, `start order/1`.
     pub(crate) log: Mutex<Vec<String>>,
     pub(crate) refuse_kill: bool,
-    pub(crate) restart_takes: Duration,
-    /// Outcomes of the restarts to come; when used up, they succeed.
-    pub(crate) restarts_fail: Mutex<VecDeque<&'static str>>,
-    /// The failed attempts that the callers count, one answer after the other; the last one stays.
+    pub(crate) start_takes: Duration,
+    /// The errors of the next starts. Later starts succeed.
+    pub(crate) starts_fail: Mutex<VecDeque<&'static str>>,
+    /// The failed attempts that the callers report, one value for each query. The last value is repeated.
     pub(crate) counts: Mutex<VecDeque<Option<u64>>>,
-    /// The same of all attempts that were begun.
-    pub(crate) begun: Mutex<VecDeque<Option<u64>>>,
-    /// How often breakers are looked at before they are open; none opens when it is absent.
+    /// The same for all attempts.
+    pub(crate) attempts: Mutex<VecDeque<Option<u64>>>,
+    /// The number of queries before breakers are open. They never open if it is `None`.
     pub(crate) opens_after: Mutex<Option<u32>>,
-    /// What is on the paths, where something is.
+    /// The proxies on the paths.
     pub(crate) proxies: Option<Proxies>,
 }
 
-/// What the only caller says; its last word stays.
-fn next(counts: &Mutex<VecDeque<Option<u64>>>) -> Option<Counts> {
+/// The counts of the only caller: the next value, or the last one again.
+fn next_counts(counts: &Mutex<VecDeque<Option<u64>>>) -> Option<Counts> {
     let mut counts = counts.lock().unwrap();
     let count = if counts.len() > 1 {
         counts.pop_front()
@@ -55,7 +56,7 @@ fn next(counts: &Mutex<VecDeque<Option<u64>>>) -> Option<Counts> {
 }
 
 impl FakeShop {
-    /// A role whose replicas are these endpoints.
+    /// A shop with one role, whose replicas have these endpoints.
     pub(crate) fn with(role: &str, replicas: &[&AdminStub]) -> Self {
         let shop = Self::default();
         for (n, stub) in replicas.iter().enumerate() {
@@ -79,12 +80,30 @@ impl FakeShop {
         self.log.lock().unwrap().push(what);
     }
 
-    fn strike(&self, how: &str, role: &str, replica: u32) -> Result<Struck, InjectError> {
+    fn take_down(
+        &self,
+        action: &str,
+        role: &str,
+        replica: u32,
+    ) -> Result<Option<u32>, InjectError> {
         if self.refuse_kill {
             return Err(Self::failure(role, replica, "operation not permitted"));
         }
-        self.note(format!("{how} {role}/{replica}"));
-        Ok(Struck { pid: 4711 })
+        self.note(format!("{action} {role}/{replica}"));
+        Ok(Some(4711))
+    }
+
+    async fn start(&self, role: &str, replica: u32, delay: Duration) -> Result<(), InjectError> {
+        let delayed = match delay {
+            Duration::ZERO => String::new(),
+            delay => format!(" with a delay of {delay:?}"),
+        };
+        self.note(format!("start {role}/{replica}{delayed}"));
+        tokio::time::sleep(self.start_takes + delay).await;
+        match self.starts_fail.lock().unwrap().pop_front() {
+            Some(reason) => Err(Self::failure(role, replica, reason)),
+            None => Ok(()),
+        }
     }
 
     fn failure(role: &str, replica: u32, reason: &str) -> InjectError {
@@ -106,74 +125,46 @@ impl Processes for FakeShop {
         *addresses.get(role)?.get(replica as usize)?
     }
 
-    fn kill<'a>(
+    fn act<'a>(
         &'a self,
         role: &'a str,
         replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(async move { self.strike("kill", role, replica) })
-    }
-
-    fn stop<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(async move { self.strike("stop", role, replica) })
-    }
-
-    fn restart<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        late: Duration,
-    ) -> BoxFuture<'a, Result<(), InjectError>> {
+        action: ProcessAction,
+    ) -> BoxFuture<'a, Result<Option<u32>, InjectError>> {
         Box::pin(async move {
-            let lateness = match late {
-                Duration::ZERO => String::new(),
-                late => format!(" {late:?} late"),
-            };
-            self.note(format!("restart {role}/{replica}{lateness}"));
-            tokio::time::sleep(self.restart_takes + late).await;
-            match self.restarts_fail.lock().unwrap().pop_front() {
-                Some(reason) => Err(Self::failure(role, replica, reason)),
-                None => Ok(()),
+            match action {
+                ProcessAction::Kill => self.take_down("kill", role, replica),
+                ProcessAction::Stop => self.take_down("stop", role, replica),
+                ProcessAction::Pause { at_most } => {
+                    self.take_down(&format!("pause for {at_most:?} at most:"), role, replica)
+                }
+                ProcessAction::Start { delay } => {
+                    self.start(role, replica, delay).await.map(|()| None)
+                }
+                ProcessAction::Resume => {
+                    self.note(format!("resume {role}/{replica}"));
+                    Ok(None)
+                }
             }
-        })
-    }
-
-    fn pause<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        most: Duration,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(async move { self.strike(&format!("pause for {most:?} at most:"), role, replica) })
-    }
-
-    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(async move {
-            self.note(format!("resume {role}/{replica}"));
-            Ok(())
         })
     }
 }
 
 impl CallerHits for FakeShop {
     fn failed_attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<Counts>> {
-        Box::pin(async move { next(&self.counts) })
+        Box::pin(async move { next_counts(&self.counts) })
     }
 
     fn attempts<'a>(&'a self, _: &'a str, _: u32) -> BoxFuture<'a, Option<Counts>> {
-        Box::pin(async move { next(&self.begun) })
+        Box::pin(async move { next_counts(&self.attempts) })
     }
 }
 
-impl Watch for FakeShop {
+impl BreakerWatch for FakeShop {
     fn is_open<'a>(&'a self, _: &'a Breaker) -> BoxFuture<'a, Option<bool>> {
         Box::pin(async move {
-            let mut looks = self.opens_after.lock().unwrap();
-            let left = looks.as_mut()?;
+            let mut opens_after = self.opens_after.lock().unwrap();
+            let left = opens_after.as_mut()?;
             let open = *left == 0;
             *left = left.saturating_sub(1);
             Some(open)
@@ -181,16 +172,16 @@ impl Watch for FakeShop {
     }
 }
 
-/// A latency that covers the whole role, from the start.
+/// A latency of a whole role, from the start.
 pub(crate) fn slow(role: &str, lasts: Duration) -> Fault {
     Fault {
         name: format!("{role}-slow"),
         begins: Begin::At(Duration::ZERO),
         lasts: Some(lasts),
         target: Target::role(role),
-        kind: FaultKind::InService(InService {
+        kind: FaultKind::Service(ServiceFault {
             share: 0.5,
-            ..InService::on_all(FaultEffect::Latency {
+            ..ServiceFault::on_all(FaultEffect::Latency {
                 delay_us: 300_000,
                 jitter_us: 100_000,
                 distribution: Distribution::Uniform,
@@ -212,8 +203,8 @@ pub(crate) fn kill(replica: u32, at: u64, restart: u64) -> Fault {
     }
 }
 
-/// Something else that happens to the first replica of the order service.
-pub(crate) fn strike(fault: ProcessFault, at: u64, lasts: Option<u64>) -> Fault {
+/// Another process fault of the first replica of the order service.
+pub(crate) fn process_fault(fault: ProcessFault, at: u64, lasts: Option<u64>) -> Fault {
     Fault {
         lasts: lasts.map(Duration::from_secs),
         kind: FaultKind::Process(fault),
@@ -221,52 +212,56 @@ pub(crate) fn strike(fault: ProcessFault, at: u64, lasts: Option<u64>) -> Fault 
     }
 }
 
-/// An injector at work.
+/// A running injector.
 pub(crate) struct Run {
     pub(crate) shutdown: CancellationToken,
     events: mpsc::UnboundedReceiver<FaultEvent>,
-    board: watch::Receiver<Board>,
+    statuses: watch::Receiver<FaultStatuses>,
     task: JoinHandle<Vec<FaultRow>>,
-    /// How long an event or the end may take: longer in virtual time, where it costs nothing.
+    /// The limit for the next event and for the end. It can be long in virtual time.
     pub(crate) patience: Duration,
 }
 
 impl Run {
     pub(crate) fn start(shop: &Arc<FakeShop>, faults: Vec<Fault>) -> Self {
-        Self::start_polling(shop, faults, Duration::from_millis(5))
+        Self::start_checking_every(shop, faults, Duration::from_millis(5))
     }
 
-    pub(crate) fn start_polling(shop: &Arc<FakeShop>, faults: Vec<Fault>, poll: Duration) -> Self {
-        Self::start_until(shop, faults, poll, Duration::MAX)
+    pub(crate) fn start_checking_every(
+        shop: &Arc<FakeShop>,
+        faults: Vec<Fault>,
+        check_interval: Duration,
+    ) -> Self {
+        Self::start_until(shop, faults, check_interval, Duration::MAX)
     }
 
-    /// With a load that ends.
+    /// Starts a run with a load that ends.
     pub(crate) fn start_until(
         shop: &Arc<FakeShop>,
         faults: Vec<Fault>,
-        poll: Duration,
+        check_interval: Duration,
         end: Duration,
     ) -> Self {
-        let (sender, events) = mpsc::unbounded_channel();
+        let (events_tx, events) = mpsc::unbounded_channel();
         let admin = AdminClient::new(Some("sesame".to_owned()));
-        let injector = Injector::new(shop.clone(), shop.clone(), admin, sender)
-            .with_watch(shop.clone())
+        let injector = Injector::new(shop.clone(), shop.clone(), admin, events_tx)
+            .with_breakers(shop.clone())
             .with_paths(shop.clone())
-            .with_poll(poll);
-        let board = injector.board();
+            .with_check_interval(check_interval);
+        let statuses = injector.statuses();
         let shutdown = CancellationToken::new();
         let schedule = Schedule::new(faults, SEED).until(end);
         let task = tokio::spawn(injector.run(schedule, Instant::now(), shutdown.clone()));
         Self {
             shutdown,
             events,
-            board,
+            statuses,
             task,
             patience: PATIENCE,
         }
     }
 
-    /// The next event, which must be of this kind.
+    /// The next event. Fails if it is of another kind.
     pub(crate) async fn event(&mut self, kind: FaultEventKind) -> FaultEvent {
         let event = tokio::time::timeout(self.patience, self.events.recv()).await;
         let event = event
@@ -276,31 +271,35 @@ impl Run {
         event
     }
 
-    /// Waits until the board shows these hits of a fault that is in force.
+    /// Waits until a fault in force has these hits.
     pub(crate) async fn until_hits(&mut self, fault: &str, hits: u64) {
-        let shown = |board: &Board| board.get(fault).is_some_and(|f| f.active && f.hits == hits);
-        let seen = tokio::time::timeout(self.patience, self.board.wait_for(shown)).await;
+        let shown = |statuses: &FaultStatuses| {
+            statuses
+                .get(fault)
+                .is_some_and(|f| f.active && f.hits == hits)
+        };
+        let seen = tokio::time::timeout(self.patience, self.statuses.wait_for(shown)).await;
         assert!(seen.is_ok(), "never {hits} hits of {fault}");
     }
 
-    pub(crate) fn board(&self) -> Board {
-        self.board.borrow().clone()
+    pub(crate) fn statuses(&self) -> FaultStatuses {
+        self.statuses.borrow().clone()
     }
 
-    /// The rows, when every fault has ended by its own time.
+    /// The rows, after every fault has ended at its time.
     pub(crate) async fn rows(self) -> Vec<FaultRow> {
         let rows = tokio::time::timeout(self.patience, self.task).await;
         rows.expect("an end in time").unwrap()
     }
 
-    /// Tells it to stop and waits for the rows.
+    /// Stops the run and waits for the rows.
     pub(crate) async fn stop(self) -> Vec<FaultRow> {
         self.shutdown.cancel();
         self.rows().await
     }
 
-    /// Drops the injector's future in the middle of its work.
-    pub(crate) async fn drop_it(self) {
+    /// Drops the future of the running injector.
+    pub(crate) async fn abandon(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
     }

@@ -1,11 +1,11 @@
-//! Scenario text is read right, and what is wrong with it is said at its place, all in one go.
+//! Faults are read from scenarios, and all mistakes are reported in one pass, each with its position.
 
 use std::time::Duration;
 
-use chaos::spec::{self, Shop, read, written};
+use chaos::spec::{self, Shop, read, write_fault};
 use chaos::{
-    Begin, COMMON_KEYS, Direction, Fault, FaultKind, InService, KINDS, PathEffect, PathFault,
-    ProcessFault, Target,
+    Begin, COMMON_KEYS, Direction, Fault, FaultKind, KINDS, PathEffect, PathFault, ProcessFault,
+    ServiceFault, Target,
 };
 use shop_contract::Role;
 use shop_contract::faults::{Distribution, FaultEffect};
@@ -19,7 +19,7 @@ fn shop() -> Shop {
     }
 }
 
-/// Every role, two replicas of each.
+/// Every role, with two replicas each.
 fn whole_shop() -> Shop {
     let replicas = Role::ALL.map(|role| (role.name().to_owned(), 2));
     Shop {
@@ -28,7 +28,7 @@ fn whole_shop() -> Shop {
     }
 }
 
-/// The faults, or else every mistake as `line:column: message`.
+/// The faults, or all mistakes as `line:column: message`.
 fn faults(text: &str) -> Result<Vec<Fault>, Vec<String>> {
     let document = Document::parse("x.yaml", text).unwrap();
     let faults = read(document.root(), &shop());
@@ -46,11 +46,12 @@ fn mistakes(text: &str) -> Vec<String> {
     faults(text).expect_err("there are mistakes")
 }
 
-/// A kill and a latency, so that only name, time and target need to be written.
+/// A kill.
 fn kill(name: &str, at: u32, restart: u32, target: &str) -> String {
     format!("- {{ name: {name}, at: {at}s, target: {target}, kind: kill, restart: {restart}s }}\n")
 }
 
+/// A latency.
 fn slow(name: &str, at: u32, lasts: u32, target: &str) -> String {
     format!(
         "- {{ name: {name}, at: {at}s, target: {target}, kind: latency, for: {lasts}s, delay: 1ms }}\n"
@@ -69,9 +70,9 @@ fn the_faults_of_the_demo_are_read() {
             begins: Begin::At(Duration::from_secs(12)),
             lasts: Some(Duration::from_secs(8)),
             target: Target::role("bank"),
-            kind: FaultKind::InService(InService {
+            kind: FaultKind::Service(ServiceFault {
                 share: 0.25,
-                ..InService::on_all(FaultEffect::Latency {
+                ..ServiceFault::on_all(FaultEffect::Latency {
                     delay_us: 300_000,
                     jitter_us: 100_000,
                     distribution: Distribution::Uniform,
@@ -92,14 +93,14 @@ fn the_faults_of_the_demo_are_read() {
 }
 
 #[test]
-fn every_example_of_the_help_text_can_be_read_and_uses_only_the_keys_of_its_row() {
+fn every_example_can_be_read_and_written_and_uses_only_the_keys_of_its_kind() {
     for info in KINDS {
         let text = format!("- {}\n", info.example);
         let document = Document::parse("example", &text).unwrap();
         let read = read(document.root(), &whole_shop()).unwrap();
         assert!(document.finish().is_ok(), "{}", info.example);
         assert_eq!(read[0].kind.name(), info.name);
-        let text = format!("- {}\n", written(&read[0]));
+        let text = format!("- {}\n", write_fault(&read[0]));
         let again = Document::parse("written", &text).unwrap();
         let faults = spec::read(again.root(), &whole_shop());
         assert_eq!(faults, Some(read), "{text}");
@@ -116,7 +117,7 @@ fn every_example_of_the_help_text_can_be_read_and_uses_only_the_keys_of_its_row(
 }
 
 #[test]
-fn what_a_path_suffers_is_read_with_share_and_direction() {
+fn path_faults_are_read_with_share_and_direction() {
     let text = "\
 - { name: a, at: 1s, for: 2s, target: order/1->bank, kind: tcp-bandwidth, rate: 20KB/s, share: 25%, direction: both }
 - { name: b, at: 1s, for: 2s, target: order->bank, kind: tcp-latency, delay: 3ms }
@@ -150,7 +151,7 @@ fn what_a_path_suffers_is_read_with_share_and_direction() {
 }
 
 #[test]
-fn mistakes_about_paths_are_named_at_their_place() {
+fn mistakes_in_path_faults_have_their_positions() {
     let text = "\
 - { name: a, at: 1s, for: 2s, target: bank, kind: tcp-reset }
 - { name: b, at: 1s, for: 2s, target: order->bank, kind: tcp-bandwidth, rate: 500B/s }
@@ -164,13 +165,13 @@ fn mistakes_about_paths_are_named_at_their_place() {
     let document = Document::parse("x.yaml", text).unwrap();
     let _ = read(document.root(), &whole_shop());
     let mistakes = document.finish().unwrap_err();
-    let told: Vec<String> = mistakes
+    let messages: Vec<String> = mistakes
         .list
         .iter()
         .map(|m| format!("{}:{}: {}", m.line, m.column, m.message))
         .collect();
     assert_eq!(
-        told,
+        messages,
         [
             "1:39: kind `tcp-reset` is aimed at a way such as payment->bank, found `bank`",
             "2:79: the rate of a path is in whole KB/s, 1KB/s at least; where nothing is to pass there is `tcp-timeout`",
@@ -187,14 +188,14 @@ fn mistakes_about_paths_are_named_at_their_place() {
 }
 
 #[test]
-fn a_path_is_there_while_the_one_who_calls_is_not() {
+fn a_path_fault_may_overlap_a_kill_of_the_caller() {
     let reset = "- { name: a, at: 5s, for: 8s, target: order/1->bank, kind: tcp-reset }\n";
     let both = kill("b", 10, 3, "order/1");
     assert_eq!(faults(&format!("{reset}{both}")).unwrap().len(), 2);
 }
 
 #[test]
-fn jitter_share_and_the_only_replica_go_without_saying() {
+fn jitter_share_and_the_only_replica_have_defaults() {
     let text = slow("a", 1, 2, "bank") + &kill("b", 4, 1, "bank");
     let read = faults(&text).unwrap();
     let expected = FaultEffect::Latency {
@@ -202,16 +203,16 @@ fn jitter_share_and_the_only_replica_go_without_saying() {
         jitter_us: 0,
         distribution: Distribution::Uniform,
     };
-    let FaultKind::InService(fault) = &read[0].kind else {
+    let FaultKind::Service(fault) = &read[0].kind else {
         panic!("{read:?}");
     };
-    assert_eq!(*fault, InService::on_all(expected));
+    assert_eq!(*fault, ServiceFault::on_all(expected));
     assert_eq!(read[0].target.to_string(), "bank");
     assert_eq!(read[1].target.to_string(), "bank/0");
 }
 
 #[test]
-fn every_mistake_is_named_at_its_place_in_one_go() {
+fn all_mistakes_are_reported_in_one_pass_with_their_positions() {
     let text = "\
 - { name: Bank Slow, at: 1s, for: 1s, target: bnak, kind: latency, delay: 3 }
 - { name: two, at: 2s, for: 2s, target: order/2, kind: latnecy, delay: 1ms }
@@ -257,7 +258,7 @@ fn every_mistake_is_named_at_its_place_in_one_go() {
 }
 
 #[test]
-fn a_replica_that_is_down_can_neither_die_again_nor_be_slow() {
+fn a_replica_that_is_down_can_have_no_other_fault() {
     let refused = |first: &str, second: &str| {
         let list = mistakes(&format!("{first}{second}"));
         assert_eq!(list.len(), 1, "{list:?}");
@@ -268,7 +269,7 @@ fn a_replica_that_is_down_can_neither_die_again_nor_be_slow() {
         "2:18: `b` overlaps `a`: order/1 is killed at 10s and starts again at 13s, \
          until it is ready nothing else can happen to it"
     );
-    // Named by its number or by its role: it is the same single replica.
+    // `bank` and `bank/0` are the same single replica.
     let both = refused(&slow("a", 5, 8, "bank"), &kill("b", 10, 3, "bank/0"));
     assert!(
         both.starts_with("2:18: `b` overlaps `a`: bank/0 is killed at 10s"),
@@ -277,13 +278,13 @@ fn a_replica_that_is_down_can_neither_die_again_nor_be_slow() {
     // The order in the file does not matter.
     refused(&kill("a", 10, 3, "bank"), &slow("b", 5, 8, "bank"));
     refused(&kill("a", 12, 3, "order/1"), &kill("b", 10, 3, "order/1"));
-    // When it is started again it is not ready yet.
+    // A started replica is not ready yet.
     refused(&kill("a", 10, 3, "order/1"), &kill("b", 13, 3, "order/1"));
     refused(&kill("a", 10, 3, "order/1"), &slow("b", 13, 3, "order/1"));
 }
 
 #[test]
-fn what_only_seems_to_overlap_is_allowed() {
+fn faults_that_do_not_conflict_are_allowed() {
     for text in [
         // Latencies add up.
         slow("a", 5, 8, "bank") + &slow("b", 7, 8, "bank"),
@@ -300,14 +301,14 @@ fn what_only_seems_to_overlap_is_allowed() {
 }
 
 #[test]
-fn a_fault_may_fill_the_load_to_its_last_moment_and_no_further() {
+fn a_fault_may_end_with_the_load_but_not_later() {
     faults(&slow("a", 49, 1, "bank")).unwrap();
     assert_eq!(mistakes(&slow("a", 49, 2, "bank")).len(), 1);
     assert_eq!(mistakes(&slow("a", 50, 1, "bank")).len(), 1);
 }
 
 #[test]
-fn where_the_load_could_not_be_read_no_fault_is_too_late() {
+fn no_fault_is_too_late_if_the_load_could_not_be_read() {
     let document = Document::parse(
         "x.yaml",
         "- { name: a, at: 900h, target: bank, kind: kill, restart: 1s }",

@@ -1,4 +1,4 @@
-//! Storms keep their limits whatever the seed, and what they draw could have been written by hand.
+//! Storms respect their limits with every seed, and their faults can be written as a scenario.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn millis(range: std::ops::RangeInclusive<u64>) -> impl Strategy<Value = Duratio
     range.prop_map(Duration::from_millis)
 }
 
-/// Every kind that storms draw.
+/// All kinds that storms draw.
 fn drawn() -> Vec<&'static KindInfo> {
     KINDS.iter().filter(|info| draws(info)).collect()
 }
@@ -52,9 +52,7 @@ prop_compose! {
 }
 
 fn window(fault: &Fault) -> Window {
-    fault
-        .window()
-        .expect("a storm's faults have their instants")
+    fault.window().expect("a storm's faults have a fixed time")
 }
 
 fn read(text: &str, shop: &Shop) -> Vec<Fault> {
@@ -88,13 +86,13 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_drawn_could_have_been_written(storm in storms(), shop in shops(), seed: u64) {
+    fn the_faults_of_a_storm_can_be_written_and_read(storm in storms(), shop in shops(), seed: u64) {
         let faults = storm.faults(&shop, &[], seed);
-        prop_assert_eq!(read(&spec::list(&faults), &shop), faults);
+        prop_assert_eq!(read(&spec::write_faults(&faults), &shop), faults);
     }
 
     #[test]
-    fn no_limit_is_ever_broken(storm in storms(), shop in shops(), seed: u64) {
+    fn all_limits_are_respected(storm in storms(), shop in shops(), seed: u64) {
         let faults = storm.faults(&shop, &[], seed);
         let end = (storm.from + storm.lasts).min(shop.duration);
         for (i, fault) in faults.iter().enumerate() {
@@ -107,15 +105,15 @@ proptest! {
             let in_force = earlier.iter().filter(|f| window(f).to >= now.from).count();
             prop_assert!(in_force < storm.at_once, "{:?}", faults);
             for other in earlier.iter().filter(|f| f.target.role == fault.target.role) {
-                // Which makes two replicas of a role down at once impossible.
+                // So two replicas of a role are never down at once.
                 prop_assert!(now.from >= window(other).to + storm.cool_down);
             }
             if fault.kind.takes_replica_down() && shop.replicas[&fault.target.role] == 1 {
                 prop_assert!(storm.singles);
                 prop_assert!(now.to - now.from <= Duration::from_secs(2));
             }
-            if let FaultKind::InService(held) = &fault.kind {
-                let database = held.effect.touches() == Touches::Database;
+            if let FaultKind::Service(service) = &fault.kind {
+                let database = service.effect.touches() == Touches::Database;
                 prop_assert!(!database || fault.target.role != "gateway");
             }
         }
@@ -124,7 +122,7 @@ proptest! {
     }
 
     #[test]
-    fn faults_of_the_scenario_count_and_their_roles_are_left_alone(
+    fn faults_of_the_scenario_count_and_their_roles_are_left_out(
         storm in storms(), other in storms(), shop in shops(), seed: u64,
     ) {
         let mut written = other.faults(&shop, &[], seed);
@@ -132,25 +130,25 @@ proptest! {
         for (i, fault) in written.iter_mut().enumerate() {
             fault.name = format!("written-{i}");
         }
-        // One whose time nobody knows.
+        // One whose time is not known.
         if let Some(fault) = written.last_mut() {
             fault.begins = Begin::After { fault: "written-0".to_owned(), wait: Duration::ZERO };
         }
         let drawn = storm.faults(&shop, &written, seed);
         for fault in &drawn {
             let now = window(fault);
-            let touches = |w: Window| w.from <= now.to && now.from <= w.to;
-            let with = written.iter().filter_map(Fault::window).filter(|w| touches(*w)).count();
+            let overlaps = |w: Window| w.from <= now.to && now.from <= w.to;
+            let with = written.iter().filter_map(Fault::window).filter(|w| overlaps(*w)).count();
             prop_assert!(with < storm.at_once);
             for other in written.iter().filter(|f| f.target.role == fault.target.role) {
-                prop_assert!(other.window().is_some_and(|w| !touches(w)), "{:?} {:?}", fault, other);
+                prop_assert!(other.window().is_some_and(|w| !overlaps(w)), "{:?} {:?}", fault, other);
             }
         }
     }
 }
 
 #[test]
-fn every_kind_is_drawn_as_itself() {
+fn every_kind_can_be_drawn() {
     let replicas = Role::ALL.map(|role| (role.name().to_owned(), 2));
     let shop = Shop {
         replicas: replicas.into(),
@@ -185,7 +183,7 @@ fn every_kind_is_drawn_as_itself() {
 }
 
 #[test]
-fn a_storm_draws_the_kinds_of_paths_that_any_traffic_meets_and_refuses_the_others() {
+fn a_storm_draws_the_path_faults_that_affect_all_traffic_and_refuses_the_others() {
     let names: Vec<&str> = drawn().iter().map(|k| k.name).collect();
     let of_paths = names.iter().filter(|name| name.starts_with("tcp-"));
     assert_eq!(of_paths.collect::<Vec<_>>(), [&"tcp-latency", &"tcp-reset"]);
@@ -198,14 +196,14 @@ fn a_storm_draws_the_kinds_of_paths_that_any_traffic_meets_and_refuses_the_other
         duration: Duration::from_secs(50),
     };
     assert_eq!(spec::read_storm(node, &shop, &[]), None);
-    let said = document.finish().unwrap_err().to_string();
+    let message = document.finish().unwrap_err().to_string();
     assert!(
-        said.contains("a storm does not draw `tcp-limit`; write it as a fault of its own"),
-        "{said}"
+        message.contains("a storm does not draw `tcp-limit`; write it as a fault of its own"),
+        "{message}"
     );
 }
 
-/// Golden: a storm that a seed gave is the one that it gives in the next release, or a record could not be repeated.
+/// Golden: a seed gives the same storm in every release, so that a recorded run can be repeated.
 #[test]
 fn a_storm_is_the_same_in_every_release() {
     let text =
@@ -223,7 +221,7 @@ fn a_storm_is_the_same_in_every_release() {
     let lines: Vec<String> = storm
         .faults(&shop, &[], 7)
         .iter()
-        .map(spec::written)
+        .map(spec::write_fault)
         .collect();
     assert_eq!(lines, GOLDEN);
 }

@@ -1,5 +1,5 @@
-//! A stand-in for a service's admin endpoint: `/faults` as the contract has it, on a real socket. It counts no time;
-//! a test says what happens to it.
+//! A fake admin endpoint of a service: `/faults` of the contract, on a real socket. It has no timers: tests trigger all
+//! changes.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,30 +15,30 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Longer than this no condition takes; the test has failed then.
+/// The limit for waiting. A test fails when it is reached.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the endpoint holds and was asked.
+/// The faults of the endpoint, and the calls that it got.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct EndpointState {
     pub(crate) active: Vec<FaultState>,
     pub(crate) ended: Vec<FaultState>,
-    /// Every order that arrived, refused ones included.
+    /// All orders, including refused ones.
     pub(crate) orders: Vec<FaultOrder>,
     /// Method and path of each call.
     pub(crate) calls: Vec<String>,
     /// The `Authorization` of the latest call.
     pub(crate) authorization: Option<String>,
-    /// Says no to every order.
+    /// Refuses every order with this.
     pub(crate) refusal: Option<(StatusCode, &'static str)>,
-    /// Does what it is asked to, but the answer to an order never leaves.
+    /// Executes orders without replying.
     pub(crate) mute: bool,
 }
 
-/// The stand-in; it ends when dropped.
+/// The fake endpoint. It ends when dropped.
 pub(crate) struct AdminStub {
     pub(crate) address: SocketAddr,
-    memory: watch::Sender<Memory>,
+    state: watch::Sender<EndpointState>,
     server: JoinHandle<()>,
 }
 
@@ -46,23 +46,23 @@ impl AdminStub {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let memory = watch::Sender::new(Memory::default());
+        let state = watch::Sender::new(EndpointState::default());
         let routes = axum::Router::new()
             .route("/faults", get(list).post(inject))
             .route("/faults/{name}", delete(clear))
-            .layer(middleware::from_fn_with_state(memory.clone(), note))
-            .with_state(memory.clone());
+            .layer(middleware::from_fn_with_state(state.clone(), note))
+            .with_state(state.clone());
         let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
         Self {
             address,
-            memory,
+            state,
             server,
         }
     }
 
-    /// Changes what it holds: hits, a restart, a refusal.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Memory)) {
-        self.memory.send_modify(change);
+    /// Changes its state.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut EndpointState)) {
+        self.state.send_modify(change);
     }
 
     pub(crate) fn hit(&self, name: &str, hits: u64) {
@@ -72,7 +72,7 @@ impl AdminStub {
         });
     }
 
-    /// As after a restart of its process.
+    /// Loses all faults, as in a restart.
     pub(crate) fn forget(&self) {
         self.change(|m| {
             m.active.clear();
@@ -80,27 +80,27 @@ impl AdminStub {
         });
     }
 
-    /// Ends the fault as its time to live would.
+    /// Ends the fault, as by its time to live.
     pub(crate) fn expire(&self, name: &str) {
         self.change(|m| {
             end(m, name);
         });
     }
 
-    /// Stops listening, as a dead process does.
+    /// Stops listening, like a dead process.
     pub(crate) async fn die(&mut self) {
         self.server.abort();
         assert!((&mut self.server).await.unwrap_err().is_cancelled());
     }
 
-    pub(crate) async fn until(&self, what: &str, condition: impl FnMut(&Memory) -> bool) {
-        let mut memory = self.memory.subscribe();
-        let reached = tokio::time::timeout(PATIENCE, memory.wait_for(condition)).await;
-        assert!(reached.is_ok(), "never: {what}; {:?}", self.memory.borrow());
+    pub(crate) async fn until(&self, what: &str, condition: impl FnMut(&EndpointState) -> bool) {
+        let mut state = self.state.subscribe();
+        let reached = tokio::time::timeout(PATIENCE, state.wait_for(condition)).await;
+        assert!(reached.is_ok(), "never: {what}; {:?}", self.state.borrow());
     }
 
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&Memory) -> T) -> T {
-        read(&self.memory.borrow())
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&EndpointState) -> T) -> T {
+        read(&self.state.borrow())
     }
 }
 
@@ -111,11 +111,11 @@ impl Drop for AdminStub {
 }
 
 async fn note(
-    State(memory): State<watch::Sender<Memory>>,
+    State(endpoint): State<watch::Sender<EndpointState>>,
     request: Request,
     next: Next,
 ) -> Response {
-    memory.send_modify(|m| {
+    endpoint.send_modify(|m| {
         m.calls
             .push(format!("{} {}", request.method(), request.uri().path()));
         m.authorization = request
@@ -126,8 +126,8 @@ async fn note(
     next.run(request).await
 }
 
-async fn list(State(memory): State<watch::Sender<Memory>>) -> Json<FaultStates> {
-    let m = memory.borrow();
+async fn list(State(endpoint): State<watch::Sender<EndpointState>>) -> Json<FaultStates> {
+    let m = endpoint.borrow();
     Json(FaultStates {
         active: m.active.clone(),
         ended: m.ended.clone(),
@@ -135,7 +135,7 @@ async fn list(State(memory): State<watch::Sender<Memory>>) -> Json<FaultStates> 
 }
 
 async fn inject(
-    State(memory): State<watch::Sender<Memory>>,
+    State(endpoint): State<watch::Sender<EndpointState>>,
     Json(order): Json<FaultOrder>,
 ) -> Response {
     let state = FaultState {
@@ -145,14 +145,14 @@ async fn inject(
         remaining_ms: order.ttl_ms,
     };
     let mut refusal = None;
-    memory.send_modify(|m| {
+    endpoint.send_modify(|m| {
         m.orders.push(order);
         refusal = m.refusal;
         if refusal.is_none() {
             m.active.push(state.clone());
         }
     });
-    if memory.borrow().mute {
+    if endpoint.borrow().mute {
         return std::future::pending().await;
     }
     match refusal {
@@ -165,19 +165,22 @@ async fn inject(
     }
 }
 
-async fn clear(State(memory): State<watch::Sender<Memory>>, Path(name): Path<String>) -> Response {
+async fn clear(
+    State(endpoint): State<watch::Sender<EndpointState>>,
+    Path(name): Path<String>,
+) -> Response {
     let mut state = None;
-    memory.send_modify(|m| state = end(m, &name));
+    endpoint.send_modify(|m| state = end(m, &name));
     match state {
         Some(state) => Json(state).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
-fn end(memory: &mut Memory, name: &str) -> Option<FaultState> {
-    let index = memory.active.iter().position(|f| f.name == name)?;
-    let mut state = memory.active.remove(index);
+fn end(endpoint: &mut EndpointState, name: &str) -> Option<FaultState> {
+    let index = endpoint.active.iter().position(|f| f.name == name)?;
+    let mut state = endpoint.active.remove(index);
     state.remaining_ms = 0;
-    memory.ended.push(state.clone());
+    endpoint.ended.push(state.clone());
     Some(state)
 }

@@ -1,4 +1,4 @@
-//! Repetitions, chains and storms as scenarios write them, and what can be wrong with them.
+//! Reads repetitions, chains, storms and abort conditions, and reports their mistakes.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn shop() -> Shop {
     }
 }
 
-fn told<T>(document: Document<'_>, read: Option<T>) -> Result<T, Vec<String>> {
+fn result<T>(document: Document<'_>, read: Option<T>) -> Result<T, Vec<String>> {
     match document.finish() {
         Ok(()) => Ok(read.expect("no mistakes, so there is something")),
         Err(mistakes) => Err(mistakes
@@ -28,7 +28,7 @@ fn told<T>(document: Document<'_>, read: Option<T>) -> Result<T, Vec<String>> {
 fn faults(text: &str) -> Result<Vec<Fault>, Vec<String>> {
     let document = Document::parse("x.yaml", text).unwrap();
     let read = spec::read(document.root(), &shop());
-    told(document, read)
+    result(document, read)
 }
 
 fn slow(name: &str, when: &str) -> String {
@@ -40,7 +40,7 @@ fn kill(name: &str, when: &str) -> String {
 }
 
 #[test]
-fn a_repeated_fault_comes_at_each_of_its_times_under_names_of_their_own() {
+fn each_repetition_of_a_fault_has_its_own_time_and_name() {
     let read = faults(&slow("bank-slow", "at: 5s, every: 10s, times: 3")).unwrap();
     let seen: Vec<(&str, Duration)> = read
         .iter()
@@ -58,7 +58,7 @@ fn a_repeated_fault_comes_at_each_of_its_times_under_names_of_their_own() {
 }
 
 #[test]
-fn chains_are_read_and_wait_for_the_last_time_of_a_repeated_fault() {
+fn chains_are_read_and_wait_for_the_last_repetition() {
     let text = slow("a", "at: 5s, every: 10s, times: 3")
         + &kill("b", "after: a, wait: 1s")
         + &slow("c", "after: a-2")
@@ -81,14 +81,14 @@ fn chains_are_read_and_wait_for_the_last_time_of_a_repeated_fault() {
         begins,
         [&after("a-3", 1000), &after("a-2", 0), &when(0), &when(500)]
     );
-    // Written down, they read as themselves.
-    let again = spec::list(&read);
+    // Written and read, they are the same.
+    let again = spec::write_faults(&read);
     let again = again.strip_prefix("faults:\n").unwrap();
     assert_eq!(faults(again).unwrap(), read);
 }
 
 #[test]
-fn every_mistake_about_time_is_named() {
+fn all_mistakes_about_time_are_reported() {
     let text = slow("one", "at: 1s, after: two")
         + &slow("two", "at: 1s, wait: 1s")
         + &slow("three", "at: 1s, every: 5s")
@@ -119,7 +119,7 @@ fn every_mistake_about_time_is_named() {
 }
 
 #[test]
-fn a_chain_that_bites_its_tail_or_cannot_end_in_time_is_refused() {
+fn a_chain_that_is_circular_or_cannot_end_in_time_is_refused() {
     let text = slow("a", "after: b") + &slow("b", "after: a") + &slow("c", "after: c");
     assert_eq!(
         faults(&text).unwrap_err(),
@@ -139,7 +139,7 @@ fn a_chain_that_bites_its_tail_or_cannot_end_in_time_is_refused() {
 }
 
 #[test]
-fn a_repetition_must_not_take_another_faults_name() {
+fn a_repetition_must_not_have_another_faults_name() {
     let text = slow("a", "at: 5s, every: 10s, times: 3") + &slow("a-3", "at: 1s");
     assert_eq!(
         faults(&text).unwrap_err(),
@@ -155,24 +155,26 @@ fn a_repetition_must_not_take_another_faults_name() {
 }
 
 #[test]
-fn what_comes_one_after_the_other_does_not_overlap() {
+fn chained_faults_do_not_overlap_each_other() {
     let chained = kill("a", "at: 10s") + &kill("b", "after: a") + &kill("c", "after: b, wait: 1s");
     assert_eq!(faults(&chained).unwrap().len(), 3);
-    // By its plan, however, it may meet another one, and each time of a repeated fault is looked at.
-    let met = kill("a", "at: 10s") + &slow("b", "at: 13s") + &kill("c", "after: b");
-    assert_eq!(faults(&met).unwrap().len(), 3);
-    let met = kill("a", "at: 10s") + &slow("b", "at: 8s") + &kill("c", "after: b");
-    assert!(faults(&met).unwrap_err()[0].starts_with("3:21: `c` overlaps `a`: order/1 is killed"));
-    let met = kill("a", "at: 10s") + &kill("b", "at: 2s, every: 5s, times: 4");
-    assert!(faults(&met).unwrap_err()[0].starts_with("2:18: `b-2` overlaps `a`"));
+    // But their planned windows may overlap other faults, and so may each repetition.
+    let clash = kill("a", "at: 10s") + &slow("b", "at: 13s") + &kill("c", "after: b");
+    assert_eq!(faults(&clash).unwrap().len(), 3);
+    let clash = kill("a", "at: 10s") + &slow("b", "at: 8s") + &kill("c", "after: b");
+    assert!(
+        faults(&clash).unwrap_err()[0].starts_with("3:21: `c` overlaps `a`: order/1 is killed")
+    );
+    let clash = kill("a", "at: 10s") + &kill("b", "at: 2s, every: 5s, times: 4");
+    assert!(faults(&clash).unwrap_err()[0].starts_with("2:18: `b-2` overlaps `a`"));
 }
 
 #[test]
-fn a_fault_for_now_needs_no_name_and_no_time() {
+fn a_fault_that_begins_now_needs_no_name_and_no_time() {
     let now = |text: &str| {
         let document = Document::parse("fault", text).unwrap();
         let read = spec::read_now(document.root(), &shop());
-        told(document, read)
+        result(document, read)
     };
     let fault = now("{ target: payment->bank, kind: hang, for: 3s, share: 30% }").unwrap();
     assert_eq!(fault.name, "hang-payment-bank");
@@ -188,12 +190,12 @@ fn a_fault_for_now_needs_no_name_and_no_time() {
 }
 
 #[test]
-fn every_mistake_of_a_storm_is_named() {
+fn all_mistakes_in_a_storm_are_reported() {
     let storm = |text: &str| {
         let document = Document::parse("x.yaml", text).unwrap();
         let written = faults(&slow("storm-slow", "at: 1s")).unwrap();
         let read = read_storm(document.root(), &shop(), &written);
-        told(document, read)
+        result(document, read)
     };
     let text = "\
 from: 10
@@ -236,11 +238,11 @@ colour: red
 }
 
 #[test]
-fn every_mistake_of_a_condition_to_stop_at_is_named() {
+fn all_mistakes_in_abort_conditions_are_reported() {
     let abort = |text: &str| {
         let document = Document::parse("x.yaml", text).unwrap();
         let read = read_abort(document.root(), &["home", "buy_confirm"]);
-        told(document, read)
+        result(document, read)
     };
     let good = "\
 - { errors: 50%, for: 5s }

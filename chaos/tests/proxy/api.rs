@@ -1,4 +1,4 @@
-//! The API as Toxiproxy's clients know it: paths, statuses, bodies, texts.
+//! The API is compatible with Toxiproxy's clients: paths, statuses, bodies and texts.
 
 use axum::Router;
 use axum::body::Body;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::house::echo;
+use crate::fixture::echo;
 
 struct Api(Router);
 
@@ -41,7 +41,7 @@ impl Api {
 }
 
 #[tokio::test]
-async fn a_proxy_s_life() {
+async fn a_proxy_is_created_changed_and_deleted() {
     let api = Api::with_proxy().await;
     let (status, shown) = api.call("GET /proxies/p", "").await;
     assert_eq!(status, 200);
@@ -78,17 +78,17 @@ async fn a_proxy_s_life() {
 }
 
 #[tokio::test]
-async fn a_toxic_s_life() {
+async fn a_toxic_is_added_changed_and_removed() {
     let api = Api::with_proxy().await;
-    let asked = json!({ "type": "latency", "attributes": { "latency": 100, "jitter": 10 } });
-    let (status, made) = api.call("POST /proxies/p/toxics", asked.clone()).await;
+    let toxic = json!({ "type": "latency", "attributes": { "latency": 100, "jitter": 10 } });
+    let (status, created) = api.call("POST /proxies/p/toxics", toxic.clone()).await;
     assert_eq!(status, 200);
     let expected = json!({
         "name": "latency_downstream", "type": "latency", "stream": "downstream", "toxicity": 1.0,
         "attributes": { "latency": 100, "jitter": 10 }, "hits": { "connections": 0, "bytes": 0 },
     });
-    assert_eq!(made, expected);
-    assert_eq!(api.call("POST /proxies/p/toxics", asked).await.0, 409);
+    assert_eq!(created, expected);
+    assert_eq!(api.call("POST /proxies/p/toxics", toxic).await.0, 409);
 
     let path = "/proxies/p/toxics/latency_downstream";
     for method in ["POST", "PATCH"] {
@@ -118,26 +118,26 @@ async fn a_toxic_s_life() {
 }
 
 #[tokio::test]
-async fn a_toxic_tells_its_time_to_live() {
+async fn a_toxic_shows_its_time_to_live() {
     let api = Api::with_proxy().await;
-    let asked = json!({ "type": "timeout", "stream": "upstream", "ttl_ms": 60_000 });
-    let (_, made) = api.call("POST /proxies/p/toxics", asked).await;
+    let toxic = json!({ "type": "timeout", "stream": "upstream", "ttl_ms": 60_000 });
+    let (_, created) = api.call("POST /proxies/p/toxics", toxic).await;
     assert_eq!(
-        (&made["name"], &made["ttl_ms"]),
+        (&created["name"], &created["ttl_ms"]),
         (&json!("timeout_upstream"), &json!(60_000))
     );
-    assert!(made["ends_in_ms"].as_u64().unwrap() <= 60_000);
+    assert!(created["ends_in_ms"].as_u64().unwrap() <= 60_000);
     let line = "POST /proxies/p/toxics/timeout_upstream";
     let (_, longer) = api.call(line, json!({ "ttl_ms": 600_000 })).await;
     assert!(longer["ends_in_ms"].as_u64().unwrap() > 60_000, "{longer}");
 }
 
 #[tokio::test]
-async fn populate_makes_replaces_and_leaves_alone() {
+async fn populate_creates_replaces_and_keeps_proxies() {
     let api = Api::new();
     let upstream = echo().await;
     let spec = |name: &str, listen: &str, upstream: &str| json!({ "name": name, "listen": listen, "upstream": upstream, "toxics": null });
-    let (status, made) = api
+    let (status, created) = api
         .call(
             "POST /populate",
             json!([
@@ -147,19 +147,19 @@ async fn populate_makes_replaces_and_leaves_alone() {
         )
         .await;
     assert_eq!(status, 201);
-    let made = &made["proxies"];
+    let created = &created["proxies"];
     assert_eq!(
-        (&made[0]["name"], &made[0]["enabled"]),
+        (&created[0]["name"], &created[0]["enabled"]),
         (&json!("a"), &json!(true))
     );
     assert_eq!(
-        (&made[1]["name"], &made[1]["enabled"]),
+        (&created[1]["name"], &created[1]["enabled"]),
         (&json!("b"), &json!(false))
     );
 
     api.call("POST /proxies/a/toxics", json!({ "type": "noop" }))
         .await;
-    let listen = made[0]["listen"].as_str().unwrap().to_owned();
+    let listen = created[0]["listen"].as_str().unwrap().to_owned();
     let again = json!([spec("a", &listen, &upstream.to_string())]);
     let (_, same) = api.call("POST /populate", again).await;
     assert_eq!(same["proxies"][0]["toxics"].as_array().unwrap().len(), 1);
@@ -169,18 +169,18 @@ async fn populate_makes_replaces_and_leaves_alone() {
     assert_eq!(replaced["proxies"][0]["toxics"], json!([]));
 
     let wrong = json!([spec("c", "127.0.0.1:0", "h:1"), { "upstream": "h:1" }]);
-    let (status, told) = api.call("POST /populate", wrong).await;
+    let (status, reply) = api.call("POST /populate", wrong).await;
     assert_eq!(status, 400);
-    assert_eq!(told["error"], "missing required field: name at proxy 2");
+    assert_eq!(reply["error"], "missing required field: name at proxy 2");
     assert_eq!(
-        (&told["status"], &told["proxies"]),
+        (&reply["status"], &reply["proxies"]),
         (&json!(400), &json!([]))
     );
     assert_eq!(api.call("GET /proxies/c", "").await.0, 404);
 }
 
 #[tokio::test]
-async fn mistakes_have_toxiproxy_s_statuses_and_texts() {
+async fn errors_have_the_statuses_and_texts_of_toxiproxy() {
     let api = Api::with_proxy().await;
     let proxy = |body: Value| ("POST /proxies", body.to_string());
     let toxic = |body: Value| ("POST /proxies/p/toxics", body.to_string());
@@ -238,18 +238,18 @@ async fn mistakes_have_toxiproxy_s_statuses_and_texts() {
             "toxic not found",
         ),
     ] {
-        let (answered, told) = api.call(line, body).await;
+        let (actual, reply) = api.call(line, body).await;
         assert_eq!(
-            (answered.as_u16(), &told["status"]),
+            (actual.as_u16(), &reply["status"]),
             (status, &json!(status)),
-            "{told}"
+            "{reply}"
         );
-        assert!(told["error"].as_str().unwrap().contains(text), "{told}");
+        assert!(reply["error"].as_str().unwrap().contains(text), "{reply}");
     }
 }
 
 #[tokio::test]
-async fn reset_version_metrics_and_no_browsers() {
+async fn reset_version_and_metrics_work_and_browsers_are_refused() {
     let api = Api::with_proxy().await;
     api.call("POST /proxies/p/toxics", json!({ "type": "noop" }))
         .await;

@@ -1,13 +1,13 @@
-//! The fault proxy over real sockets: what its toxics do to a connection, whom they touch, how they end, and that its API
-//! is Toxiproxy's. When a chunk may go is tested exactly, and without a clock, beside the code that decides it.
+//! The fault proxy on real sockets: the effects of toxics, the connections that they affect, how they end, and the API of
+//! Toxiproxy. Exact timing is tested without a clock, in the unit tests of the pipe.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "test code throughout; the lint's own exception knows only #[test] functions"
+    reason = "test code throughout; the lint itself exempts only #[test] functions"
 )]
 
 mod api;
-mod house;
-mod life;
+mod fixture;
+mod lifecycle;
 mod share;
 mod toxics;

@@ -1,4 +1,4 @@
-//! What the crowd's figures say about a shop that fails, and about a load that is cut short.
+//! The measurement of a shop that fails, and of a load that is stopped early.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use loadgen::{Event, Load, Options, Outcome, Plan, Target};
 use results::record::OrderOutcome;
 use tokio_util::sync::CancellationToken;
 
-use crate::stub::{Stub, Trouble, load, mix, phase};
+use crate::stub::{Stub, StubBehavior, load, mix, phase};
 
 fn ordering(rate: f64) -> Load {
     load(Mix::named("ordering").unwrap(), rate, 30)
@@ -29,29 +29,29 @@ fn nothing_is_ok(outcome: &Outcome) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_every_answer_is_an_error_nothing_is_ok() {
-    let shop = Stub::open(Trouble::Status(503)).await;
-    let (outcome, _) = shop.meet(ordering(60.0)).await;
+async fn when_every_reply_is_an_error_nothing_is_ok() {
+    let shop = Stub::open(StubBehavior::Status(503)).await;
+    let (outcome, _) = shop.run(ordering(60.0)).await;
     nothing_is_ok(&outcome);
     assert!(errors(&outcome, "home", "http_503") > 0);
-    // Nobody gets in, so whatever needs an account fails for that, and logging in is tried each time.
+    // No login succeeds, so steps that need an account fail, and each of them tries to log in again.
     assert!(errors(&outcome, "login", "http_503") > 0);
     assert!(errors(&outcome, "shopping_cart", "no_session") > 0);
-    assert_eq!(shop.asked("PUT /cart/items/*"), 0);
-    // A load that failed was still offered and sent as planned.
+    assert_eq!(shop.requests("PUT /cart/items/*"), 0);
+    // The load was offered and sent as planned, although it failed.
     assert_eq!(outcome.generator.dropped, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_of_another_kind_is_no_answer() {
-    let shop = Stub::open(Trouble::Nonsense).await;
-    let (outcome, _) = shop.meet(ordering(60.0)).await;
+async fn a_body_of_another_shape_is_a_failure() {
+    let shop = Stub::open(StubBehavior::WrongJson).await;
+    let (outcome, _) = shop.run(ordering(60.0)).await;
     nothing_is_ok(&outcome);
     assert!(errors(&outcome, "home", "bad_answer") > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shop_that_is_not_there_is_named_as_such() {
+async fn a_shop_that_does_not_listen_is_a_connect_failure() {
     // A port that was free a moment ago.
     let address: SocketAddr = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -66,12 +66,12 @@ async fn a_shop_that_is_not_there_is_named_as_such() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_whose_answer_breaks_off_is_of_unknown_outcome() {
-    let shop = Stub::open(Trouble::OrdersBreak).await;
-    let (outcome, _) = shop.meet(ordering(60.0)).await;
-    let orders = shop.asked("POST /orders");
+async fn an_order_whose_reply_breaks_off_has_an_unknown_outcome() {
+    let shop = Stub::open(StubBehavior::OrdersBreak).await;
+    let (outcome, _) = shop.run(ordering(60.0)).await;
+    let orders = shop.requests("POST /orders");
     assert!(orders > 0);
-    // Sent once each: a generator that tried again would have placed more.
+    // Each is sent once: a generator that retries would have placed more orders.
     assert_eq!(outcome.ledger.len() as u64, orders);
     for entry in &outcome.ledger {
         assert_eq!(entry.outcome, OrderOutcome::Unknown);
@@ -89,14 +89,14 @@ async fn an_order_whose_answer_breaks_off_is_of_unknown_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_without_an_answer_times_out_and_counts_with_all_its_waiting() {
-    let shop = Stub::open(Trouble::OrdersHang).await;
+async fn an_order_without_a_reply_times_out_and_counts_with_its_wait() {
+    let shop = Stub::open(StubBehavior::OrdersHang).await;
     let timeout = Duration::from_millis(200);
-    let crowd = Load {
+    let spec = Load {
         timeout,
         ..ordering(60.0)
     };
-    let (outcome, _) = shop.meet(crowd).await;
+    let (outcome, _) = shop.run(spec).await;
     let row = outcome
         .steps
         .iter()
@@ -114,14 +114,14 @@ async fn an_order_without_an_answer_times_out_and_counts_with_all_its_waiting() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_finds_no_room_is_turned_away_and_counted() {
-    let shop = Stub::open(Trouble::AllHang).await;
-    let crowd = Load {
+async fn arrivals_beyond_max_sessions_are_dropped_and_counted() {
+    let shop = Stub::open(StubBehavior::AllHang).await;
+    let spec = Load {
         max_sessions: 5,
         timeout: Duration::from_millis(300),
         ..load(mix("home: { home: 1 }"), 100.0, 1)
     };
-    let (outcome, _) = shop.meet(crowd).await;
+    let (outcome, _) = shop.run(spec).await;
     let own = &outcome.generator;
     assert!(own.dropped > 0);
     assert_eq!(own.offered, own.sent + own.dropped);
@@ -134,14 +134,14 @@ async fn who_finds_no_room_is_turned_away_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interruption_ends_the_load_at_once_with_what_was_measured() {
-    let shop = Stub::open(Trouble::OrdersHang).await;
-    let crowd = Load {
+async fn an_interruption_ends_the_load_at_once_and_keeps_its_measurements() {
+    let shop = Stub::open(StubBehavior::OrdersHang).await;
+    let spec = Load {
         phases: vec![phase("steady", 60_000, 60.0), phase("later", 60_000, 60.0)],
         timeout: Duration::from_secs(60),
         ..ordering(60.0)
     };
-    let plan = Plan::new(crowd, 7, 1000);
+    let plan = Plan::new(spec, 7, 1000);
     let stop = CancellationToken::new();
     let (mut stopped_at, mut seconds) = (None, 0);
     let run = loadgen::run(
@@ -150,10 +150,10 @@ async fn an_interruption_ends_the_load_at_once_with_what_was_measured() {
         shop.options(),
         stop.clone(),
         |e| {
-            // Once there are orders under way.
+            // Stop as soon as orders are under way.
             if let Event::Interval(_) = e {
                 seconds += 1;
-                if shop.asked("POST /orders") > 0 && stopped_at.is_none() {
+                if shop.requests("POST /orders") > 0 && stopped_at.is_none() {
                     stopped_at = Some(Instant::now());
                     stop.cancel();
                 }
@@ -165,10 +165,10 @@ async fn an_interruption_ends_the_load_at_once_with_what_was_measured() {
     assert!(took < Duration::from_secs(1), "{took:?}");
     assert!(outcome.interrupted && seconds >= 1);
     assert!(outcome.steps.iter().any(|r| r.ok > 0));
-    // The waiting orders are in the ledger, and not among the answers. One that was on its way may be in it without having
-    // reached the shop, never the other way round.
-    let (kept, asked) = (outcome.ledger.len() as u64, shop.asked("POST /orders"));
-    assert!(kept >= asked, "{kept} of {asked}");
+    // Orders under way are in the ledger, and not among the replies. An order may be in the ledger without having
+    // reached the shop. The reverse is impossible.
+    let (ledger, requests) = (outcome.ledger.len() as u64, shop.requests("POST /orders"));
+    assert!(ledger >= requests, "{ledger} of {requests}");
     assert!(
         outcome
             .ledger
@@ -185,13 +185,13 @@ async fn an_interruption_ends_the_load_at_once_with_what_was_measured() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_load_that_nobody_waits_for_ends() {
-    let shop = Stub::open(Trouble::None).await;
-    let crowd = Load {
+async fn dropping_the_run_ends_the_load() {
+    let shop = Stub::open(StubBehavior::Normal).await;
+    let spec = Load {
         phases: vec![phase("steady", 60_000, 100.0)],
         ..load(mix("home: { home: 1 }"), 0.0, 1)
     };
-    let plan = Plan::new(crowd, 7, 1000);
+    let plan = Plan::new(spec, 7, 1000);
     let never = CancellationToken::new();
     let run = loadgen::run(
         &plan,
@@ -205,15 +205,15 @@ async fn a_load_that_nobody_waits_for_ends() {
             .await
             .is_err()
     );
-    // No shopper comes any more: two looks at the counter, apart, are the same in the end.
+    // Wait until the number of requests stops growing.
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        let before = shop.asked("GET /products sort=best");
+        let before = shop.requests("GET /products sort=best");
         tokio::time::sleep(Duration::from_millis(300)).await;
-        if before == shop.asked("GET /products sort=best") {
+        if before == shop.requests("GET /products sort=best") {
             assert!(before > 0);
             break;
         }
-        assert!(Instant::now() < deadline, "shoppers still come");
+        assert!(Instant::now() < deadline, "shoppers still arrive");
     }
 }

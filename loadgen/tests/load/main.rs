@@ -1,8 +1,8 @@
-//! The crowd against a stand-in for the shop, and one shopper by itself.
+//! Tests of the load generator against a stub of the shop, and of a single shopper.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod crowd;
 mod failures;
+mod measurement;
 mod shopper;
 mod stub;

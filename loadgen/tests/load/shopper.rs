@@ -1,9 +1,9 @@
-//! One shopper by itself: which requests, and what is made of the answers.
+//! A single shopper: its requests, and what it learns from the replies.
 
 use http::Method;
-use loadgen::call::{Answer, Call, Failure};
-use loadgen::persona::{Newcomer, Persona};
-use loadgen::shopper::{Door, Next, Shopper};
+use loadgen::persona::{NewCustomer, Persona};
+use loadgen::request::{Failure, Reply, Request};
+use loadgen::shopper::{Authentication, Next, Shopper};
 use loadgen::step::Step;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -14,30 +14,30 @@ fn shopper(persona: Persona) -> Shopper {
     Shopper::new(persona, ChaCha8Rng::seed_from_u64(1), "k".to_owned())
 }
 
-fn newcomer() -> Persona {
-    Persona::New(Newcomer {
+fn new_customer() -> Persona {
+    Persona::New(NewCustomer {
         name: "Ada Byron".to_owned(),
         email: "ada@newcomer.example".to_owned(),
         password: "made-up-1".to_owned(),
     })
 }
 
-fn call(next: Next) -> Call {
+fn request(next: Next) -> Request {
     match next {
-        Next::Send(call) => call,
+        Next::Send(request) => request,
         Next::Done(result) => panic!("the step is over: {result:?}"),
     }
 }
 
-fn told(status: u16, body: Value) -> Result<Answer, Failure> {
-    Ok(Answer {
+fn reply(status: u16, body: Value) -> Result<Reply, Failure> {
+    Ok(Reply {
         status,
         body: body.to_string().into(),
     })
 }
 
-fn answer(shopper: &mut Shopper, status: u16, body: Value) -> Next {
-    shopper.answer(told(status, body), 1.0).0
+fn respond(shopper: &mut Shopper, status: u16, body: Value) -> Next {
+    shopper.reply(reply(status, body), 1.0).0
 }
 
 fn list() -> Value {
@@ -48,37 +48,37 @@ fn session() -> Value {
     json!({"token": "t", "user_id": "u_1", "expires_in_s": 60})
 }
 
-/// Somebody who is logged in and has seen a product.
-fn at_home(persona: Persona) -> Shopper {
+/// A shopper who is logged in and has a list of products.
+fn logged_in(persona: Persona) -> Shopper {
     let mut shopper = shopper(persona);
-    call(shopper.begin(Step::Home));
-    assert_eq!(answer(&mut shopper, 200, list()), Next::Done(Ok(())));
-    let door = shopper.door(Step::BuyRequest).unwrap();
-    let mut next = shopper.begin_door(door);
-    while let Next::Send(call) = next {
-        let body = if call.path == "/users" {
+    request(shopper.begin(Step::Home));
+    assert_eq!(respond(&mut shopper, 200, list()), Next::Done(Ok(())));
+    let authentication = shopper.authentication_for(Step::BuyRequest).unwrap();
+    let mut next = shopper.begin_authentication(authentication);
+    while let Next::Send(request) = next {
+        let body = if request.path == "/users" {
             json!({})
         } else {
             session()
         };
-        next = answer(&mut shopper, 200, body);
+        next = respond(&mut shopper, 200, body);
     }
     assert_eq!(next, Next::Done(Ok(())));
     shopper
 }
 
-/// Buys, and is told this of the order.
+/// Places an order that gets this reply.
 fn order(status: u16, body: Value) -> (Next, LedgerEntry) {
-    let mut shopper = at_home(Persona::Returning(3));
-    call(shopper.begin(Step::BuyRequest));
-    answer(&mut shopper, 200, json!({"items": [{"product_id": "p_7"}]}));
-    let placed = call(shopper.begin(Step::BuyConfirm));
+    let mut shopper = logged_in(Persona::Returning(3));
+    request(shopper.begin(Step::BuyRequest));
+    respond(&mut shopper, 200, json!({"items": [{"product_id": "p_7"}]}));
+    let placed = request(shopper.begin(Step::BuyConfirm));
     assert_eq!(
         (placed.method, placed.path.as_str()),
         (Method::POST, "/orders")
     );
     assert_eq!(placed.key.as_deref(), Some("k-0"));
-    let (next, entry) = shopper.answer(told(status, body), 1.5);
+    let (next, entry) = shopper.reply(reply(status, body), 1.5);
     (next, entry.unwrap())
 }
 
@@ -88,81 +88,99 @@ fn an_order() -> Value {
 }
 
 #[test]
-fn a_product_page_takes_a_product_in_sight() {
+fn a_product_page_shows_a_product_of_the_last_list() {
     let mut shopper = shopper(Persona::Returning(3));
-    // Nothing in sight yet, so the front page first.
-    let front = call(shopper.begin(Step::ProductDetail));
+    // No product is known yet, so the front page comes first.
+    let front = request(shopper.begin(Step::ProductDetail));
     assert_eq!(front.path, "/products?sort=best&limit=5");
-    let page = call(answer(&mut shopper, 200, list()));
+    let page = request(respond(&mut shopper, 200, list()));
     assert_eq!(page.path, "/products/p_7");
     let product = json!({"id": "p_7", "title": "", "description": "", "category": "toys",
                          "price": {"minor": 1, "currency": "EUR"}, "sold": 0, "added_at_ms": 0});
-    assert_eq!(answer(&mut shopper, 200, product), Next::Done(Ok(())));
+    assert_eq!(respond(&mut shopper, 200, product), Next::Done(Ok(())));
 }
 
 #[test]
 fn a_shop_without_products_fails_the_steps_that_need_one() {
     let mut shopper = shopper(Persona::Returning(3));
-    call(shopper.begin(Step::ProductDetail));
-    let next = answer(&mut shopper, 200, json!({"items": []}));
+    request(shopper.begin(Step::ProductDetail));
+    let next = respond(&mut shopper, 200, json!({"items": []}));
     assert_eq!(next, Next::Done(Err(Failure::NoProduct)));
 }
 
 #[test]
 fn a_customer_logs_in_once_and_again_when_the_token_is_refused() {
     let mut shopper = shopper(Persona::Returning(3));
-    assert_eq!(shopper.door(Step::Home), None);
-    assert_eq!(shopper.door(Step::ShoppingCart), Some(Door::Customer));
-    let login = call(shopper.begin_door(Door::Customer));
+    assert_eq!(shopper.authentication_for(Step::Home), None);
+    assert_eq!(
+        shopper.authentication_for(Step::ShoppingCart),
+        Some(Authentication::Customer)
+    );
+    let login = request(shopper.begin_authentication(Authentication::Customer));
     assert_eq!(login.path, "/users/login");
     assert!(login.body.unwrap().contains("customer-3@shop.example"));
-    assert_eq!(answer(&mut shopper, 200, session()), Next::Done(Ok(())));
-    assert_eq!(shopper.door(Step::ShoppingCart), None);
+    assert_eq!(respond(&mut shopper, 200, session()), Next::Done(Ok(())));
+    assert_eq!(shopper.authentication_for(Step::ShoppingCart), None);
 
-    let account = call(shopper.begin(Step::CustomerRegistration));
+    let account = request(shopper.begin(Step::CustomerRegistration));
     assert_eq!(account.path, "/users/u_1");
     assert_eq!(account.token.as_deref(), Some("t"));
-    let next = answer(&mut shopper, 401, json!({}));
+    let next = respond(&mut shopper, 401, json!({}));
     assert_eq!(next, Next::Done(Err(Failure::Http(401))));
-    assert_eq!(shopper.door(Step::OrderInquiry), Some(Door::Customer));
+    assert_eq!(
+        shopper.authentication_for(Step::OrderInquiry),
+        Some(Authentication::Customer)
+    );
 }
 
 #[test]
-fn a_newcomer_registers_once_also_when_the_first_login_fails() {
-    let mut shopper = shopper(newcomer());
-    assert_eq!(shopper.door(Step::OrderInquiry), Some(Door::Newcomer));
-    assert_eq!(call(shopper.begin_door(Door::Newcomer)).path, "/users");
-    // Taken: by ourselves, in an attempt whose answer was lost.
-    let login = call(answer(&mut shopper, 409, json!({})));
+fn a_new_customer_registers_once_even_if_the_first_login_fails() {
+    let mut shopper = shopper(new_customer());
+    assert_eq!(
+        shopper.authentication_for(Step::OrderInquiry),
+        Some(Authentication::NewCustomer)
+    );
+    assert_eq!(
+        request(shopper.begin_authentication(Authentication::NewCustomer)).path,
+        "/users"
+    );
+    // The address is taken by this shopper, in an attempt whose reply was lost.
+    let login = request(respond(&mut shopper, 409, json!({})));
     assert_eq!(login.path, "/users/login");
-    let next = shopper.answer(Err(Failure::Timeout), 1.0).0;
+    let next = shopper.reply(Err(Failure::Timeout), 1.0).0;
     assert_eq!(next, Next::Done(Err(Failure::Timeout)));
-    assert_eq!(shopper.door(Step::OrderInquiry), Some(Door::Customer));
-    let login = call(shopper.begin_door(Door::Customer));
+    assert_eq!(
+        shopper.authentication_for(Step::OrderInquiry),
+        Some(Authentication::Customer)
+    );
+    let login = request(shopper.begin_authentication(Authentication::Customer));
     assert!(login.body.unwrap().contains("ada@newcomer.example"));
 }
 
 #[test]
 fn only_an_administrator_changes_a_price() {
-    let mut shopper = at_home(Persona::Returning(3));
-    assert_eq!(shopper.door(Step::AdminConfirm), Some(Door::Admin));
-    let login = call(shopper.begin_door(Door::Admin));
+    let mut shopper = logged_in(Persona::Returning(3));
+    assert_eq!(
+        shopper.authentication_for(Step::AdminConfirm),
+        Some(Authentication::Admin)
+    );
+    let login = request(shopper.begin_authentication(Authentication::Admin));
     assert!(login.body.unwrap().contains("admin@shop.example"));
     let admin = json!({"token": "boss", "user_id": "u_0", "expires_in_s": 60});
-    answer(&mut shopper, 200, admin);
-    let change = call(shopper.begin(Step::AdminConfirm));
+    respond(&mut shopper, 200, admin);
+    let change = request(shopper.begin(Step::AdminConfirm));
     assert_eq!(
         (change.method, change.path.as_str()),
         (Method::PUT, "/products/p_7")
     );
     assert_eq!(change.token.as_deref(), Some("boss"));
-    // The shopper stays who it was.
-    let cart = call(shopper.begin(Step::BuyRequest));
+    // The shopper's own token stays in use.
+    let cart = request(shopper.begin(Step::BuyRequest));
     assert_eq!(cart.token.as_deref(), Some("t"));
 }
 
 #[test]
-fn what_the_shop_says_of_an_order_is_what_the_ledger_has() {
+fn the_reply_to_an_order_decides_its_outcome_in_the_ledger() {
     for (status, body, outcome, ok) in [
         (201, an_order(), OrderOutcome::Promised, true),
         (202, an_order(), OrderOutcome::Accepted, true),
@@ -186,59 +204,62 @@ fn what_the_shop_says_of_an_order_is_what_the_ledger_has() {
 }
 
 #[test]
-fn nobody_orders_from_an_empty_cart() {
-    let mut shopper = at_home(newcomer());
-    let put = call(shopper.begin(Step::BuyConfirm));
+fn an_empty_cart_is_filled_before_an_order() {
+    let mut shopper = logged_in(new_customer());
+    let put = request(shopper.begin(Step::BuyConfirm));
     assert_eq!(
         (put.method, put.path.as_str()),
         (Method::PUT, "/cart/items/p_7")
     );
-    let first = call(answer(&mut shopper, 200, json!({"items": [1]})));
+    let first = request(respond(&mut shopper, 200, json!({"items": [1]})));
     assert_eq!(first.path, "/orders");
-    let (_, entry) = shopper.answer(told(201, an_order()), 1.0);
+    let (_, entry) = shopper.reply(reply(201, an_order()), 1.0);
     assert_eq!(entry.unwrap().key, "k-0");
-    // The order has emptied it, so the next one fills it first and has a key of its own.
+    // The order has emptied the cart. So the next one fills it first, and has its own key.
     assert_eq!(
-        call(shopper.begin(Step::BuyConfirm)).path,
+        request(shopper.begin(Step::BuyConfirm)).path,
         "/cart/items/p_7"
     );
-    let second = call(answer(&mut shopper, 200, json!({"items": [1]})));
+    let second = request(respond(&mut shopper, 200, json!({"items": [1]})));
     assert_eq!(second.key.as_deref(), Some("k-1"));
 }
 
 #[test]
 fn the_last_order_is_shown_and_without_one_the_list() {
-    let mut shopper = at_home(Persona::Returning(3));
+    let mut shopper = logged_in(Persona::Returning(3));
     assert_eq!(
-        call(shopper.begin(Step::OrderDisplay)).path,
+        request(shopper.begin(Step::OrderDisplay)).path,
         "/orders?limit=1"
     );
-    answer(&mut shopper, 200, json!({"items": [{"id": "o_9"}]}));
-    assert_eq!(call(shopper.begin(Step::OrderDisplay)).path, "/orders/o_9");
+    respond(&mut shopper, 200, json!({"items": [{"id": "o_9"}]}));
+    assert_eq!(
+        request(shopper.begin(Step::OrderDisplay)).path,
+        "/orders/o_9"
+    );
 }
 
 #[test]
-fn who_leaves_while_an_order_is_under_way_never_learns_its_outcome() {
-    let mut shopper = at_home(newcomer());
+fn an_abandoned_order_has_an_unknown_outcome() {
+    let mut shopper = logged_in(new_customer());
     assert_eq!(shopper.abandon(1.0), None);
-    call(shopper.begin(Step::BuyConfirm));
-    // Only something for the cart so far.
+    request(shopper.begin(Step::BuyConfirm));
+    // Only the cart was filled so far.
     assert_eq!(shopper.abandon(2.0), None);
-    call(shopper.begin(Step::BuyConfirm));
-    call(answer(&mut shopper, 200, json!({"items": [1]})));
+    request(shopper.begin(Step::BuyConfirm));
+    request(respond(&mut shopper, 200, json!({"items": [1]})));
     let entry = shopper.abandon(3.0).unwrap();
     assert_eq!((entry.outcome, entry.t_s), (OrderOutcome::Unknown, 3.0));
 }
 
 #[test]
 fn one_card_in_a_hundred_is_declined() {
-    let mut shopper = at_home(newcomer());
+    let mut shopper = logged_in(new_customer());
     let mut declined = 0;
     for _ in 0..10_000 {
-        call(shopper.begin(Step::BuyConfirm));
-        let placed = call(answer(&mut shopper, 200, json!({"items": [1]})));
+        request(shopper.begin(Step::BuyConfirm));
+        let placed = request(respond(&mut shopper, 200, json!({"items": [1]})));
         declined += u32::from(placed.body.unwrap().contains("tok_declined"));
-        answer(&mut shopper, 402, json!({}));
+        respond(&mut shopper, 402, json!({}));
     }
     assert!((50..150).contains(&declined), "{declined}");
 }
@@ -248,7 +269,7 @@ fn the_same_choices_make_the_same_requests() {
     let requests = || {
         let mut shopper = shopper(Persona::Returning(3));
         let steps = [Step::NewProducts, Step::SearchResults, Step::BestSellers];
-        let calls = steps.map(|step| call(shopper.begin(step)).path);
+        let calls = steps.map(|step| request(shopper.begin(step)).path);
         calls.join(" ")
     };
     assert_eq!(requests(), requests());

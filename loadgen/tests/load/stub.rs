@@ -1,4 +1,4 @@
-//! A stand-in for the shop: answers as the contract says, badly where a test wants it, and counts what it was asked.
+//! A stub of the shop: replies as the API describes, fails where a test wants it, and counts requests.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,67 +17,72 @@ use shop_contract::headers::IDEMPOTENCY_KEY;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// What is wrong with the shop.
+/// How the stub behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    None,
-    /// Everything is answered with this status.
+pub(crate) enum StubBehavior {
+    Normal,
+    /// Every reply has this status.
     Status(u16),
-    /// Orders are begun to be answered, then the connection breaks.
+    /// The connection breaks in the middle of the reply to an order.
     OrdersBreak,
-    /// Orders are never answered.
+    /// Orders get no reply.
     OrdersHang,
-    /// Nothing is ever answered.
+    /// No request gets a reply.
     AllHang,
-    /// Nothing is answered between these milliseconds from the start.
+    /// No request gets a reply between these milliseconds from the start.
     Stall(u64, u64),
-    /// Every answer is the last on its connection.
+    /// Every reply closes its connection.
     Close,
-    /// Every body is JSON of another kind.
-    Nonsense,
+    /// Every body is JSON of another shape.
+    WrongJson,
 }
 
 #[derive(Clone)]
 pub(crate) struct Stub {
-    trouble: Trouble,
+    behavior: StubBehavior,
     pub(crate) address: SocketAddr,
     pub(crate) opened: Instant,
-    /// Requests by method and path, ids and queries' values left out.
-    asked: Arc<Mutex<BTreeMap<String, u64>>>,
+    /// Requests by method and path. Ids and values of queries are left out.
+    requests: Arc<Mutex<BTreeMap<String, u64>>>,
     /// Idempotency keys of orders.
     keys: Arc<Mutex<Vec<String>>>,
 }
 
 impl Stub {
-    pub(crate) async fn open(trouble: Trouble) -> Stub {
+    pub(crate) async fn open(behavior: StubBehavior) -> Stub {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stub = Stub {
-            trouble,
+            behavior,
             address: listener.local_addr().unwrap(),
             opened: Instant::now(),
-            asked: Arc::default(),
+            requests: Arc::default(),
             keys: Arc::default(),
         };
-        let app = Router::new().fallback(answer).with_state(stub.clone());
+        let app = Router::new().fallback(serve).with_state(stub.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         stub
     }
 
-    /// How often it was asked this, such as `GET /products/search`.
-    pub(crate) fn asked(&self, what: &str) -> u64 {
-        self.asked.lock().unwrap().get(what).copied().unwrap_or(0)
+    /// How many requests it got, such as `GET /products/search`.
+    pub(crate) fn requests(&self, name: &str) -> u64 {
+        self.requests
+            .lock()
+            .unwrap()
+            .get(name)
+            .copied()
+            .unwrap_or(0)
     }
 
     pub(crate) fn keys(&self) -> Vec<String> {
         self.keys.lock().unwrap().clone()
     }
 
-    /// Runs a load against it to its end.
-    pub(crate) async fn meet(&self, load: Load) -> (Outcome, Vec<Event>) {
-        self.meet_with(load, self.options()).await
+    /// Runs a load against the stub to its end.
+    pub(crate) async fn run(&self, load: Load) -> (Outcome, Vec<Event>) {
+        self.run_with(load, self.options()).await
     }
 
-    pub(crate) async fn meet_with(&self, load: Load, options: Options) -> (Outcome, Vec<Event>) {
+    pub(crate) async fn run_with(&self, load: Load, options: Options) -> (Outcome, Vec<Event>) {
         let mut events = Vec::new();
         let plan = Plan::new(load, 7, 1000);
         let never = CancellationToken::new();
@@ -95,7 +100,7 @@ impl Stub {
     }
 }
 
-/// Shoppers with short thoughts for a second; `steps` of them in the mean, after `mix`.
+/// Shoppers with short think times for one second. Each takes `steps` on average, following `mix`.
 pub(crate) fn load(mix: Mix, rate: f64, steps: u32) -> Load {
     let think = Duration::from_millis(10);
     Load {
@@ -108,7 +113,7 @@ pub(crate) fn load(mix: Mix, rate: f64, steps: u32) -> Load {
     }
 }
 
-/// A phase of so many milliseconds; measured unless it is a warm-up.
+/// A phase of this many milliseconds. Measured unless it is a warm-up.
 pub(crate) fn phase(name: &str, ms: u64, rate: f64) -> Phase {
     Phase {
         name: name.to_owned(),
@@ -126,24 +131,29 @@ pub(crate) fn mix(yaml: &str) -> Mix {
     mix
 }
 
-async fn answer(State(stub): State<Stub>, request: Request<Body>) -> Response<Body> {
-    let what = name(&request);
-    *stub.asked.lock().unwrap().entry(what.clone()).or_default() += 1;
-    let order = what == "POST /orders";
+async fn serve(State(stub): State<Stub>, request: Request<Body>) -> Response<Body> {
+    let name = endpoint(&request);
+    *stub
+        .requests
+        .lock()
+        .unwrap()
+        .entry(name.clone())
+        .or_default() += 1;
+    let order = name == "POST /orders";
     if order {
         let key = request.headers()[IDEMPOTENCY_KEY].to_str().unwrap();
         stub.keys.lock().unwrap().push(key.to_owned());
     }
-    match stub.trouble {
-        Trouble::Status(status) => return reply(status, &json!({})),
-        Trouble::Nonsense => return reply(200, &json!(["what?"])),
-        // A body longer than its limit is an error at the server, in the middle of the answer.
-        Trouble::OrdersBreak if order => {
+    match stub.behavior {
+        StubBehavior::Status(status) => return reply(status, &json!({})),
+        StubBehavior::WrongJson => return reply(200, &json!(["unexpected"])),
+        // A body longer than its limit fails in the server in the middle of the reply.
+        StubBehavior::OrdersBreak if order => {
             return Response::new(Body::new(Limited::new(Full::from("{\"id\":"), 1)));
         }
-        Trouble::OrdersHang if order => std::future::pending().await,
-        Trouble::AllHang => std::future::pending().await,
-        Trouble::Stall(from, to) => {
+        StubBehavior::OrdersHang if order => std::future::pending().await,
+        StubBehavior::AllHang => std::future::pending().await,
+        StubBehavior::Stall(from, to) => {
             let (from, to) = (Duration::from_millis(from), Duration::from_millis(to));
             if (from..to).contains(&stub.opened.elapsed()) {
                 tokio::time::sleep_until((stub.opened + to).into()).await;
@@ -151,16 +161,16 @@ async fn answer(State(stub): State<Stub>, request: Request<Body>) -> Response<Bo
         }
         _ => {}
     }
-    let mut response = well(&what);
-    if stub.trouble == Trouble::Close {
+    let mut response = good_reply(&name);
+    if stub.behavior == StubBehavior::Close {
         let close = header::HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
     response
 }
 
-/// Method and path; ids are `*`, of queries only the sort is kept, and the category's presence.
-fn name(request: &Request<Body>) -> String {
+/// Method and path. Ids become `*`. Of the query only the sort order and the presence of a category are kept.
+fn endpoint(request: &Request<Body>) -> String {
     let (method, uri) = (request.method(), request.uri());
     let query = uri.query().unwrap_or("");
     let sort = query.split('&').find(|q| q.starts_with("sort="));
@@ -177,7 +187,7 @@ fn name(request: &Request<Body>) -> String {
     format!("{method} {}{kind}", path.join("/"))
 }
 
-fn well(what: &str) -> Response<Body> {
+fn good_reply(name: &str) -> Response<Body> {
     let money = json!({"minor": 1999, "currency": "EUR"});
     let product = |id: &str| {
         json!({"id": id, "title": "Lamp", "description": "It shines.", "category": "garden",
@@ -188,7 +198,7 @@ fn well(what: &str) -> Response<Body> {
                        "placed_at_ms": 0});
     let user = json!({"id": "u_1", "email": "a@shop.example", "name": "A", "role": "customer"});
     let session = json!({"token": "t", "user_id": "u_1", "expires_in_s": 3600});
-    match what {
+    match name {
         "POST /users" => reply(201, &user),
         "POST /users/login" => reply(200, &session),
         "GET /users/*" => reply(200, &user),

@@ -1,12 +1,15 @@
-//! Each expectation against the record.
+//! Judges each expectation against the record.
 
 use std::time::Duration;
 
 use syntax::units::show_duration;
 
-use super::{Evidence, Expectation, Limit};
-use crate::figures::{percent, seconds, written};
-use crate::record::{ExpectationRow, FaultRow, Figure, Metastability, MetastabilityRow, StepRow};
+use super::evidence::Evidence;
+use super::expectation::{Expectation, Limit};
+use crate::format::{percent, seconds, written};
+use crate::record::{
+    ExpectationRow, FaultRow, Metastability, MetastabilityRow, StepMetric, StepRow,
+};
 
 /// The text of the audit's row.
 pub(super) const AUDIT_CLEAN: &str = "audit clean";
@@ -14,7 +17,7 @@ pub(super) const AUDIT_CLEAN: &str = "audit clean";
 /// The text of the goodput's row.
 pub(super) const GOODPUT_BACK: &str = "goodput back";
 
-/// Judges expectations: at least one row for each, in their order.
+/// Judges expectations, in their order. Each gives at least one row.
 pub fn judge(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<ExpectationRow> {
     let mut rows = Vec::new();
     for expectation in expectations {
@@ -52,10 +55,10 @@ fn step_rows(
     };
     if phases.is_empty() {
         return vec![ExpectationRow {
-            text: format!("{step} {}", words(limit)),
+            text: format!("{step} {}", limit_text(limit)),
             held: false,
             observed: "no measured phase was entered".to_owned(),
-            figure: None,
+            metric: None,
         }];
     }
     let row = |phase: &str| {
@@ -64,10 +67,10 @@ fn step_rows(
             Some(row) => measured(limit, row),
         };
         ExpectationRow {
-            text: format!("{step} {} in {phase}", words(limit)),
+            text: format!("{step} {} in {phase}", limit_text(limit)),
             held,
             observed,
-            figure: Some(Figure {
+            metric: Some(StepMetric {
                 step: step.to_owned(),
                 phase: phase.to_owned(),
                 column: column(limit).to_owned(),
@@ -78,14 +81,14 @@ fn step_rows(
     phases.into_iter().map(row).collect()
 }
 
-/// Whether the limit held, and what was seen.
+/// Whether the limit held, and the observed value.
 fn measured(limit: Limit, row: &StepRow) -> (bool, String) {
     match limit {
         Limit::Response { quantile, at_most } => {
             let seen = Duration::from_micros(quantile.of(&row.response_us));
             let held = seen <= at_most;
             let mut shown = rounded(seen);
-            // "800ms" as the reason why 800ms was missed would puzzle; then every digit is shown.
+            // "800ms" would not explain why a limit of 800ms was missed. In that case all digits are shown.
             if !held && shown == rounded(at_most) {
                 shown = show_duration(seen);
             }
@@ -124,15 +127,14 @@ fn recovery(within: Duration, faults: &[FaultRow]) -> ExpectationRow {
     };
     ExpectationRow {
         text: format!("recovery ≤ {}", show_duration(within)),
-        // Without a fault there is nothing that could have held.
+        // Without a fault there was nothing to recover from.
         held: late.is_empty() && !faults.is_empty(),
         observed,
-        figure: None,
+        metric: None,
     }
 }
 
-/// The most attempts per call that the services that call a fault's target made while it was felt, or the shop as a
-/// whole did.
+/// The highest number of attempts per call while a fault was felt: at the fault's target or in the whole shop.
 fn attempts(at_most: f64, faults: &[FaultRow]) -> ExpectationRow {
     let of_fault = |fault: &FaultRow| -> Option<f64> {
         let score = fault.score.as_ref()?;
@@ -151,7 +153,7 @@ fn attempts(at_most: f64, faults: &[FaultRow]) -> ExpectationRow {
             Some((seen, name)) => format!("{seen:.2} during {name}"),
             None => "no fault during which calls were seen".to_owned(),
         },
-        figure: None,
+        metric: None,
     }
 }
 
@@ -164,14 +166,14 @@ fn goodput(found: Option<&MetastabilityRow>) -> ExpectationRow {
         text: GOODPUT_BACK.to_owned(),
         held,
         observed,
-        figure: None,
+        metric: None,
     }
 }
 
-/// What became of the goodput, in words.
+/// What happened to the goodput, in words.
 pub(crate) fn goodput_seen(row: &MetastabilityRow) -> String {
     match (&row.why, row.verdict) {
-        (Some(why), Metastability::NotEnoughSaid) => why.clone(),
+        (Some(why), Metastability::Unknown) => why.clone(),
         _ => format!(
             "{:.0}% of what it was: {:.1} good steps/s at {:.1} arrivals/s, before the faults {:.1} at {:.1}",
             100.0 * row.share(),
@@ -198,11 +200,11 @@ fn audit(evidence: &Evidence<'_>) -> ExpectationRow {
         text: AUDIT_CLEAN.to_owned(),
         held: audit.complete && audit.is_clean(),
         observed,
-        figure: None,
+        metric: None,
     }
 }
 
-fn words(limit: Limit) -> String {
+fn limit_text(limit: Limit) -> String {
     format!("{} ≤ {}", column(limit), at_most(limit))
 }
 
@@ -220,14 +222,15 @@ fn column(limit: Limit) -> &'static str {
     }
 }
 
-/// A duration to three digits, as a scenario would write it.
+/// A duration to three digits, as scenarios write it.
 fn rounded(duration: Duration) -> String {
     written(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Quantile, verdict::tests::Record};
+    use super::super::expectation::Quantile;
+    use super::super::fixture::Record;
     use super::*;
     use crate::record::{Retries, Score};
 
@@ -254,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn each_limit_has_its_row_and_names_its_figure() {
+    fn each_limit_has_its_row_and_names_its_metric() {
         let mut record = Record::good();
         record.step("buy_confirm", "steady").failed = 3;
         let expectation = Expectation::Step {
@@ -271,8 +274,8 @@ mod tests {
         let rows = judge(std::slice::from_ref(&expectation), &record.evidence());
         let limits: Vec<(&str, &str)> = rows
             .iter()
-            .filter_map(|row| row.figure.as_ref())
-            .map(|figure| (figure.column.as_str(), figure.limit.as_str()))
+            .filter_map(|row| row.metric.as_ref())
+            .map(|metric| (metric.column.as_str(), metric.limit.as_str()))
             .collect();
         assert_eq!(limits, [("p99", "800ms"), ("errors", "1%")]);
         assert_eq!(
@@ -333,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_itself_is_within_it_and_a_miss_by_a_hair_shows_every_digit() {
+    fn the_limit_itself_is_within_it_and_a_narrow_miss_shows_every_digit() {
         let mut record = Record::good();
         let limit = Duration::from_millis(800);
         record.step("home", "steady").response_us.p99 = 800_000;
@@ -385,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_are_judged_where_there_were_most() {
+    fn attempts_are_judged_by_the_highest_value() {
         let mut record = Record::good();
         let expectation = Expectation::Attempts { at_most: 1.3 };
         let judged_now = |record: &Record| judged(record, expectation.clone()).remove(0);
@@ -421,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn the_goodput_must_be_back_and_known_to_be() {
+    fn the_goodput_must_be_back() {
         let mut record = Record::good();
         let judged_now = |record: &Record| judged(record, Expectation::GoodputBack).remove(0);
         let text = "goodput back";

@@ -1,15 +1,15 @@
-//! Reading an expectation from a scenario.
+//! Reads expectations from a scenario.
 
 use syntax::{Map, Node, did_you_mean, units};
 
-use super::{Expectation, Limit, Quantile};
+use super::expectation::{Expectation, Limit, Quantile};
 
-/// What an entry may be about: the keys that tell the forms apart.
+/// The keys that tell the forms of an entry apart.
 const SUBJECTS: [&str; 5] = ["step", "recovery", "goodput", "attempts", "audit"];
 
 impl Expectation {
-    /// Reads one entry of `expect`. `steps` are the steps that shoppers can take, `phases` the names of the
-    /// *measured* phases. Mistakes are noted at their place; `None` when there was one that leaves no expectation.
+    /// Reads one entry of `expect`. `steps` are the steps of shoppers, `phases` the names of the *measured* phases.
+    /// Mistakes are added to the document. Returns `None` if they leave no expectation.
     pub fn read(node: Node<'_>, steps: &[&str], phases: &[String]) -> Option<Self> {
         let mut map = node.map()?;
         let found: Vec<&str> = SUBJECTS
@@ -60,30 +60,30 @@ impl Expectation {
 fn step(mut map: Map<'_>, steps: &[&str], phases: &[String]) -> Option<Expectation> {
     let phases: Vec<&str> = phases.iter().map(String::as_str).collect();
     let node = map.node();
-    let step = map.required("step", |node| known(node, "step", steps));
+    let step = map.required("step", |node| one_of(node, "step", steps));
     let in_node = map.get("in");
-    let in_phase = in_node.and_then(|node| known(node, "measured phase", &phases));
+    let in_phase = in_node.and_then(|node| one_of(node, "measured phase", &phases));
     let mut limits = Vec::new();
-    let mut asked = false;
+    let mut has_limit = false;
     for quantile in Quantile::ALL {
         if let Some(node) = map.get(quantile.name()) {
-            asked = true;
+            has_limit = true;
             let at_most = units::duration(node);
             limits.extend(at_most.map(|at_most| Limit::Response { quantile, at_most }));
         }
     }
     if let Some(node) = map.get("errors") {
-        asked = true;
+        has_limit = true;
         limits.extend(units::share(node).map(|at_most| Limit::Errors { at_most }));
     }
     map.finish();
-    if !asked {
+    if !has_limit {
         node.mistake(
             "this expectation limits nothing; add one of p50, p90, p95, p99, p999 (such as p99: 800ms) \
              or errors (such as errors: 1%)",
         );
     }
-    // A phase that was refused must not turn into "each phase".
+    // A phase with a mistake must not be read as "each phase".
     if limits.is_empty() || (in_node.is_some() && in_phase.is_none()) {
         return None;
     }
@@ -94,7 +94,7 @@ fn step(mut map: Map<'_>, steps: &[&str], phases: &[String]) -> Option<Expectati
     })
 }
 
-/// Attempts per call, from 1.
+/// Attempts per call, at least 1.
 fn attempts(node: Node<'_>) -> Option<f64> {
     let text = node.text()?;
     let parsed = text.parse::<f64>().ok();
@@ -107,7 +107,7 @@ fn attempts(node: Node<'_>) -> Option<f64> {
     at_most
 }
 
-fn known(node: Node<'_>, what: &str, names: &[&str]) -> Option<String> {
+fn one_of(node: Node<'_>, what: &str, names: &[&str]) -> Option<String> {
     let text = node.text()?;
     if names.contains(&text.as_str()) {
         return Some(text);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_with_its_place_and_what_was_meant() {
+    fn every_mistake_is_reported_with_its_position_and_what_was_meant() {
         let text = "- { step: buy_confrim, p99: 800ms }\n\
                     - { step: home, p99: 1s, in: stedy }\n\
                     - { step: home }\n\

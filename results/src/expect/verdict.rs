@@ -1,37 +1,60 @@
-//! The run in one word, and the exit code that follows from it.
+//! Decides the verdict on a run, its reasons and the exit code.
 
+use super::evidence::Evidence;
+use super::expectation::Expectation;
 use super::judge::{AUDIT_CLEAN, GOODPUT_BACK};
-use super::{Evidence, Expectation};
-use crate::figures::latency;
+use crate::format::latency;
 use crate::record::{AuditRow, ExpectationRow, Metastability, Verdict};
 
 /// The verdict, and every reason why it is not pass.
 ///
-/// *Invalid* outranks *fail*: figures that cannot be trusted prove a failure no more than a success. What failed
-/// is among the reasons all the same, after those of invalidity.
+/// - *Invalid*: there are doubts from outside the record, or the measurement cannot be trusted. That is so if the run
+///   was interrupted, the generator disturbed its own measurement, a fault hit no request (as when it was refused) or
+///   did not end cleanly, an expected audit could not be completed, an expected goodput is unknown, or no request was
+///   measured.
+/// - *Fail*: an expectation did not hold, every request of a step failed in a phase, a service crashed, or the audit
+///   found a contradiction.
+/// - *Pass*: otherwise.
 ///
-/// Invalid: the run was interrupted, the generator disturbed its own measurement, a fault touched no request (the
-/// experiment is void; one that was refused is such a one), an expected audit could not be completed, an expected goodput
-/// cannot be judged, or no request was measured at all.
-/// Fail: an expectation did not hold, or, whatever the scenario expects, every request of a step failed in a
-/// phase or the audit found a contradiction.
+/// *Invalid* outranks *fail*: a measurement that cannot be trusted proves neither success nor failure. An aborted run
+/// is the exception. It fails if the generator is valid and nothing interrupted it, even when a fault had no hits by
+/// then.
+///
+/// The reasons, in this order: doubts, the abort, why the measurement cannot be trusted, failures.
 pub fn verdict(
     expectations: &[Expectation],
     judged: &[ExpectationRow],
     evidence: &Evidence<'_>,
 ) -> (Verdict, Vec<String>) {
-    let mut reasons = doubts(expectations, evidence);
-    let trusted = reasons.is_empty();
-    reasons.extend(failures(judged, evidence));
-    let verdict = match (trusted, reasons.is_empty()) {
-        (false, _) => Verdict::Invalid,
-        (true, false) => Verdict::Fail,
-        (true, true) => Verdict::Pass,
+    let untrusted = untrusted(expectations, evidence);
+    let failures = failures(judged, evidence);
+    let generator_valid = evidence.generator.valid && !evidence.interrupted;
+    let verdict = if !evidence.doubts.is_empty() {
+        Verdict::Invalid
+    } else if evidence.aborted.is_some() && generator_valid {
+        Verdict::Fail
+    } else if !untrusted.is_empty() {
+        Verdict::Invalid
+    } else if !failures.is_empty() {
+        Verdict::Fail
+    } else {
+        Verdict::Pass
     };
+    let aborted = evidence.aborted.map(|why| format!("aborted: {why}"));
+    let mut reasons: Vec<String> = aborted
+        .into_iter()
+        .chain(untrusted)
+        .chain(failures)
+        .collect();
+    for doubt in evidence.doubts.iter().rev() {
+        if !reasons.contains(doubt) {
+            reasons.insert(0, doubt.clone());
+        }
+    }
     (verdict, reasons)
 }
 
-/// The exit code of `doorbuster run`: 0 pass, 2 fail, 4 invalid. An interrupted run is never anything but invalid.
+/// The exit code of `doorbuster run`: 0 pass, 2 fail, 4 invalid. An interrupted run is always invalid.
 pub fn exit_code(verdict: Verdict, interrupted: bool) -> u8 {
     match verdict {
         _ if interrupted => 4,
@@ -42,21 +65,21 @@ pub fn exit_code(verdict: Verdict, interrupted: bool) -> u8 {
 }
 
 impl AuditRow {
-    /// Whether what was audited is without contradiction. An audit that is not complete may be clean so far.
+    /// Whether the audit found no contradiction so far. Check `complete` as well.
     pub fn is_clean(&self) -> bool {
         self.violations.is_empty() && (!self.complete || self.orders_found == self.orders_promised)
     }
 }
 
-/// Why the measurement cannot be trusted.
-fn doubts(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<String> {
-    let mut doubts = Vec::new();
+/// Reasons in the record why the measurement cannot be trusted.
+fn untrusted(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<String> {
+    let mut reasons = Vec::new();
     if evidence.interrupted {
-        doubts.push("the run was interrupted before its end".to_owned());
+        reasons.push("the run was interrupted before its end".to_owned());
     }
     let generator = evidence.generator;
     if !generator.valid {
-        doubts.push(format!(
+        reasons.push(format!(
             "the generator disturbed the measurement: {} of {} steps were dropped, sends were late by {} at p99; \
              lower the arrival rate or give it a larger machine",
             generator.dropped,
@@ -65,47 +88,46 @@ fn doubts(expectations: &[Expectation], evidence: &Evidence<'_>) -> Vec<String> 
         ));
     }
     for fault in evidence.faults.iter().filter(|fault| fault.hits == 0) {
-        doubts.push(format!(
-            "fault {} touched no request at {}: the experiment is void",
+        reasons.push(format!(
+            "fault {} affected no request at {}: the experiment is void",
             fault.name, fault.target
         ));
     }
     for fault in evidence.faults {
-        if let Some(trouble) = &fault.trouble {
-            doubts.push(format!(
-                "fault {} did not end as it should: {trouble}",
-                fault.name
-            ));
+        if let Some(error) = &fault.end_error {
+            reasons.push(format!("fault {} did not end cleanly: {error}", fault.name));
         }
     }
     if expectations.contains(&Expectation::AuditClean) && !evidence.audit.complete {
-        doubts.push("the audit could not be completed".to_owned());
+        reasons.push("the audit could not be completed".to_owned());
     }
     if let Some(why) =
         goodput_unknown(evidence).filter(|_| expectations.contains(&Expectation::GoodputBack))
     {
-        doubts.push(format!("whether the goodput came back is not known: {why}"));
+        reasons.push(format!("the goodput after the faults is unknown: {why}"));
     }
     if evidence.steps.iter().all(|row| row.requests == 0) {
-        doubts.push("no request was measured".to_owned());
+        reasons.push("no request was measured".to_owned());
     }
-    doubts
+    reasons
 }
 
-/// Why nothing can be said of the goodput, where that is so.
+/// Why the goodput is unknown, if it is.
 fn goodput_unknown<'r>(evidence: &Evidence<'r>) -> Option<&'r str> {
     let row = evidence.metastability?;
-    let unknown = row.verdict == Metastability::NotEnoughSaid;
-    unknown.then(|| row.why.as_deref().unwrap_or("the record does not say"))
+    let unknown = row.verdict == Metastability::Unknown;
+    unknown.then(|| row.why.as_deref().unwrap_or("the record has no reason"))
 }
 
-/// What went wrong, as far as was measured.
+/// Everything that failed.
 fn failures(judged: &[ExpectationRow], evidence: &Evidence<'_>) -> Vec<String> {
-    // The audit speaks for itself, below or among the doubts, and says more; so does a goodput that is not known.
-    let told = |text: &str| {
+    // The audit, and a goodput that is unknown, have more detailed reasons of their own.
+    let reported_elsewhere = |text: &str| {
         text == AUDIT_CLEAN || (text == GOODPUT_BACK && goodput_unknown(evidence).is_some())
     };
-    let missed = judged.iter().filter(|row| !row.held && !told(&row.text));
+    let missed = judged
+        .iter()
+        .filter(|row| !row.held && !reported_elsewhere(&row.text));
     let mut failures: Vec<String> = missed
         .map(|row| format!("{}: {}", row.text, row.observed))
         .collect();
@@ -123,7 +145,7 @@ fn failures(judged: &[ExpectationRow], evidence: &Evidence<'_>) -> Vec<String> {
         evidence
             .crashes
             .iter()
-            .map(|c| format!("a service died by itself: {c}")),
+            .map(|c| format!("a service crashed: {c}")),
     );
     let audit = evidence.audit;
     if !audit.is_clean() {
@@ -143,104 +165,15 @@ fn failures(judged: &[ExpectationRow], evidence: &Evidence<'_>) -> Vec<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::super::judge;
+mod tests {
+    use super::super::fixture::Record;
+    use super::super::judge::judge;
     use super::*;
-    use crate::record::{FaultRow, Generator, MetastabilityRow, PhaseRow, Quantiles, StepRow};
+    use crate::record::{FaultRow, MetastabilityRow};
 
-    /// The rows of a run, to be spoilt by a test.
-    pub(in super::super) struct Record {
-        pub(in super::super) phases: Vec<PhaseRow>,
-        pub(in super::super) steps: Vec<StepRow>,
-        pub(in super::super) faults: Vec<FaultRow>,
-        pub(in super::super) metastability: Option<MetastabilityRow>,
-        pub(in super::super) audit: AuditRow,
-        pub(in super::super) generator: Generator,
-        pub(in super::super) interrupted: bool,
-    }
-
-    impl Record {
-        /// A run on which there is nothing to hold against it.
-        pub(in super::super) fn good() -> Self {
-            let phase = |name: &str, from_s, to_s, measure| PhaseRow {
-                name: name.to_owned(),
-                from_s,
-                to_s,
-                measure,
-            };
-            let step = |step: &str, phase: &str| StepRow {
-                step: step.to_owned(),
-                phase: phase.to_owned(),
-                requests: 200,
-                ok: 200,
-                response_us: Quantiles {
-                    p50: 9_000,
-                    p99: 412_000,
-                    ..Quantiles::default()
-                },
-                ..StepRow::default()
-            };
-            let fault = |name: &str, target: &str| FaultRow {
-                name: name.to_owned(),
-                target: target.to_owned(),
-                hits: 40,
-                recovered_s: Some(0.0),
-                ..FaultRow::default()
-            };
-            Self {
-                phases: vec![
-                    phase("warm-up", 0.0, 5.0, false),
-                    phase("steady", 5.0, 25.0, true),
-                    phase("rush", 25.0, 35.0, true),
-                ],
-                steps: vec![
-                    step("home", "steady"),
-                    step("buy_confirm", "steady"),
-                    step("home", "rush"),
-                    step("buy_confirm", "rush"),
-                ],
-                faults: vec![fault("bank-slow", "bank"), fault("order-down", "order/1")],
-                metastability: None,
-                audit: AuditRow {
-                    complete: true,
-                    orders_promised: 212,
-                    orders_found: 212,
-                    ..AuditRow::default()
-                },
-                generator: Generator {
-                    offered: 800,
-                    sent: 800,
-                    valid: true,
-                    ..Generator::default()
-                },
-                interrupted: false,
-            }
-        }
-
-        pub(in super::super) fn evidence(&self) -> Evidence<'_> {
-            Evidence {
-                crashes: &[],
-                phases: &self.phases,
-                steps: &self.steps,
-                faults: &self.faults,
-                metastability: self.metastability.as_ref(),
-                audit: &self.audit,
-                generator: &self.generator,
-                interrupted: self.interrupted,
-            }
-        }
-
-        pub(in super::super) fn step(&mut self, step: &str, phase: &str) -> &mut StepRow {
-            self.steps
-                .iter_mut()
-                .find(|row| row.step == step && row.phase == phase)
-                .unwrap()
-        }
-
-        fn verdict(&self, expectations: &[Expectation]) -> (Verdict, Vec<String>) {
-            let judged = judge(expectations, &self.evidence());
-            verdict(expectations, &judged, &self.evidence())
-        }
+    fn judged(record: &Record, expectations: &[Expectation]) -> (Verdict, Vec<String>) {
+        let judged = judge(expectations, &record.evidence());
+        verdict(expectations, &judged, &record.evidence())
     }
 
     fn recovery() -> Expectation {
@@ -250,8 +183,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_good_run_passes_without_a_reason() {
-        let verdict = Record::good().verdict(&[recovery(), Expectation::AuditClean]);
+    fn a_good_run_passes_without_reasons() {
+        let verdict = judged(&Record::good(), &[recovery(), Expectation::AuditClean]);
         assert_eq!(verdict, (Verdict::Pass, vec![]));
     }
 
@@ -259,17 +192,17 @@ pub(super) mod tests {
     fn an_expectation_that_did_not_hold_fails_the_run() {
         let mut record = Record::good();
         record.faults[0].recovered_s = Some(11.0);
-        let (verdict, reasons) = record.verdict(&[recovery()]);
+        let (verdict, reasons) = judged(&record, &[recovery()]);
         assert_eq!(verdict, Verdict::Fail);
         assert_eq!(reasons, ["recovery ≤ 10s: bank-slow took 11s"]);
     }
 
     #[test]
-    fn a_step_that_always_failed_fails_the_run_whatever_is_expected() {
+    fn a_step_that_always_failed_fails_the_run_without_an_expectation() {
         let mut record = Record::good();
         let row = record.step("home", "rush");
         (row.ok, row.failed, row.requests) = (0, 1, 1);
-        let (verdict, reasons) = record.verdict(&[]);
+        let (verdict, reasons) = judged(&record, &[]);
         assert_eq!(verdict, Verdict::Fail);
         assert_eq!(reasons, ["home in rush: none of 1 requests succeeded"]);
     }
@@ -278,31 +211,31 @@ pub(super) mod tests {
     fn a_contradiction_fails_the_run_even_when_no_audit_is_expected() {
         let mut record = Record::good();
         record.audit.violations = vec!["order o-1 is charged twice".to_owned()];
-        let (verdict, reasons) = record.verdict(&[]);
+        let (verdict, reasons) = judged(&record, &[]);
         assert_eq!(verdict, Verdict::Fail);
         assert!(reasons[0].contains("charged twice"), "{reasons:?}");
         record.audit.violations.clear();
         record.audit.orders_found -= 1;
-        assert_eq!(record.verdict(&[]).0, Verdict::Fail);
+        assert_eq!(judged(&record, &[]).0, Verdict::Fail);
     }
 
     #[test]
-    fn an_audit_that_nobody_expects_may_be_incomplete() {
+    fn an_audit_may_be_incomplete_if_it_is_not_expected() {
         let mut record = Record::good();
         record.audit = AuditRow::default();
-        assert_eq!(record.verdict(&[]).0, Verdict::Pass);
-        let (verdict, reasons) = record.verdict(&[Expectation::AuditClean]);
+        assert_eq!(judged(&record, &[]).0, Verdict::Pass);
+        let (verdict, reasons) = judged(&record, &[Expectation::AuditClean]);
         assert_eq!(verdict, Verdict::Invalid);
         assert_eq!(reasons, ["the audit could not be completed"]);
     }
 
     #[test]
-    fn every_doubt_about_the_measurement_makes_it_invalid() {
+    fn a_measurement_that_cannot_be_trusted_is_invalid() {
         type Spoil = fn(&mut Record);
         let spoil: [(&str, Spoil); 5] = [
             ("interrupted", |r| r.interrupted = true),
             ("generator", |r| r.generator.valid = false),
-            ("bank-slow touched no request", |r| r.faults[0].hits = 0),
+            ("bank-slow affected no request", |r| r.faults[0].hits = 0),
             ("no request was measured", |r| r.steps.clear()),
             ("no request was measured", |r| {
                 r.steps.iter_mut().for_each(|row| row.requests = 0);
@@ -311,17 +244,17 @@ pub(super) mod tests {
         for (words, spoil) in spoil {
             let mut record = Record::good();
             spoil(&mut record);
-            let (verdict, reasons) = record.verdict(&[]);
+            let (verdict, reasons) = judged(&record, &[]);
             assert_eq!(verdict, Verdict::Invalid, "{words}");
             assert!(reasons[0].contains(words), "{reasons:?}");
         }
     }
 
     #[test]
-    fn a_fault_that_was_refused_voids_the_experiment_of_whatever_kind_it_is() {
+    fn a_refused_fault_of_any_kind_voids_the_experiment() {
         for kind in ["latency", "kill", "anything"] {
             let mut record = Record::good();
-            // As the injector leaves it: over when it begins, without a hit.
+            // As the injector records a refused fault: it ends when it begins, without hits.
             record.faults[1] = FaultRow {
                 name: "refused".to_owned(),
                 kind: kind.to_owned(),
@@ -329,38 +262,98 @@ pub(super) mod tests {
                 ended_s: 30.0,
                 ..FaultRow::default()
             };
-            let (verdict, reasons) = record.verdict(&[]);
+            let (verdict, reasons) = judged(&record, &[]);
             assert_eq!(verdict, Verdict::Invalid, "{kind}");
             assert!(reasons[0].contains("the experiment is void"), "{reasons:?}");
         }
     }
 
     #[test]
-    fn a_goodput_that_is_not_known_makes_the_run_invalid_where_it_matters() {
+    fn an_unknown_goodput_is_invalid_only_if_it_is_expected() {
         let mut record = Record::good();
         record.metastability = Some(MetastabilityRow {
             why: Some("the run ended".to_owned()),
             ..MetastabilityRow::default()
         });
-        assert_eq!(record.verdict(&[]).0, Verdict::Pass);
-        let (verdict, reasons) = record.verdict(&[Expectation::GoodputBack]);
+        assert_eq!(judged(&record, &[]).0, Verdict::Pass);
+        let (verdict, reasons) = judged(&record, &[Expectation::GoodputBack]);
         assert_eq!(verdict, Verdict::Invalid);
-        let told = "whether the goodput came back is not known: the run ended";
-        assert_eq!(reasons, [told]);
+        let expected = "the goodput after the faults is unknown: the run ended";
+        assert_eq!(reasons, [expected]);
     }
 
     #[test]
-    fn invalid_outranks_fail_and_still_tells_what_failed() {
+    fn invalid_outranks_fail_and_the_failures_are_still_listed() {
         let mut record = Record::good();
         record.generator.valid = false;
         record.faults[1].recovered_s = None;
-        let (verdict, reasons) = record.verdict(&[recovery()]);
+        let (verdict, reasons) = judged(&record, &[recovery()]);
         assert_eq!(verdict, Verdict::Invalid);
         assert_eq!(reasons.len(), 2);
         assert!(
             reasons[1].contains("order-down was not recovered"),
             "{reasons:?}"
         );
+    }
+
+    #[test]
+    fn an_abort_fails_the_run_even_if_a_fault_had_no_hits_by_then() {
+        let mut record = Record::good();
+        record.aborted = Some("errors of home above 50% for 3s");
+        record.faults[1].hits = 0;
+        let (verdict, reasons) = judged(&record, &[]);
+        assert_eq!(verdict, Verdict::Fail);
+        assert_eq!(reasons[0], "aborted: errors of home above 50% for 3s");
+        assert!(
+            reasons[1].contains("order-down affected no request"),
+            "{reasons:?}"
+        );
+    }
+
+    #[test]
+    fn an_abort_of_an_invalid_or_interrupted_run_is_invalid() {
+        let spoil: [fn(&mut Record); 3] = [
+            |r| r.generator.valid = false,
+            |r| r.interrupted = true,
+            |r| r.doubts.push("sends were late".to_owned()),
+        ];
+        for spoil in spoil {
+            let mut record = Record::good();
+            record.aborted = Some("errors of home above 50%");
+            spoil(&mut record);
+            let (verdict, reasons) = judged(&record, &[]);
+            assert_eq!(verdict, Verdict::Invalid, "{reasons:?}");
+            assert!(reasons.contains(&"aborted: errors of home above 50%".to_owned()));
+        }
+    }
+
+    #[test]
+    fn doubts_of_the_instruments_make_the_run_invalid_and_come_first_and_once() {
+        let mut record = Record::good();
+        record.aborted = Some("errors of home above 50%");
+        record.steps.clear();
+        record.doubts = [
+            "sends were late",
+            "no request was measured",
+            "an order still moved",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        let (verdict, reasons) = judged(&record, &[]);
+        assert_eq!(verdict, Verdict::Invalid);
+        assert_eq!(
+            reasons,
+            [
+                "sends were late",
+                "an order still moved",
+                "aborted: errors of home above 50%",
+                "no request was measured",
+            ]
+        );
+        let mut record = Record::good();
+        record.doubts = vec!["sends were late".to_owned()];
+        let expected = (Verdict::Invalid, vec!["sends were late".to_owned()]);
+        assert_eq!(judged(&record, &[]), expected);
     }
 
     #[test]

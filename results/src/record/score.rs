@@ -1,75 +1,75 @@
-//! The shapes of the scorecard. How its figures come about is told in [`crate::scorecard`] and
-//! [`crate::metastability`].
+//! The types of the scorecard. [`crate::scorecard`] and [`crate::metastability`] explain how the values are computed.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What the plan has in one second: who would come and what they would do if every answer came at once. It follows from
-/// the seed alone, so a shop that fails has the same demand as one that does not.
+/// The demand of the plan in one second: what shoppers would do if every reply came at once. It follows from the seed
+/// alone, so it does not depend on the shop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Planned {
-    /// Arrivals per second that the scenario asks for, on average over the second.
+pub struct PlannedDemand {
+    /// Mean arrival rate of the scenario in this second, per second.
     pub arrival_rate: f64,
     /// Shoppers that arrive.
     pub sessions: u64,
-    /// Steps of their walks, logging in not counted.
+    /// Steps of their walks, logins not counted.
     pub steps: u64,
-    /// Of those, purchases.
+    /// How many of those steps are purchases.
     pub purchases: u64,
 }
 
-/// What the callers of one role told in one second of another one that they call.
+/// The calls of one role to another in one second, as the callers counted them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Edge {
-    /// Requests sent, repeated ones included.
+    /// Requests sent, retries included.
     pub attempts: u64,
-    /// Of those, without an answer or with one of 500 and more.
+    /// Attempts without a reply, or with a status of 500 or more.
     pub failures: u64,
-    /// Attempts that were decided on after another one had failed.
+    /// Attempts made because another one had failed.
     pub retries: u64,
-    /// Whether any breaker on this edge was not closed when the caller was asked.
+    /// Whether a breaker on this edge was half-open or open when the caller was scraped.
     pub breaker_open: bool,
 }
 
-/// What one fault cost. Everything but counts is an estimate, and says against what it was made.
+/// What one fault cost. Everything but counts is an estimate.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// The seconds that are held against the fault: from its start …
+    /// Start of the time window that is charged to the fault: its own start.
     pub from_s: f64,
-    /// … until recovery; until its end where it was never felt, until the end of the record where nothing recovered.
+    /// End of that window: recovery. The fault's end if it was never felt, and the end of the record if there was no
+    /// recovery.
     pub to_s: f64,
-    /// Share of failed requests in the seconds before. Absent, like all that compares with it, when nothing was
+    /// Share of failed requests in the seconds before. Absent, with every value that is compared to it, if nothing was
     /// measured before.
     pub steady_error_ratio: Option<f64>,
-    /// The steps that left their steady state, as they were before.
+    /// The steps that left their steady state, with that state.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub steady: BTreeMap<String, StepSteady>,
-    /// How long after its start the shoppers' figures left the steady state, whatever the breakers did.
+    /// How long after its start the shoppers' measurements left the steady state, regardless of breakers.
     pub felt_s: Option<f64>,
-    /// Breakers on the way to the target that opened.
+    /// Breakers on paths to the target that opened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub breakers: Vec<String>,
     /// Requests of shoppers.
     pub requests: Requests,
-    /// Orders; absent where the record has no plan to expect any from.
+    /// Orders. Absent if the record has no plan to estimate the expected number from.
     pub orders: Option<Orders>,
-    /// Revenue; absent with orders.
+    /// Revenue. Absent together with orders.
     pub revenue: Option<Revenue>,
-    /// Attempts per call among the services that call the target. Absent where none was seen calling it.
+    /// Attempts per call among the services that call the target. Absent if no service was seen calling it.
     pub retries: Option<Retries>,
-    /// The same among all services of the shop.
+    /// Attempts per call among all services of the shop.
     pub retries_everywhere: Option<Retries>,
     /// The error budget.
     pub budget: Budget,
-    /// What cannot be known, and why, in words.
+    /// Values that are unknown, and why, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<String>,
 }
 
-/// How a step was before a fault.
+/// The steady state of a step before a fault.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepSteady {
     /// Share of failed requests.
@@ -81,98 +81,100 @@ pub struct StepSteady {
 /// Requests of shoppers while a fault was felt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
-    /// All of them.
+    /// All requests.
     pub all: u64,
-    /// Those that failed.
+    /// Failed requests.
     pub failed: u64,
-    /// Failed, or slower than the steady state allows, beyond what there was of that before: at least so many.
+    /// Lower bound of the requests that failed or were slower than the steady state allows, minus the number expected
+    /// from the time before.
     pub affected: Option<u64>,
 }
 
 /// Orders while a fault was felt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Orders {
-    /// Promised to their shoppers.
+    /// Orders promised to their shoppers.
     pub promised: u64,
-    /// How many would have been, had as many of the planned purchases succeeded as before.
+    /// Orders expected if planned purchases had succeeded at the rate of the time before.
     pub expected: f64,
-    /// What chance alone moves that by: two standard deviations.
+    /// Variation of that estimate by chance: two standard deviations.
     pub margin: f64,
-    /// Taken on, their outcome to follow.
+    /// Orders accepted, outcome pending.
     pub accepted: u64,
-    /// Refused for a reason of business.
+    /// Orders refused for a business reason.
     pub refused: u64,
-    /// Whose shopper never learned the outcome.
+    /// Orders whose outcome their shopper never learned.
     pub unknown: u64,
 }
 
 /// Revenue while a fault was felt, in minor units, as promised to shoppers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Revenue {
-    /// Promised.
+    /// Promised revenue.
     pub promised_minor: i64,
-    /// What would have been, had each planned purchase been worth as much as before.
+    /// Revenue expected if planned purchases had been worth as much as before.
     pub expected_minor: i64,
-    /// What chance alone moves that by: two standard deviations.
+    /// Variation of that estimate by chance: two standard deviations.
     pub margin_minor: i64,
 }
 
-/// Attempts per call: 1 when nothing is tried again.
+/// Attempts per call. 1 means no retries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Retries {
-    /// In the seconds before; absent when there was no call.
+    /// In the seconds before. Absent if there was no call.
     pub before: Option<f64>,
     /// While the fault was felt.
     pub during: Option<f64>,
 }
 
-/// The errors that were allowed, and how many there were.
+/// The error budget and how much of it was spent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Budget {
     /// Requests that failed.
     pub failed: u64,
-    /// Requests that might have failed: of each step the share that the scenario allows, 1 % where it says nothing.
+    /// Requests that were allowed to fail: per step the share that the scenario allows, else 1 %.
     pub allowed: f64,
-    /// Failed over allowed: above 1, more than the budget of this time was spent. Absent where none may fail.
+    /// Failed over allowed. Above 1 the budget of this time was overspent. Absent if no failure was allowed.
     pub spent: Option<f64>,
-    /// The step that overspent its own part by most requests.
+    /// The step that overspent its budget by the most requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worst: Option<String>,
 }
 
-/// Whether a shop gets well by itself.
+/// Whether a shop recovers on its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metastability {
     /// The trigger is gone, the load is as before, and so is the goodput.
     Recovered,
-    /// The trigger is gone and the load is as before, but the goodput stays away.
+    /// The trigger is gone and the load is as before, but the goodput did not come back.
     Metastable,
-    /// The record does not say.
+    /// The record has too little data.
     #[default]
-    NotEnoughSaid,
+    #[serde(rename = "not_enough_said")]
+    Unknown,
 }
 
-/// Whether the goodput came back once the last fault was over. Rates are per second.
+/// Whether the goodput came back after the last fault. Rates are per second.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MetastabilityRow {
     /// The verdict.
     pub verdict: Metastability,
     /// End of the last fault.
     pub trigger_ended_s: f64,
-    /// Arrivals asked for, before the first fault.
+    /// Arrival rate of the scenario before the first fault.
     pub arrivals_before: f64,
-    /// Arrivals asked for, in the last seconds.
+    /// Arrival rate of the scenario in the last seconds.
     pub arrivals_after: f64,
-    /// Steps answered as they should be, before the first fault.
+    /// Successful steps before the first fault.
     pub ok_before: f64,
-    /// Steps answered as they should be, in the last seconds.
+    /// Successful steps in the last seconds.
     pub ok_after: f64,
-    /// Goodput, before the first fault: steps answered as they should be, over those planned.
+    /// Goodput before the first fault: successful steps over planned steps.
     pub goodput_before: f64,
-    /// Goodput, in the last seconds.
+    /// Goodput in the last seconds.
     pub goodput_after: f64,
-    /// Why nothing can be said, in words.
+    /// Why the verdict is unknown, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }

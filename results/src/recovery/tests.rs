@@ -1,4 +1,4 @@
-//! Faults on made-up seconds: what must be detected, what must not, and when it is over.
+//! Recovery from faults, on synthetic seconds: what must be detected, what must not, and when it is over.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::record::{Quantiles, StepInterval};
 const FROM_S: f64 = 12.0;
 const TO_S: f64 = 20.0;
 
-/// Forty quiet seconds: a busy step, and one that is taken once or twice a second.
+/// Forty quiet seconds: a busy step, and one that is taken once or twice per second.
 fn quiet() -> Vec<Interval> {
     (1..=40)
         .map(|t| {
@@ -27,7 +27,7 @@ fn quiet() -> Vec<Interval> {
         .collect()
 }
 
-/// Sets a step's figures in one second; its p50 and p90 are `ms`, as if all requests had been alike.
+/// Sets a step's counts and latencies in one second. Its p50 and p90 are `ms`, as if all requests had been alike.
 fn set(second: &mut Interval, step: &str, requests: u64, failed: u64, ms: u64) {
     let row = StepInterval {
         requests,
@@ -47,7 +47,7 @@ fn set(second: &mut Interval, step: &str, requests: u64, failed: u64, ms: u64) {
     second.all.failed = sum(|row| row.failed);
 }
 
-/// Sets a step's figures in the seconds that lie in a span.
+/// Changes the seconds that lie in a time span.
 fn set_in(seconds: &mut [Interval], from_s: f64, to_s: f64, change: impl Fn(&mut Interval)) {
     let span = |second: &&mut Interval| second.t_s > from_s && second.t_s <= to_s;
     seconds.iter_mut().filter(span).for_each(change);
@@ -59,14 +59,14 @@ fn measured(seconds: &[Interval]) -> (Option<f64>, Option<f64>) {
 }
 
 #[test]
-fn a_slow_busy_step_is_seen_in_its_first_second_and_recovers_when_it_is_fast_again() {
+fn a_slow_busy_step_is_detected_in_its_first_second_and_recovers_when_it_is_fast_again() {
     let mut seconds = quiet();
     set_in(&mut seconds, 12.0, 23.0, |s| set(s, "home", 60, 0, 305));
     assert_eq!(measured(&seconds), (Some(1.0), Some(3.0)));
 }
 
 #[test]
-fn a_slow_bank_is_seen_through_the_one_sparse_step_that_needs_it() {
+fn a_slow_bank_is_detected_by_the_one_sparse_step_that_needs_it() {
     let mut seconds = quiet();
     set_in(&mut seconds, 12.0, 20.0, |s| {
         let requests = s.steps["buy_confirm"].requests;
@@ -76,7 +76,7 @@ fn a_slow_bank_is_seen_through_the_one_sparse_step_that_needs_it() {
 }
 
 #[test]
-fn what_gave_it_away_is_named() {
+fn what_deviated_is_named() {
     let mut seconds = quiet();
     set_in(&mut seconds, 12.0, 20.0, |s| {
         set(s, "home", 60, 20, 5);
@@ -92,7 +92,7 @@ fn what_gave_it_away_is_named() {
 }
 
 #[test]
-fn a_step_taken_every_other_second_is_still_seen() {
+fn a_step_taken_every_other_second_is_still_detected() {
     let mut seconds = quiet();
     for second in &mut seconds {
         let slow = second.t_s > FROM_S && second.t_s <= TO_S;
@@ -110,7 +110,7 @@ fn a_step_taken_every_other_second_is_still_seen() {
 }
 
 #[test]
-fn errors_of_a_sparse_step_are_seen_though_they_vanish_among_all_requests() {
+fn errors_of_a_sparse_step_are_detected_among_many_requests() {
     let mut seconds = quiet();
     set_in(&mut seconds, 12.0, 22.0, |s| {
         set(s, "home", 300, 0, 5);
@@ -121,14 +121,14 @@ fn errors_of_a_sparse_step_are_seen_though_they_vanish_among_all_requests() {
 }
 
 #[test]
-fn errors_over_all_steps_are_seen_when_no_single_step_stands_out() {
+fn errors_over_all_steps_are_detected_if_no_single_step_deviates() {
     let mut seconds = quiet();
     set_in(&mut seconds, 14.0, 20.0, |s| set(s, "home", 60, 3, 5));
     assert_eq!(measured(&seconds), (Some(3.0), Some(0.0)));
 }
 
 #[test]
-fn errors_that_were_there_before_are_not_the_fault() {
+fn errors_from_before_the_fault_are_no_deviation() {
     let mut seconds = quiet();
     for second in &mut seconds {
         set(second, "home", 60, 3, 5);
@@ -139,7 +139,7 @@ fn errors_that_were_there_before_are_not_the_fault() {
 #[test]
 fn a_kill_that_retries_hide_is_never_detected_and_needs_no_recovery() {
     let mut seconds = quiet();
-    // A single failure and a few slow requests are what retries leave over.
+    // Retries leave a single failure and a few slow requests.
     set_in(&mut seconds, 12.0, 13.0, |s| {
         set(s, "home", 60, 1, 5);
         set(s, "buy_confirm", 1, 0, 250);
@@ -173,7 +173,7 @@ fn a_relapse_within_three_seconds_starts_the_count_again() {
 }
 
 #[test]
-fn a_rush_long_after_recovery_is_not_held_against_the_fault() {
+fn a_rush_long_after_recovery_is_not_charged_to_the_fault() {
     let mut seconds = quiet();
     set_in(&mut seconds, 12.0, 21.0, |s| set(s, "home", 60, 0, 305));
     set_in(&mut seconds, 30.0, 40.0, |s| set(s, "home", 200, 9, 905));
@@ -203,7 +203,7 @@ fn silence_of_the_step_that_was_slow_is_no_recovery() {
 }
 
 #[test]
-fn an_earlier_fault_does_not_spoil_the_baseline() {
+fn an_earlier_fault_is_kept_out_of_the_baseline() {
     let mut seconds = quiet();
     set_in(&mut seconds, 6.0, 20.0, |s| set(s, "home", 60, 0, 305));
     set_in(&mut seconds, 6.0, 12.0, |s| {
@@ -225,7 +225,7 @@ fn a_cold_start_does_not_count_as_the_steady_state() {
 }
 
 #[test]
-fn a_fault_that_begins_and_ends_within_a_second_is_seen_in_that_second() {
+fn a_fault_within_one_second_is_detected_in_that_second() {
     let mut seconds = quiet();
     set_in(&mut seconds, 12.0, 13.0, |s| set(s, "home", 60, 0, 305));
     let found = measure(&seconds, 12.25, 12.75);
@@ -243,13 +243,13 @@ fn an_effect_that_shows_only_after_the_fault_is_detected_then() {
 }
 
 #[test]
-fn without_seconds_before_it_nothing_is_said_of_a_fault() {
+fn without_a_baseline_nothing_is_measured() {
     assert_eq!(measure(&[], 0.0, 5.0), Recovery::default());
     assert_eq!(measure(&quiet(), 0.0, 5.0), Recovery::default());
 }
 
 proptest! {
-    /// Latencies that wander by a third, single failures, and now and then a slow purchase: never a detection.
+    /// Latencies that vary by a third, single failures, and occasional slow purchases are never a detection.
     #[test]
     fn noise_is_not_detected(
         noise in prop::collection::vec((1u64..=3, 66u64..=133, 66u64..=133, 0u64..=1), 40),
@@ -271,15 +271,15 @@ proptest! {
         prop_assert_eq!(measure(&seconds, FROM_S, TO_S), expected);
     }
 
-    /// Whatever the seconds hold, what is found is in order.
+    /// For any seconds, times are consistent.
     #[test]
     fn times_are_never_negative(
-        figures in prop::collection::vec((0u64..50, 0u64..50, 1u64..2000), 40),
+        rows in prop::collection::vec((0u64..50, 0u64..50, 1u64..2000), 40),
         from in 0u32..35,
         lasts in 1u32..20,
     ) {
         let mut seconds = quiet();
-        for (second, (requests, failed, ms)) in seconds.iter_mut().zip(figures) {
+        for (second, (requests, failed, ms)) in seconds.iter_mut().zip(rows) {
             set(second, "home", requests, failed.min(requests), ms);
         }
         let (from_s, to_s) = (f64::from(from) + 0.5, f64::from(from + lasts) + 0.25);

@@ -1,23 +1,23 @@
-//! What can go wrong with a record, each in one line that says what to do.
+//! Errors of a record, each in one line that says what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::record::SCHEMA;
 
-/// A record that could not be made, written or read.
+/// A record that could not be created, written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// A directory could not be made.
+    /// A directory could not be created.
     #[error(
         "cannot make the run directory {}: {}; choose another place with --out",
         .path.display(),
         explain(.path, .cause)
     )]
     Create {
-        /// Which.
+        /// Path of the directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
     /// A file could not be written.
@@ -27,27 +27,27 @@ pub enum RecordError {
         explain(.path, .cause)
     )]
     Write {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
     /// A file could not be read.
     #[error("cannot read {}: {}; name a directory that a run has left", .path.display(), explain(.path, .cause))]
     Read {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
-    /// A file holds something else than the record says it does.
+    /// A file has content that does not belong in a record.
     #[error("{}:{line}: {message}; the file was changed or damaged after the run", .path.display())]
     Damaged {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// What is wrong.
         message: String,
     },
     /// A summary of another version.
@@ -56,12 +56,12 @@ pub enum RecordError {
         .path.display()
     )]
     Schema {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What it says it is.
+        /// The schema in the file.
         found: String,
     },
-    /// A step whose name cannot stand in a latency log.
+    /// A step name that cannot be a tag of the latency log.
     #[error("`{step}` cannot be a tag of the latency log; use letters, digits, `_`, `-` and `.`")]
     Tag {
         /// The step.
@@ -69,7 +69,7 @@ pub enum RecordError {
     },
 }
 
-// The system's error is part of the line, and not its source: a chain that is printed would say it twice.
+// The system's error is part of the message and not its source, else a printed error chain would repeat it.
 impl RecordError {
     pub(crate) fn create(path: &Path, cause: io::Error) -> Self {
         let path = path.to_owned();
@@ -95,7 +95,7 @@ impl RecordError {
     }
 }
 
-/// The cause in words of the user's world, where the system's own would leave one guessing.
+/// The cause in plain words, where the system's own message is unclear.
 fn explain(path: &Path, cause: &io::Error) -> String {
     match cause.kind() {
         io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_cause_is_told_in_words_and_on_one_line() {
+    fn every_cause_is_explained_on_one_line() {
         for (kind, words) in [
             (io::ErrorKind::PermissionDenied, "you may not"),
             (io::ErrorKind::ReadOnlyFilesystem, "read-only"),

@@ -1,4 +1,4 @@
-//! Files of JSON lines that grow during the run.
+//! Writes files of JSON lines that grow during the run.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -7,16 +7,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::RecordError;
+use super::error::RecordError;
 
-/// [`Lines::append_all`] hands lines to the system in pieces of about this size.
-const PIECE: usize = 64 * 1024;
+/// [`Lines::append_all`] writes chunks of about this size, in bytes.
+const CHUNK: usize = 64 * 1024;
 
 /// Appends values of one type to a file, one JSON line each.
 ///
-/// A line is with the operating system when `append` returns, by one write of the whole line. So a kill loses
-/// nothing, and there is no `flush` to forget. A write is a few microseconds; whoever has thousands of lines at
-/// once uses [`Lines::append_all`].
+/// When `append` returns, the whole line was written to the operating system in one write. So a kill loses nothing, and
+/// no flush is needed. A write takes a few microseconds. For thousands of lines at once use [`Lines::append_all`].
 #[derive(Debug)]
 pub struct Lines<T> {
     path: PathBuf,
@@ -37,7 +36,7 @@ impl<T: Serialize> Lines<T> {
         })
     }
 
-    /// Where the file is.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -53,7 +52,7 @@ impl<T: Serialize> Lines<T> {
     /// Appends many lines with few writes.
     ///
     /// # Errors
-    /// When they cannot be written; the first of them may have been.
+    /// When they cannot be written. The first lines may have been written.
     pub fn append_all<'v>(
         &mut self,
         values: impl IntoIterator<Item = &'v T>,
@@ -73,7 +72,7 @@ impl<T: Serialize> Lines<T> {
         for value in values {
             serde_json::to_writer(&mut self.buffer, value)?;
             self.buffer.push(b'\n');
-            if self.buffer.len() >= PIECE {
+            if self.buffer.len() >= CHUNK {
                 self.file.write_all(&self.buffer)?;
                 self.buffer.clear();
             }

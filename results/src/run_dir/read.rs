@@ -1,7 +1,7 @@
-//! Reading what a run has left.
+//! Reads the files of a run.
 //!
-//! A run that was killed may leave half a line at the end of a file. That half line is no damage: it is dropped,
-//! and everything before it is used. Anything else that cannot be read is an error with file and line.
+//! A run that was killed may leave an incomplete last line. It is dropped, and everything before it is used. Anything
+//! else that cannot be read is an error with file and line.
 
 use std::fs;
 use std::path::Path;
@@ -9,22 +9,24 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{FAULTS, INTERVALS, LEDGER, RecordError, SUMMARY};
+use super::error::RecordError;
+use super::files::{FAULTS, INTERVALS, LEDGER, SUMMARY};
 use crate::record::{FaultEvent, Interval, LedgerEntry, RunSummary, SCHEMA};
 
 /// Reads `run.json`.
 ///
 /// # Errors
-/// When it is not there, is damaged, or has a schema of another version.
+/// When it is missing, damaged, or has another schema.
 pub fn read_summary(dir: &Path) -> Result<RunSummary, RecordError> {
-    /// Read first and alone, since a file of another schema has other fields too.
+    /// Read first and alone, because a file of another schema has other fields.
     #[derive(Deserialize)]
     struct Head {
         schema: String,
     }
     let path = dir.join(SUMMARY);
     let bytes = fs::read(&path).map_err(|cause| RecordError::read(&path, cause))?;
-    let damaged = |e: serde_json::Error| RecordError::damaged(&path, e.line(), words(&e));
+    let damaged =
+        |e: serde_json::Error| RecordError::damaged(&path, e.line(), without_position(&e));
     let head: Head = serde_json::from_slice(&bytes).map_err(damaged)?;
     if head.schema != SCHEMA {
         let found = head.schema;
@@ -36,7 +38,7 @@ pub fn read_summary(dir: &Path) -> Result<RunSummary, RecordError> {
 /// Reads `intervals.jsonl`.
 ///
 /// # Errors
-/// When it is not there or is damaged.
+/// When it is missing or damaged.
 pub fn read_intervals(dir: &Path) -> Result<Vec<Interval>, RecordError> {
     read_lines(&dir.join(INTERVALS))
 }
@@ -44,7 +46,7 @@ pub fn read_intervals(dir: &Path) -> Result<Vec<Interval>, RecordError> {
 /// Reads `ledger.jsonl`.
 ///
 /// # Errors
-/// When it is not there or is damaged.
+/// When it is missing or damaged.
 pub fn read_ledger(dir: &Path) -> Result<Vec<LedgerEntry>, RecordError> {
     read_lines(&dir.join(LEDGER))
 }
@@ -52,142 +54,35 @@ pub fn read_ledger(dir: &Path) -> Result<Vec<LedgerEntry>, RecordError> {
 /// Reads `faults.jsonl`.
 ///
 /// # Errors
-/// When it is not there or is damaged.
+/// When it is missing or damaged.
 pub fn read_faults(dir: &Path) -> Result<Vec<FaultEvent>, RecordError> {
     read_lines(&dir.join(FAULTS))
 }
 
-/// Reads any file of JSON lines that a [`super::Lines`] has written.
+/// Reads a file of JSON lines that was written by [`super::Lines`].
 ///
 /// # Errors
-/// When it is not there, or a line other than a torn last one is not a `T`.
+/// When it is missing, or a line other than an incomplete last one is not a `T`.
 pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RecordError> {
     let bytes = fs::read(path).map_err(|cause| RecordError::read(path, cause))?;
     let mut values = Vec::new();
     for (i, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
         let Some(line) = line.strip_suffix(b"\n") else {
-            break; // Torn: whole lines end in a newline, and they are written at one go.
+            break; // Incomplete: a complete line ends in a newline.
         };
         let value = serde_json::from_slice(line)
-            .map_err(|e| RecordError::damaged(path, i + 1, words(&e)))?;
+            .map_err(|e| RecordError::damaged(path, i + 1, without_position(&e)))?;
         values.push(value);
     }
     Ok(values)
 }
 
-/// The parser's message without its own "at line 1 column 7", whose line is the one within the line.
-fn words(error: &serde_json::Error) -> String {
+/// The parser's message without its position: that line number counts within the JSON line.
+fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let end = text.find(" at line ").unwrap_or(text.len());
     text[..end].to_owned()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::{FaultEventKind, OrderOutcome};
-    use crate::run_dir::RunDir;
-    use tempfile::TempDir;
-
-    fn run() -> (TempDir, RunDir) {
-        let out = tempfile::tempdir().unwrap();
-        let run = RunDir::create(out.path(), "demo", jiff::Timestamp::UNIX_EPOCH).unwrap();
-        (out, run)
-    }
-
-    fn second(t_s: f64) -> Interval {
-        Interval {
-            t_s,
-            ..Interval::default()
-        }
-    }
-
-    #[test]
-    fn every_line_is_on_disk_while_its_writer_is_still_open() {
-        let (_out, run) = run();
-        let mut intervals = run.intervals().unwrap();
-        let mut ledger = run.ledger().unwrap();
-        let mut faults = run.faults().unwrap();
-        let order = LedgerEntry {
-            t_s: 1.5,
-            key: "k".to_owned(),
-            user_id: "u".to_owned(),
-            outcome: OrderOutcome::Promised,
-            order_id: Some("o".to_owned()),
-            total_minor: Some(1999),
-        };
-        let event = FaultEvent {
-            t_s: 2.0,
-            fault: "bank-slow".to_owned(),
-            kind: "latency".to_owned(),
-            target: "bank".to_owned(),
-            event: FaultEventKind::InForce,
-            hits: None,
-            detail: None,
-        };
-        for n in 1..=3 {
-            intervals.append(&second(f64::from(n))).unwrap();
-            assert_eq!(read_intervals(run.path()).unwrap().len(), n as usize);
-        }
-        ledger.append(&order).unwrap();
-        faults.append(&event).unwrap();
-        assert_eq!(read_ledger(run.path()).unwrap(), [order]);
-        assert_eq!(read_faults(run.path()).unwrap(), [event]);
-    }
-
-    #[test]
-    fn many_lines_at_once_arrive_in_order() {
-        let (_out, run) = run();
-        let all: Vec<u64> = (0..50_000).collect();
-        let mut plan = run.lines::<u64>("plan.jsonl").unwrap();
-        plan.append_all(&all).unwrap();
-        let found: Vec<u64> = read_lines(plan.path()).unwrap();
-        assert_eq!(found, all);
-    }
-
-    #[test]
-    fn a_torn_last_line_is_dropped_and_the_rest_is_kept() {
-        let (_out, run) = run();
-        let mut intervals = run.intervals().unwrap();
-        intervals.append(&second(1.0)).unwrap();
-        intervals.append(&second(2.0)).unwrap();
-        let path = intervals.path().to_owned();
-        let whole = fs::read(&path).unwrap();
-        fs::write(&path, &whole[..whole.len() - 9]).unwrap();
-        assert_eq!(read_intervals(run.path()).unwrap(), [second(1.0)]);
-    }
-
-    #[test]
-    fn a_damaged_line_is_named_by_file_and_line() {
-        let (_out, run) = run();
-        let mut intervals = run.intervals().unwrap();
-        intervals.append(&second(1.0)).unwrap();
-        let path = intervals.path().to_owned();
-        let mut bytes = fs::read(&path).unwrap();
-        bytes.extend_from_slice(b"{\"t_s\": nonsense}\n");
-        fs::write(&path, bytes).unwrap();
-        let message = read_intervals(run.path()).unwrap_err().to_string();
-        assert!(message.contains("intervals.jsonl:2: "), "{message}");
-        assert!(!message.contains("line 1"), "{message}");
-    }
-
-    #[test]
-    fn a_summary_of_another_schema_is_refused_whatever_else_it_holds() {
-        let (_out, run) = run();
-        let future = serde_json::json!({"schema": "doorbuster.run/9", "new": true});
-        run.write_json(SUMMARY, &future).unwrap();
-        let message = read_summary(run.path()).unwrap_err().to_string();
-        assert!(message.contains("doorbuster.run/9"), "{message}");
-        assert!(message.contains(SCHEMA), "{message}");
-    }
-
-    #[test]
-    fn a_directory_without_a_record_is_told_apart_from_a_damaged_one() {
-        let (_out, run) = run();
-        let missing = read_summary(run.path()).unwrap_err();
-        assert!(matches!(missing, RecordError::Read { .. }), "{missing}");
-        run.write_text(SUMMARY, "{\n  \"schema\": 7\n}").unwrap();
-        let damaged = read_summary(run.path()).unwrap_err().to_string();
-        assert!(damaged.contains("run.json:2: "), "{damaged}");
-    }
-}
+mod tests;

@@ -1,22 +1,22 @@
-//! What the services say of those that they call: breakers that opened on the way to a target, and retries.
+//! What services report about their calls: breakers that opened on paths to a target, and retries.
 //!
-//! Who calls whom is not assumed: the edges of the record show it. The *dependants* of a service are those that call
-//! it, and those that call them.
+//! The edges of the record show which service calls which. The *dependants* of a service are its callers and their
+//! callers.
 //!
-//! Retries are told as attempts per call, where a call is what is left of the attempts without those that repeat
-//! another one. Of two attempts that race each other (a hedge) only the one that was taken is in the figures.
+//! Retries are measured as attempts per call: all attempts over the attempts that do not repeat another one. Of a
+//! request and its hedge only the one that was used is counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::record::{Edge, Interval, Retries};
-use crate::steady::SteadyState;
+use crate::steady::{ROUNDING_S, SteadyState};
 
-use super::{ROUNDING_S, Window};
+use super::window::Window;
 
-/// What joins the ends of an edge.
+/// Separates caller and callee in the name of an edge.
 const ARROW: char = '→';
 
-/// The record's edges, seen from one service.
+/// The edges of the record, seen from one service.
 pub(super) struct Callers<'r> {
     intervals: &'r [Interval],
     role: &'r str,
@@ -36,9 +36,9 @@ impl<'r> Callers<'r> {
         loop {
             let more = edges.iter().filter(|(_, callee)| affected.contains(callee));
             let more: Vec<&str> = more.map(|(caller, _)| *caller).collect();
-            let known = affected.len();
+            let before = affected.len();
             affected.extend(more);
-            if affected.len() == known {
+            if affected.len() == before {
                 break;
             }
         }
@@ -49,8 +49,8 @@ impl<'r> Callers<'r> {
         }
     }
 
-    /// The edges to the service and its dependants whose breaker was seen open in a window and was closed before, each
-    /// with the end of the first such second; earliest first.
+    /// The edges to the service and its dependants whose breaker opened in a window and was closed before. Each with
+    /// the end of the first second in which it was seen open; earliest first.
     pub(super) fn opened(&self, window: Window) -> Vec<(&'r str, f64)> {
         let mut open: BTreeSet<&str> = BTreeSet::new();
         let mut opened: BTreeMap<&str, f64> = BTreeMap::new();
@@ -61,7 +61,7 @@ impl<'r> Callers<'r> {
             let now: BTreeSet<&str> = second
                 .callers
                 .iter()
-                .filter(|(edge, told)| told.breaker_open && self.leads_here(edge))
+                .filter(|(edge, counts)| counts.breaker_open && self.leads_here(edge))
                 .map(|(edge, _)| edge.as_str())
                 .collect();
             if second.t_s > window.from_s {
@@ -81,7 +81,7 @@ impl<'r> Callers<'r> {
         callee.is_some_and(|callee| self.affected.contains(callee))
     }
 
-    /// Attempts per call of those who call the service; none when nobody was seen to.
+    /// Attempts per call at the service. `None` if it was not seen being called.
     pub(super) fn retries_at_target(
         &self,
         window: Window,
@@ -107,12 +107,12 @@ impl<'r> Callers<'r> {
         &self,
         window: Window,
         steady: Option<&SteadyState<'_>>,
-        counts: impl Fn(&str) -> bool,
+        includes: impl Fn(&str) -> bool,
     ) -> Option<Retries> {
         let before = steady.into_iter().flat_map(|s| s.seconds.iter().copied());
         let retries = Retries {
-            before: per_call(before, &counts),
-            during: per_call(window.seconds(self.intervals), &counts),
+            before: per_call(before, &includes),
+            during: per_call(window.seconds(self.intervals), &includes),
         };
         (retries != Retries::default()).then_some(retries)
     }
@@ -120,13 +120,13 @@ impl<'r> Callers<'r> {
 
 fn per_call<'r>(
     seconds: impl Iterator<Item = &'r Interval>,
-    counts: impl Fn(&str) -> bool,
+    includes: impl Fn(&str) -> bool,
 ) -> Option<f64> {
     let mut sum = Edge::default();
-    for (edge, told) in seconds.flat_map(|second| &second.callers) {
-        if counts(edge) {
-            sum.attempts += told.attempts;
-            sum.retries += told.retries;
+    for (edge, counts) in seconds.flat_map(|second| &second.callers) {
+        if includes(edge) {
+            sum.attempts += counts.attempts;
+            sum.retries += counts.retries;
         }
     }
     let calls = sum.attempts.checked_sub(sum.retries).filter(|n| *n > 0)?;

@@ -1,30 +1,31 @@
-//! Orders and revenue that a fault cost, as far as that can be told.
+//! An estimate of the orders and the revenue that a fault cost.
 //!
-//! How many orders there would have been nobody knows. But the plan says how many purchases the crowd had in mind, in
-//! the seconds held against the fault as in those before it, whatever the shop answers. So the share of planned
-//! purchases that came to a promise before, times those planned since, is what was to be expected; the chance of who
-//! buys when is in the plan and drops out. Revenue goes the same way, by what a planned purchase was worth.
+//! The plan has the purchases that shoppers intend, during the fault as well as before it, whatever the shop replies.
+//! The expected orders are the share of planned purchases that were promised before the fault, times the purchases
+//! planned during it. Random variation in who buys when is in the plan and cancels out. Revenue is estimated in the
+//! same way, from the mean value of a planned purchase.
 //!
-//! **The margin** is two standard deviations of what is left to chance, which purchases succeed and what is in their
-//! carts, in both stretches of time; and what half a second of purchases makes, because the plan's instants are those
-//! of a shop that answers at once.
+//! **The margin** is two standard deviations of the remaining variation: which purchases succeed, and what is in their
+//! carts, in both time spans. It also includes half a second of purchases, because the plan's instants assume a shop
+//! that replies at once.
 
 use crate::record::{Interval, OrderOutcome, Orders, Revenue};
 
-use super::{Evidence, Window};
+use super::run_data::RunData;
+use super::window::Window;
 
-/// How far back the share of purchases that succeed is looked for: purchases are rare.
-const BEFORE_S: f64 = 30.0;
+/// How many seconds before the fault are used for the share of purchases that succeed. Purchases are rare.
+const BASELINE_S: f64 = 30.0;
 
-/// How far real purchases may lag behind planned ones.
-const LAG_S: f64 = 0.5;
+/// How many seconds real purchases may lag behind planned ones.
+const MAX_LAG_S: f64 = 0.5;
 
-/// Orders and revenue; none when no purchase was planned in undisturbed seconds before.
-pub(super) fn estimate(evidence: &Evidence<'_>, window: Window) -> Option<(Orders, Revenue)> {
-    let before: Vec<&Interval> = evidence
+/// Orders and revenue. `None` if no purchase was planned in undisturbed seconds before.
+pub(super) fn estimate(run: &RunData<'_>, window: Window) -> Option<(Orders, Revenue)> {
+    let before: Vec<&Interval> = run
         .intervals
         .iter()
-        .filter(|second| second.t_s <= window.from_s && second.t_s > window.from_s - BEFORE_S)
+        .filter(|second| second.t_s <= window.from_s && second.t_s > window.from_s - BASELINE_S)
         .filter(|second| second.faults.is_empty())
         .collect();
     let planned_before: u64 = before.iter().map(|second| second.planned.purchases).sum();
@@ -32,12 +33,12 @@ pub(super) fn estimate(evidence: &Evidence<'_>, window: Window) -> Option<(Order
         return None;
     }
     let planned: f64 = window
-        .seconds(evidence.intervals)
+        .seconds(run.intervals)
         .map(|second| second.planned.purchases as f64 * window.share_of(second))
         .sum();
     let in_window = |t_s: f64| {
-        // Answers that came when the load was over are told in no second.
-        let last = window.to_s >= evidence.end_s();
+        // Replies after the end of the load are in no interval.
+        let last = window.to_s >= run.end_s();
         t_s > window.from_s && (t_s <= window.to_s || last)
     };
     let in_before = |t_s: f64| {
@@ -47,7 +48,7 @@ pub(super) fn estimate(evidence: &Evidence<'_>, window: Window) -> Option<(Order
 
     let mut orders = Orders::default();
     let (mut promised_before, mut promised) = (Vec::new(), 0);
-    for entry in evidence.ledger {
+    for entry in run.ledger {
         let total = entry.total_minor.unwrap_or(0);
         let is_promise = entry.outcome == OrderOutcome::Promised;
         if is_promise && in_before(entry.t_s) {
@@ -77,12 +78,12 @@ pub(super) fn estimate(evidence: &Evidence<'_>, window: Window) -> Option<(Order
     Some((orders, revenue))
 }
 
-/// What `planned` purchases bring when those `before` brought these values (nothing where there is none), and how much
-/// chance moves that.
+/// The expected total of `planned` purchases, when the `before` planned ones brought these `values` (failed ones
+/// brought nothing), and its margin.
 fn expect(values: &[f64], before: f64, planned: f64, rate: f64) -> (f64, f64) {
     let mean = values.iter().sum::<f64>() / before;
     let squares = values.iter().map(|v| v * v).sum::<f64>() / before;
     let variance = (squares - mean * mean).max(0.0);
     let both = variance * planned * (1.0 + planned / before);
-    (mean * planned, 2.0 * both.sqrt() + LAG_S * rate * mean)
+    (mean * planned, 2.0 * both.sqrt() + MAX_LAG_S * rate * mean)
 }

@@ -1,13 +1,14 @@
-//! Cards of faults on made-up seconds.
+//! Scorecards of faults, on synthetic seconds.
 
 use super::*;
-use crate::record::{Edge, OrderOutcome, Planned, Quantiles, Retries};
+use crate::record::{Edge, LedgerEntry, OrderOutcome, PlannedDemand, Quantiles, Retries};
 
 /// When the fault of most tests is in force.
 const FROM_S: f64 = 20.0;
 const TO_S: f64 = 28.0;
 
-/// Fifty seconds: a busy step and one that buys, two purchases planned in each second, calls along the way of an order.
+/// Fifty quiet seconds: a busy step and one that buys, two planned purchases per second, and calls on the path of an
+/// order.
 fn quiet() -> Vec<Interval> {
     (1..=50)
         .map(|t| {
@@ -16,7 +17,7 @@ fn quiet() -> Vec<Interval> {
                 phase: "steady".to_owned(),
                 measure: true,
                 sent: 102,
-                planned: Planned {
+                planned: PlannedDemand {
                     arrival_rate: 10.0,
                     sessions: 10,
                     steps: 102,
@@ -34,7 +35,7 @@ fn quiet() -> Vec<Interval> {
         .collect()
 }
 
-/// Sets a step's figures in one second, as if all its requests had been alike.
+/// Sets a step's counts and latencies in one second, as if all its requests had been alike.
 fn set(second: &mut Interval, step: &str, requests: u64, failed: u64, ms: u64) {
     let us = ms * 1000;
     let row = StepInterval {
@@ -59,13 +60,13 @@ fn set(second: &mut Interval, step: &str, requests: u64, failed: u64, ms: u64) {
 }
 
 fn call(second: &mut Interval, edge: &str, attempts: u64, retries: u64, breaker_open: bool) {
-    let told = Edge {
+    let counts = Edge {
         attempts,
         retries,
         breaker_open,
         ..Edge::default()
     };
-    second.callers.insert(edge.to_owned(), told);
+    second.callers.insert(edge.to_owned(), counts);
 }
 
 fn change(seconds: &mut [Interval], from_s: f64, to_s: f64, change: impl Fn(&mut Interval)) {
@@ -73,7 +74,7 @@ fn change(seconds: &mut [Interval], from_s: f64, to_s: f64, change: impl Fn(&mut
     seconds.iter_mut().filter(span).for_each(change);
 }
 
-/// Two promises in every second until `to_s`, of 1000 each.
+/// Two promised orders of 1000 each in every second until `to_s`.
 fn promises(from_s: u32, to_s: u32) -> Vec<LedgerEntry> {
     let at = |t: u32| [f64::from(t) - 0.7, f64::from(t) - 0.2];
     (from_s + 1..=to_s)
@@ -106,12 +107,12 @@ fn fault() -> FaultRow {
 
 fn card(intervals: &[Interval], ledger: &[LedgerEntry], expect: &[Expectation]) -> FaultRow {
     let mut fault = fault();
-    let evidence = Evidence {
+    let run = RunData {
         intervals,
         ledger,
         expectations: expect,
     };
-    evidence.complete(&mut fault);
+    run.complete(&mut fault);
     fault
 }
 
@@ -120,7 +121,7 @@ fn score(intervals: &[Interval]) -> Score {
 }
 
 #[test]
-fn a_slow_bank_is_noticed_by_what_it_slows_and_costs_what_was_slow() {
+fn a_slow_bank_is_detected_by_the_slow_step_and_costs_its_requests() {
     let mut seconds = quiet();
     change(&mut seconds, 20.0, 30.0, |s| {
         set(s, "buy_confirm", 2, 0, 330)
@@ -143,7 +144,7 @@ fn a_slow_bank_is_noticed_by_what_it_slows_and_costs_what_was_slow() {
 }
 
 #[test]
-fn what_failed_before_is_not_charged_to_the_fault() {
+fn failures_of_the_steady_state_are_not_charged_to_the_fault() {
     let mut seconds = quiet();
     for second in &mut seconds {
         set(second, "home", 100, 4, 5);
@@ -156,7 +157,7 @@ fn what_failed_before_is_not_charged_to_the_fault() {
 }
 
 #[test]
-fn slow_requests_are_counted_from_their_quantiles_and_never_too_many() {
+fn slow_requests_are_counted_from_quantiles_as_a_lower_bound() {
     let row = |n, failed, us: [u64; 4]| StepInterval {
         requests: n,
         failed,
@@ -172,24 +173,27 @@ fn slow_requests_are_counted_from_their_quantiles_and_never_too_many() {
         ..StepInterval::default()
     };
     let limit = Some(100);
-    assert_eq!(out_of_order(&row(10, 0, [200; 4]), limit), 10);
-    assert_eq!(out_of_order(&row(10, 0, [50, 200, 200, 200]), limit), 6);
-    assert_eq!(out_of_order(&row(10, 0, [50, 50, 200, 200]), limit), 2);
-    assert_eq!(out_of_order(&row(10, 0, [50, 50, 50, 200]), limit), 1);
-    assert_eq!(out_of_order(&row(10, 0, [50; 4]), limit), 0);
-    assert_eq!(out_of_order(&row(1, 0, [200; 4]), limit), 1);
-    // Failures may be among the slow ones, so they are not added.
-    assert_eq!(out_of_order(&row(10, 3, [50, 50, 200, 200]), limit), 3);
-    assert_eq!(out_of_order(&row(10, 3, [200; 4]), None), 3);
+    assert_eq!(affected_requests(&row(10, 0, [200; 4]), limit), 10);
+    assert_eq!(
+        affected_requests(&row(10, 0, [50, 200, 200, 200]), limit),
+        6
+    );
+    assert_eq!(affected_requests(&row(10, 0, [50, 50, 200, 200]), limit), 2);
+    assert_eq!(affected_requests(&row(10, 0, [50, 50, 50, 200]), limit), 1);
+    assert_eq!(affected_requests(&row(10, 0, [50; 4]), limit), 0);
+    assert_eq!(affected_requests(&row(1, 0, [200; 4]), limit), 1);
+    // Failures may be among the slow requests, so they are not added.
+    assert_eq!(affected_requests(&row(10, 3, [50, 50, 200, 200]), limit), 3);
+    assert_eq!(affected_requests(&row(10, 3, [200; 4]), None), 3);
 }
 
 #[test]
-fn a_breaker_of_a_dependant_notices_what_no_shopper_feels() {
+fn a_breaker_of_a_dependant_detects_what_no_shopper_feels() {
     let mut seconds = quiet();
     change(&mut seconds, 22.0, 25.0, |s| {
         call(s, "order→payment", 10, 0, true)
     });
-    // One that has nothing to do with the bank.
+    // This edge does not lead to the bank.
     change(&mut seconds, 20.0, 25.0, |s| {
         call(s, "cart→product", 10, 0, true)
     });
@@ -203,7 +207,7 @@ fn a_breaker_of_a_dependant_notices_what_no_shopper_feels() {
 }
 
 #[test]
-fn the_first_sign_is_what_it_was_noticed_by_and_an_older_one_is_none() {
+fn the_first_deviation_detects_the_fault_and_an_older_open_breaker_does_not() {
     let mut seconds = quiet();
     change(&mut seconds, 20.0, 28.0, |s| set(s, "home", 100, 50, 5));
     change(&mut seconds, 15.0, 28.0, |s| {
@@ -241,10 +245,13 @@ fn retries_are_attempts_over_calls_at_the_target_and_in_the_shop() {
     for second in &mut seconds {
         second.callers.clear();
     }
-    let unasked = self::score(&seconds);
-    assert_eq!((unasked.retries, unasked.retries_everywhere), (None, None));
+    let without_edges = self::score(&seconds);
+    assert_eq!(
+        (without_edges.retries, without_edges.retries_everywhere),
+        (None, None)
+    );
     assert!(
-        unasked
+        without_edges
             .unknown
             .iter()
             .any(|u| u.contains("no service was seen calling bank"))
@@ -252,9 +259,9 @@ fn retries_are_attempts_over_calls_at_the_target_and_in_the_shop() {
 }
 
 #[test]
-fn orders_are_held_against_the_purchases_that_were_planned() {
+fn orders_are_compared_with_planned_purchases() {
     let seconds = quiet();
-    // All purchases come to a promise; during the fault one a second instead of two.
+    // All purchases are promised. During the fault there is one per second instead of two.
     let mut ledger = promises(0, 20);
     ledger.extend((21..=28).map(|t| order(f64::from(t) - 0.5, OrderOutcome::Promised)));
     ledger.push(order(25.0, OrderOutcome::Unknown));
@@ -264,7 +271,7 @@ fn orders_are_held_against_the_purchases_that_were_planned() {
     let orders = score.orders.unwrap();
     assert_eq!((orders.promised, orders.expected), (8, 16.0));
     assert_eq!((orders.unknown, orders.refused, orders.accepted), (1, 1, 0));
-    // No chance in whether they succeed: only half a second's purchases may lie on the other side of an edge.
+    // All purchases succeed, so only half a second of purchases is uncertain.
     assert_eq!(orders.margin, 1.0);
     let revenue = score.revenue.unwrap();
     assert_eq!(
@@ -274,13 +281,13 @@ fn orders_are_held_against_the_purchases_that_were_planned() {
 }
 
 #[test]
-fn more_shoppers_are_expected_to_buy_more_and_a_disturbed_time_is_no_measure() {
+fn expected_orders_scale_with_the_plan_and_ignore_disturbed_seconds() {
     let mut seconds = quiet();
     change(&mut seconds, 20.0, 28.0, |s| s.planned.purchases = 6);
     change(&mut seconds, 0.0, 10.0, |s| {
         s.faults = vec!["other".to_owned()]
     });
-    // While the other one was in force nobody bought; since then half of those who meant to.
+    // Nobody bought while the other fault was in force. After that, half of the purchases succeed.
     let ledger: Vec<_> = promises(10, 20).into_iter().step_by(2).collect();
     let orders = card(&seconds, &ledger, &[]).score.unwrap().orders.unwrap();
     assert_eq!((orders.promised, orders.expected), (0, 24.0));
@@ -292,16 +299,16 @@ fn more_shoppers_are_expected_to_buy_more_and_a_disturbed_time_is_no_measure() {
 }
 
 #[test]
-fn the_budget_is_what_the_scenario_allows_else_one_per_cent() {
+fn the_budget_is_that_of_the_scenario_or_one_per_cent() {
     let mut seconds = quiet();
     change(&mut seconds, 20.0, 28.0, |s| {
         set(s, "home", 100, 3, 5);
         set(s, "buy_confirm", 2, 1, 30);
     });
-    let unsaid = score(&seconds).budget;
-    assert_eq!(unsaid.failed, 32);
-    assert!((unsaid.allowed - 8.16).abs() < 1e-9);
-    assert_eq!(unsaid.worst.as_deref(), Some("home"));
+    let by_default = score(&seconds).budget;
+    assert_eq!(by_default.failed, 32);
+    assert!((by_default.allowed - 8.16).abs() < 1e-9);
+    assert_eq!(by_default.worst.as_deref(), Some("home"));
     let errors = |step: &str, at_most, phase: Option<&str>| Expectation::Step {
         step: step.to_owned(),
         in_phase: phase.map(str::to_owned),
@@ -312,17 +319,17 @@ fn the_budget_is_what_the_scenario_allows_else_one_per_cent() {
         errors("home", 0.0, Some("another phase")),
         errors("buy_confirm", 0.25, Some("steady")),
     ];
-    let said = card(&seconds, &[], &expect).score.unwrap().budget;
-    assert_eq!((said.failed, said.allowed), (32, 44.0));
-    assert_eq!(said.spent, Some(32.0 / 44.0));
-    assert_eq!(said.worst.as_deref(), Some("buy_confirm"));
+    let by_scenario = card(&seconds, &[], &expect).score.unwrap().budget;
+    assert_eq!((by_scenario.failed, by_scenario.allowed), (32, 44.0));
+    assert_eq!(by_scenario.spent, Some(32.0 / 44.0));
+    assert_eq!(by_scenario.worst.as_deref(), Some("buy_confirm"));
     let none = [errors("home", 0.0, None), errors("buy_confirm", 0.0, None)];
     let none = card(&seconds, &[], &none).score.unwrap().budget;
     assert_eq!((none.failed, none.spent), (32, None));
 }
 
 #[test]
-fn what_cannot_be_known_is_said() {
+fn unknown_values_are_listed() {
     let mut seconds = quiet();
     change(&mut seconds, 20.0, 50.0, |s| set(s, "home", 100, 50, 5));
     change(&mut seconds, 22.0, 24.0, |s| {
@@ -332,9 +339,9 @@ fn what_cannot_be_known_is_said() {
     assert_eq!(fault.recovered_s, None);
     let score = fault.score.unwrap();
     assert_eq!(score.to_s, 50.0);
-    let said = |words: &str| score.unknown.iter().any(|u| u.contains(words));
-    assert!(said("not recovered from by the end of the record"));
-    assert!(said("order-down overlapped"));
+    let is_unknown = |words: &str| score.unknown.iter().any(|u| u.contains(words));
+    assert!(is_unknown("not recovered from by the end of the record"));
+    assert!(is_unknown("order-down overlapped"));
     let card = card(&seconds[20..], &[], &[]);
     let score = card.score.unwrap();
     assert_eq!(
@@ -345,7 +352,7 @@ fn what_cannot_be_known_is_said() {
 }
 
 #[test]
-fn the_role_of_a_target_is_who_is_called() {
+fn the_role_of_a_target_is_the_callee() {
     let roles = ["bank", "order/1", "order/1->bank", "cart → product/0"].map(role_of);
     assert_eq!(roles, ["bank", "order", "bank", "product"]);
 }

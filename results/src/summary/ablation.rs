@@ -1,12 +1,12 @@
-//! The runs of an ablation, as the terminal shows them.
+//! The runs of an ablation in the terminal.
 
-use super::Style;
-use super::table::{Cell, Column, Paint, Table, wrapped};
+use super::style::Style;
+use super::table::{Cell, Column, Meaning, Table, wrapped};
 use crate::ablation::{Ablation, Arm};
-use crate::figures::{count, latency, percent, rate};
+use crate::format::{count, latency, percent, rate};
 use crate::record::Verdict;
 
-/// The runs of one scenario beside each other, and what broke in each.
+/// The table of runs, and what failed in each.
 pub fn render(ablation: &Ablation, style: Style) -> String {
     let mut table = Table::new(vec![
         Column::left("Without"),
@@ -17,24 +17,24 @@ pub fn render(ablation: &Ablation, style: Style) -> String {
         Column::right("buy p99"),
         Column::right("orders"),
     ]);
-    let whole = ablation.arms.first();
+    let with_all = ablation.arms.first();
     for arm in &ablation.arms {
-        let against = match (&arm.without, whole) {
-            (Some(_), Some(whole)) if whole.goodput_per_s > 0.0 => {
-                change(arm.goodput_per_s / whole.goodput_per_s - 1.0)
+        let against = match (&arm.without, with_all) {
+            (Some(_), Some(with_all)) if with_all.goodput_per_s > 0.0 => {
+                change(arm.goodput_per_s / with_all.goodput_per_s - 1.0)
             }
             _ => String::new(),
         };
-        let (word, paint) = match arm.verdict {
-            Verdict::Pass => ("pass", Paint::Good),
-            Verdict::Fail => ("fail", Paint::Bad),
-            Verdict::Invalid => ("invalid", Paint::Doubt),
+        let (word, meaning) = match arm.verdict {
+            Verdict::Pass => ("pass", Meaning::Good),
+            Verdict::Fail => ("fail", Meaning::Bad),
+            Verdict::Invalid => ("invalid", Meaning::Uncertain),
         };
         table.row(vec![
-            Cell::new(arm.without.as_deref().unwrap_or("(all on)"), Paint::Strong),
-            Cell::new(word, paint),
+            Cell::new(arm.without.as_deref().unwrap_or("(all on)"), Meaning::Name),
+            Cell::new(word, meaning),
             Cell::plain(rate(arm.goodput_per_s)),
-            Cell::new(against, Paint::Quiet),
+            Cell::new(against, Meaning::Context),
             Cell::plain(percent(arm.error_ratio)),
             Cell::plain(arm.buy_p99_us.map_or("–".to_owned(), latency)),
             Cell::plain(count(arm.orders)),
@@ -46,13 +46,13 @@ pub fn render(ablation: &Ablation, style: Style) -> String {
         ablation.seed,
         table.render(style)
     );
-    let told = |arm: &&Arm| !(arm.broken.is_empty() && arm.doubts.is_empty());
-    for arm in ablation.arms.iter().filter(told) {
+    let has_findings = |arm: &&Arm| !(arm.broken.is_empty() && arm.doubts.is_empty());
+    for arm in ablation.arms.iter().filter(has_findings) {
         let name = match &arm.without {
             Some(pattern) => format!("without {pattern}"),
             None => "with all on".to_owned(),
         };
-        text += &format!("\n  {}\n", Paint::Strong.on(&name, style));
+        text += &format!("\n  {}\n", Meaning::Name.on(&name, style));
         for doubt in &arm.doubts {
             text += &wrapped("    ? ", "      ", doubt, style.width());
         }
@@ -60,9 +60,10 @@ pub fn render(ablation: &Ablation, style: Style) -> String {
             text += &wrapped("    ✗ ", "      ", broken, style.width());
         }
     }
-    for pattern in ablation.idle() {
-        text +=
-            &format!("\n  The scenario says that it relies on {pattern}, and passed without it.\n");
+    for pattern in ablation.unneeded_patterns() {
+        text += &format!(
+            "\n  The scenario declares that it relies on {pattern}, and passed without it.\n"
+        );
     }
     text
 }
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_shows_each_run_against_the_whole_and_what_broke() {
+    fn the_table_compares_each_run_with_all_patterns_and_lists_failures() {
         let ablation = Ablation {
             scenario: "storm".to_owned(),
             seed: 7,
@@ -117,6 +118,6 @@ mod tests {
             "shedding fail 40.0 -60 % 1.5% 44.0 ms 1,234"
         );
         assert_eq!(line("✗"), "✗ home errors ≤ 1%: 9%");
-        assert!(line("The scenario says").contains("relies on caches"));
+        assert!(line("The scenario declares").contains("relies on caches"));
     }
 }

@@ -1,19 +1,19 @@
-//! The expectations: what was missed first and one by one, what held as briefly as can be.
+//! The table of expectations: first each missed one, then those that held, as briefly as possible.
 
-use super::Style;
-use super::table::{Cell, Column, GAP, INDENT, Paint, Table, wrapped};
+use super::style::Style;
+use super::table::{Cell, Column, GAP, INDENT, Meaning, Table, wrapped};
 use crate::expect::Quantile;
-use crate::figures::{percent, written};
-use crate::record::{ExpectationRow, Figure, RunSummary};
+use crate::format::{percent, written};
+use crate::record::{ExpectationRow, RunSummary, StepMetric};
 
-/// A line of the table, before it is laid out.
+/// A line of the table.
 struct Line {
     text: String,
     held: bool,
     observed: String,
 }
 
-/// Every expectation with what was observed; empty when the scenario expects nothing.
+/// Every expectation with what was observed. Empty if the scenario expects nothing.
 pub(super) fn table(summary: &RunSummary, style: Style) -> String {
     if summary.expectations.is_empty() {
         return String::new();
@@ -21,18 +21,22 @@ pub(super) fn table(summary: &RunSummary, style: Style) -> String {
     let lines = lines(summary);
     let texts = lines.iter().map(|line| line.text.chars().count() + 2);
     let before = INDENT.len() + texts.fold("Expectations".len(), usize::max) + GAP.len();
-    let room = style.width().saturating_sub(before);
+    let width = style.width().saturating_sub(before);
     let mut table = Table::new(vec![Column::left("Expectations"), Column::left("observed")]);
     for line in lines {
-        let observed = wrapped("", "", &line.observed, room);
+        let observed = wrapped("", "", &line.observed, width);
         for (i, part) in observed.lines().enumerate() {
             let name = match (i, line.held) {
-                (0, true) => Cell::new("✓", Paint::Good).then(&format!(" {}", line.text)),
-                (0, false) => Cell::new(format!("✗ {}", line.text), Paint::Bad),
+                (0, true) => Cell::new("✓", Meaning::Good).then(&format!(" {}", line.text)),
+                (0, false) => Cell::new(format!("✗ {}", line.text), Meaning::Bad),
                 _ => Cell::plain(""),
             };
-            let paint = if line.held { Paint::Plain } else { Paint::Bad };
-            table.row(vec![name, Cell::new(part, paint)]);
+            let meaning = if line.held {
+                Meaning::Plain
+            } else {
+                Meaning::Bad
+            };
+            table.row(vec![name, Cell::new(part, meaning)]);
         }
     }
     table.render(style)
@@ -47,27 +51,27 @@ fn lines(summary: &RunSummary) -> Vec<Line> {
     };
     let mut lines: Vec<Line> = rows.iter().filter(|row| !row.held).map(single).collect();
     for (i, row) in rows.iter().enumerate().filter(|(_, row)| row.held) {
-        let Some(figure) = &row.figure else {
+        let Some(metric) = &row.metric else {
             lines.push(single(row));
             continue;
         };
-        if alike(figure, &rows[..i]).next().is_some() {
+        if same_except_phase(metric, &rows[..i]).next().is_some() {
             continue;
         }
         let mut phases: Vec<(&str, String)> = Vec::new();
-        for (other, figure) in alike(figure, &rows[i..]) {
-            if phases.iter().all(|(phase, _)| *phase != figure.phase) {
-                phases.push((&figure.phase, seen(other, figure, summary)));
+        for (other, metric) in same_except_phase(metric, &rows[i..]) {
+            if phases.iter().all(|(phase, _)| *phase != metric.phase) {
+                phases.push((&metric.phase, value(other, metric, summary)));
             }
         }
         lines.push(match phases.len() {
             ..2 => single(row),
             _ => Line {
-                text: format!("{} {} ≤ {}", figure.step, figure.column, figure.limit),
+                text: format!("{} {} ≤ {}", metric.step, metric.column, metric.limit),
                 held: true,
                 observed: phases
                     .iter()
-                    .map(|(phase, seen)| format!("{phase} {seen}"))
+                    .map(|(phase, value)| format!("{phase} {value}"))
                     .collect::<Vec<_>>()
                     .join(" · "),
             },
@@ -76,26 +80,26 @@ fn lines(summary: &RunSummary) -> Vec<Line> {
     lines
 }
 
-/// The rows that held and differ from `figure` in nothing but their phase. None where the limit is not known:
-/// two limits on one figure must not become one.
-fn alike<'r>(
-    figure: &'r Figure,
+/// The rows that held and differ from `metric` only in their phase. None if the limit is unknown: two limits on one
+/// metric must not be merged.
+fn same_except_phase<'r>(
+    metric: &'r StepMetric,
     rows: &'r [ExpectationRow],
-) -> impl Iterator<Item = (&'r ExpectationRow, &'r Figure)> {
+) -> impl Iterator<Item = (&'r ExpectationRow, &'r StepMetric)> {
     let held = rows.iter().filter(|row| row.held);
-    let figures = held.filter_map(|row| Some((row, row.figure.as_ref()?)));
-    figures.filter(move |(_, other)| {
-        let what = |f: &'r Figure| (&f.step, &f.column, &f.limit);
-        !figure.limit.is_empty() && what(other) == what(figure)
+    let metrics = held.filter_map(|row| Some((row, row.metric.as_ref()?)));
+    metrics.filter(move |(_, other)| {
+        let key = |f: &'r StepMetric| (&f.step, &f.column, &f.limit);
+        !metric.limit.is_empty() && key(other) == key(metric)
     })
 }
 
-/// The figure itself, without the number of requests that `row` gives with it.
-fn seen(row: &ExpectationRow, figure: &Figure, summary: &RunSummary) -> String {
+/// The value alone, without the number of requests that `row` shows with it.
+fn value(row: &ExpectationRow, metric: &StepMetric, summary: &RunSummary) -> String {
     let mut steps = summary.steps.iter();
-    let step = steps.find(|s| s.step == figure.step && s.phase == figure.phase);
+    let step = steps.find(|s| s.step == metric.step && s.phase == metric.phase);
     let mut quantiles = Quantile::ALL.into_iter();
-    let quantile = quantiles.find(|quantile| quantile.name() == figure.column);
+    let quantile = quantiles.find(|quantile| quantile.name() == metric.column);
     match (step, quantile) {
         (Some(step), Some(quantile)) => written(quantile.of(&step.response_us)),
         (Some(step), None) if step.failed == 0 => "none".to_owned(),

@@ -1,30 +1,30 @@
-//! Groups of columns beside each other, each under its heading, wrapped into blocks where they do not fit.
+//! Groups of columns side by side, each with a heading, wrapped into blocks if they do not fit.
 //!
-//! For figures that are compared along a row: every block has the same rows, and a group is never torn apart.
+//! For values that are compared along a row: every block has the same rows, and a group is never split.
 
-use super::Style;
-use super::table::{Cell, GAP, INDENT, Paint};
+use super::style::Style;
+use super::table::{Cell, GAP, INDENT, Meaning};
 
-/// Between the columns of a group. Groups are a [`GAP`] apart, so that the eye finds them.
+/// Space between the columns of a group. Groups have the wider [`GAP`] between them.
 const INNER_GAP: &str = "  ";
 
 /// Columns that belong together.
 pub(super) struct Group {
-    /// What they are about.
+    /// The heading.
     pub(super) heading: String,
-    /// More on it, behind the heading.
+    /// More information, shown behind the heading.
     pub(super) remark: String,
     /// A title for each column.
     pub(super) titles: Vec<&'static str>,
-    /// A row for each name in [`Groups`], a cell for each column.
+    /// A row for each name in [`Groups`], with a cell for each column.
     pub(super) rows: Vec<Vec<Cell>>,
 }
 
 /// The groups, and the names of their rows.
 pub(super) struct Groups {
-    /// Over the names.
+    /// Title above the names.
     pub(super) title: &'static str,
-    /// Below the title, in the line of the columns' titles.
+    /// Shown below the title, in the line of the columns' titles.
     pub(super) note: &'static str,
     /// A name for each row.
     pub(super) names: Vec<String>,
@@ -33,19 +33,19 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// The number of blocks that it takes to show all.
+    /// The number of blocks needed to show all groups.
     pub(super) fn blocks(&self, style: Style) -> usize {
         self.blocked(style).len()
     }
 
-    /// The lines, each ending in a newline, and an empty one between blocks.
+    /// The lines, each ending in a newline, with an empty line between blocks.
     pub(super) fn render(&self, style: Style) -> String {
         let blocks = self.blocked(style);
         let shown = blocks.into_iter().map(|groups| self.block(groups, style));
         shown.collect::<Vec<String>>().join("\n")
     }
 
-    /// As many groups in each block as fit, and at least one.
+    /// As many groups per block as fit, at least one.
     fn blocked(&self, style: Style) -> Vec<&[Group]> {
         let mut blocks = Vec::new();
         let mut from = 0;
@@ -84,11 +84,11 @@ impl Groups {
             text.push_str(line.trim_end());
             text.push('\n');
         };
-        let rule = |width| Cell::new("─".repeat(width), Paint::Quiet);
-        put(&Cell::new(self.title, Paint::Strong), &|group| {
+        let rule = |width| Cell::new("─".repeat(width), Meaning::Context);
+        put(&Cell::new(self.title, Meaning::Name), &|group| {
             group.headed(style)
         });
-        put(&Cell::new(self.note, Paint::Quiet), &|group| {
+        put(&Cell::new(self.note, Meaning::Context), &|group| {
             group.titled(style)
         });
         put(&rule(names), &|group| rule(group.width()).show(style));
@@ -102,7 +102,7 @@ impl Groups {
 }
 
 impl Group {
-    /// That of its heading or of its columns, whichever needs more.
+    /// The width of its heading or of its columns, whichever is larger.
     fn width(&self) -> usize {
         self.heading_width().max(self.columns_width())
     }
@@ -124,18 +124,18 @@ impl Group {
     fn headed(&self, style: Style) -> String {
         format!(
             "{}{INNER_GAP}{}{}",
-            Paint::Strong.on(&self.heading, style),
-            Paint::Quiet.on(&self.remark, style),
+            Meaning::Name.on(&self.heading, style),
+            Meaning::Context.on(&self.remark, style),
             " ".repeat(self.width() - self.heading_width()),
         )
     }
 
     fn titled(&self, style: Style) -> String {
-        let titles = self.titles.iter().map(|t| Cell::new(*t, Paint::Quiet));
+        let titles = self.titles.iter().map(|t| Cell::new(*t, Meaning::Context));
         self.aligned(&titles.collect::<Vec<Cell>>(), style)
     }
 
-    /// Cells at the right ends of their columns, the columns at the right end of the group.
+    /// Right-aligned cells. The columns are at the right end of the group.
     fn aligned(&self, cells: &[Cell], style: Style) -> String {
         let mut text = " ".repeat(self.width() - self.columns_width());
         for (i, cell) in cells.iter().enumerate() {

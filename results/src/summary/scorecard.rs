@@ -1,11 +1,11 @@
-//! What each fault cost, in sentences: figures that are estimates need words around them.
+//! What each fault cost, in sentences: estimates need explanation.
 
-use super::Style;
-use super::table::{INDENT, Paint, wrapped};
-use crate::figures::{count, latency, percent};
+use super::style::Style;
+use super::table::{INDENT, Meaning, wrapped};
+use crate::format::{count, latency, percent};
 use crate::record::{FaultRow, Orders, Retries, Revenue, RunSummary, Score};
 
-/// Breakers and signs that are named; the others are in `run.json`.
+/// How many breakers and deviations are named. The others are in `run.json`.
 const NAMED: usize = 3;
 
 /// The cards of all faults that have one.
@@ -25,13 +25,13 @@ pub(super) fn cards(summary: &RunSummary, style: Style) -> String {
     let title = "Scorecard";
     let name_width = longest.max(title.len()) + 3;
     let then = " ".repeat(INDENT.len() + name_width);
-    let about = Paint::Quiet.on(
+    let about = Meaning::Context.on(
         "from its start until recovery, against the seconds before",
         style,
     );
     let mut text = format!(
         "{INDENT}{}{}{about}\n",
-        Paint::Strong.on(title, style),
+        Meaning::Name.on(title, style),
         " ".repeat(name_width - title.len()),
     );
     for (fault, score) in cards {
@@ -54,28 +54,28 @@ fn clauses(fault: &FaultRow, score: &Score) -> Vec<String> {
     let mut clauses = vec![noticed(fault, score), requests(score)];
     clauses.extend(score.orders.as_ref().map(orders));
     clauses.extend(score.revenue.as_ref().map(revenue));
-    let at = |place: &str, retries: &Option<Retries>| {
+    let attempts = |scope: &str, retries: &Option<Retries>| {
         let Retries { before, during } = (*retries)?;
-        // Nothing was tried again: that is told by silence.
+        // No retries: nothing to show.
         (before != Some(1.0) || during != Some(1.0)).then(|| {
-            let figure = |f: Option<f64>| f.map_or("no call".to_owned(), |f| format!("{f:.2}"));
+            let format = |f: Option<f64>| f.map_or("no call".to_owned(), |f| format!("{f:.2}"));
             format!(
-                "attempts per call {place} {}, before {}",
-                figure(during),
-                figure(before)
+                "attempts per call {scope} {}, before {}",
+                format(during),
+                format(before)
             )
         })
     };
     let role = fault.target.split('/').next().unwrap_or(&fault.target);
-    clauses.extend(at(&format!("of {role}"), &score.retries));
-    clauses.extend(at("in the whole shop", &score.retries_everywhere));
+    clauses.extend(attempts(&format!("of {role}"), &score.retries));
+    clauses.extend(attempts("in the whole shop", &score.retries_everywhere));
     clauses.push(budget(score));
     clauses
 }
 
 fn noticed(fault: &FaultRow, score: &Score) -> String {
     let Some(after_s) = fault.detected_s else {
-        return "noticed by nobody".to_owned();
+        return "not noticed".to_owned();
     };
     let mut by: Vec<String> = fault.detected_by.iter().take(NAMED).cloned().collect();
     if fault.detected_by.len() > NAMED {
@@ -93,7 +93,7 @@ fn noticed(fault: &FaultRow, score: &Score) -> String {
     }
     let mut text = format!("noticed after {after_s:.1} s by {}", by.join(", "));
     if score.felt_s.is_none() {
-        text.push_str(", by shoppers never");
+        text.push_str(", not by shoppers");
     }
     text
 }
@@ -147,7 +147,7 @@ fn budget(score: &Score) -> String {
     let budget = &score.budget;
     match (budget.spent, budget.failed) {
         (_, 0) => "no error budget spent".to_owned(),
-        (None, n) => format!("{} errors where none may be", count(n)),
+        (None, n) => format!("{} errors where none are allowed", count(n)),
         (Some(spent), _) => {
             let mut text = format!("{:.0}% of the error budget spent", 100.0 * spent);
             if let Some(worst) = budget.worst.as_ref().filter(|_| spent > 1.0) {

@@ -1,15 +1,15 @@
-//! The table of steps: a row for each step, and beside each other the phases that it was measured in.
+//! The table of steps: one row per step, with the measured phases side by side.
 
 use std::collections::BTreeMap;
 
-use super::Style;
 use super::groups::{Group, Groups};
-use super::table::{Cell, Paint};
+use super::style::Style;
+use super::table::{Cell, Meaning};
 use crate::expect::Quantile;
-use crate::figures::{count, millis, rate, share, trimmed};
+use crate::format::{count, millis, rate, share, trimmed};
 use crate::record::{PhaseRow, RunSummary, StepRow};
 
-/// A column that each phase has.
+/// A column of each phase.
 #[derive(Debug, Clone, Copy)]
 enum Column {
     Rate,
@@ -28,7 +28,7 @@ impl Column {
         }
     }
 
-    /// As expectations name it; a column that has no name there can miss none.
+    /// Its name in expectations. `None` if no expectation can limit it.
     fn name(self) -> Option<&'static str> {
         match self {
             Self::Response(quantile) => Some(quantile.name()),
@@ -38,18 +38,18 @@ impl Column {
     }
 }
 
-/// Every step that was taken, in every measured phase; what missed an expectation is marked.
+/// Every step that was taken, in every measured phase. Values that missed an expectation are marked.
 pub(super) fn table(summary: &RunSummary, style: Style) -> String {
     let with_max = pivot(summary, &columns(summary, true));
     let without = pivot(summary, &columns(summary, false));
-    // The maximum says least for its width: it has to go before phases that are compared are torn apart.
+    // The maximum is the least informative column. It is left out if phases would not fit side by side otherwise.
     match with_max.blocks(style) > without.blocks(style) {
         true => without.render(style),
         false => with_max.render(style),
     }
 }
 
-/// The failures of all steps by kind, most frequent first; empty when there were none.
+/// The failures of all steps by kind, most frequent first. Empty if there were none.
 pub(super) fn error_kinds(summary: &RunSummary) -> String {
     let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
     for (kind, n) in summary.steps.iter().flat_map(|row| &row.errors) {
@@ -64,7 +64,7 @@ pub(super) fn error_kinds(summary: &RunSummary) -> String {
     shown.join(" · ")
 }
 
-/// Median and p99 always, any other quantile where it missed an expectation: the figure at fault is never hidden.
+/// Always median and p99, and any other quantile that missed an expectation.
 fn columns(summary: &RunSummary, max: bool) -> Vec<Column> {
     let shown = |quantile: &Quantile| match quantile {
         Quantile::P50 | Quantile::P99 => true,
@@ -84,11 +84,11 @@ fn columns(summary: &RunSummary, max: bool) -> Vec<Column> {
     columns
 }
 
-/// Step, phase and column of each figure that missed an expectation.
+/// Step, phase and column of each value that missed an expectation.
 fn missed(summary: &RunSummary) -> impl Iterator<Item = (&str, &str, &str)> {
     let rows = summary.expectations.iter().filter(|row| !row.held);
-    let figures = rows.filter_map(|row| row.figure.as_ref());
-    figures.map(|f| (f.step.as_str(), f.phase.as_str(), f.column.as_str()))
+    let metrics = rows.filter_map(|row| row.metric.as_ref());
+    metrics.map(|m| (m.step.as_str(), m.phase.as_str(), m.column.as_str()))
 }
 
 fn pivot(summary: &RunSummary, columns: &[Column]) -> Groups {
@@ -99,7 +99,7 @@ fn pivot(summary: &RunSummary, columns: &[Column]) -> Groups {
         }
     }
     let mut groups = Vec::new();
-    // Where nothing was measured at all, the reasons say so, and empty columns would add nothing.
+    // If nothing was measured, the reasons say so. Empty columns would add nothing.
     let measured = |phase: &&PhaseRow| phase.measure && !names.is_empty();
     for phase in summary.phases.iter().filter(measured) {
         let row = |step: &String| {
@@ -124,7 +124,7 @@ fn pivot(summary: &RunSummary, columns: &[Column]) -> Groups {
     }
 }
 
-/// From when to when, as a scenario counts: `5 – 25 s`.
+/// Start and end of a phase in the run: `5 – 25 s`.
 fn span(phase: &PhaseRow) -> String {
     let [from, to] = [phase.from_s, phase.to_s].map(|s| trimmed(format!("{s:.1}")));
     format!("{from} – {to} s")
@@ -133,14 +133,14 @@ fn span(phase: &PhaseRow) -> String {
 fn cell(column: Column, step: &str, phase: &PhaseRow, summary: &RunSummary) -> Cell {
     let has_missed = column
         .name()
-        .is_some_and(|name| missed(summary).any(|figure| figure == (step, &phase.name, name)));
+        .is_some_and(|name| missed(summary).any(|metric| metric == (step, &phase.name, name)));
     let taken = |row: &&StepRow| row.step == step && row.phase == phase.name && row.requests > 0;
     let shown = match summary.steps.iter().find(taken) {
         Some(row) => of_row(column, row, phase),
-        None => Cell::new("–", Paint::Quiet),
+        None => Cell::new("–", Meaning::Context),
     };
     if has_missed {
-        shown.painted(Paint::Bad)
+        shown.with_meaning(Meaning::Bad)
     } else {
         shown
     }
@@ -155,14 +155,14 @@ fn of_row(column: Column, row: &StepRow, phase: &PhaseRow) -> Cell {
                 true => rate(row.requests as f64 / lasted_s),
                 false => "–".to_owned(),
             };
-            Cell::new(shown, Paint::Quiet)
+            Cell::new(shown, Meaning::Context)
         }
         Column::Response(quantile) => Cell::plain(millis(quantile.of(us))),
-        Column::Max => Cell::new(millis(us.max), Paint::Quiet),
+        Column::Max => Cell::new(millis(us.max), Meaning::Context),
         Column::Errors => match row.failed {
-            0 => Cell::new("·", Paint::Quiet),
-            _ if row.ok == 0 => Cell::new("100%", Paint::Bad),
-            failed => Cell::new(share(failed, row.requests), Paint::Doubt),
+            0 => Cell::new("·", Meaning::Context),
+            _ if row.ok == 0 => Cell::new("100%", Meaning::Bad),
+            failed => Cell::new(share(failed, row.requests), Meaning::Uncertain),
         },
     }
 }

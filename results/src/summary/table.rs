@@ -1,34 +1,34 @@
-//! Aligned columns under a thin rule, with or without colour.
+//! Tables with aligned columns, with or without colour.
 
-use super::Style;
+use super::style::Style;
 
-/// What a piece of text is, from which its colour follows.
+/// The meaning of a piece of text, which decides its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paint {
+pub(super) enum Meaning {
     /// Ordinary text.
     Plain,
     /// Held, passed.
     Good,
     /// Missed, failed.
     Bad,
-    /// Worth a look, or not to be trusted.
-    Doubt,
-    /// Names that the eye looks for.
-    Strong,
-    /// What only gives context.
-    Quiet,
+    /// Uncertain, or not to be trusted.
+    Uncertain,
+    /// Names that a reader looks for.
+    Name,
+    /// Context.
+    Context,
 }
 
-impl Paint {
-    /// The text, in colour where the style has it.
+impl Meaning {
+    /// The text, coloured if the style allows it.
     pub(super) fn on(self, text: &str, style: Style) -> String {
         let code = match self {
             Self::Plain => return text.to_owned(),
             Self::Good => "1;32",
             Self::Bad => "1;31",
-            Self::Doubt => "1;33",
-            Self::Strong => "1",
-            Self::Quiet => "2",
+            Self::Uncertain => "1;33",
+            Self::Name => "1",
+            Self::Context => "2",
         };
         if style.colour && !text.is_empty() {
             format!("\x1b[{code}m{text}\x1b[0m")
@@ -38,25 +38,25 @@ impl Paint {
     }
 }
 
-/// A cell: one painted piece, and plain text after it.
+/// A cell: one coloured piece of text, and plain text after it.
 #[derive(Debug, Clone)]
 pub(super) struct Cell {
     text: String,
-    paint: Paint,
+    meaning: Meaning,
     tail: String,
 }
 
 impl Cell {
-    pub(super) fn new(text: impl Into<String>, paint: Paint) -> Self {
+    pub(super) fn new(text: impl Into<String>, meaning: Meaning) -> Self {
         Self {
             text: text.into(),
-            paint,
+            meaning,
             tail: String::new(),
         }
     }
 
     pub(super) fn plain(text: impl Into<String>) -> Self {
-        Self::new(text, Paint::Plain)
+        Self::new(text, Meaning::Plain)
     }
 
     pub(super) fn then(mut self, tail: &str) -> Self {
@@ -64,23 +64,23 @@ impl Cell {
         self
     }
 
-    /// The same text as something else.
-    pub(super) fn painted(self, paint: Paint) -> Self {
-        Self { paint, ..self }
+    /// The same text with another meaning.
+    pub(super) fn with_meaning(self, meaning: Meaning) -> Self {
+        Self { meaning, ..self }
     }
 
-    /// In columns of the terminal.
+    /// Width in columns of the terminal.
     pub(super) fn width(&self) -> usize {
         self.text.chars().count() + self.tail.chars().count()
     }
 
-    /// As it is printed, without padding.
+    /// The cell as printed, without padding.
     pub(super) fn show(&self, style: Style) -> String {
-        format!("{}{}", self.paint.on(&self.text, style), self.tail)
+        format!("{}{}", self.meaning.on(&self.text, style), self.tail)
     }
 }
 
-/// A column's title and habits.
+/// A column's title and layout.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
     title: &'static str,
@@ -104,7 +104,7 @@ impl Column {
         }
     }
 
-    /// May be left out where the terminal is narrow, those with the highest number first.
+    /// May be left out in a narrow terminal. Columns with the highest number are left out first.
     pub(super) fn spare(self, spare: u8) -> Self {
         Self { spare, ..self }
     }
@@ -116,10 +116,10 @@ pub(super) struct Table {
     rows: Vec<Vec<Cell>>,
 }
 
-/// What every line of the summary begins with.
+/// Indentation of every line of the summary.
 pub(super) const INDENT: &str = "  ";
 
-/// Between columns.
+/// Space between columns.
 pub(super) const GAP: &str = "   ";
 
 impl Table {
@@ -145,12 +145,12 @@ impl Table {
             .iter()
             .enumerate()
             .map(|(i, column)| match i {
-                0 => Cell::new(column.title, Paint::Strong),
-                _ => Cell::new(column.title, Paint::Quiet),
+                0 => Cell::new(column.title, Meaning::Name),
+                _ => Cell::new(column.title, Meaning::Context),
             })
             .collect();
         let mut text = self.line(&titles, &shown, &widths, style);
-        let rule = Paint::Quiet.on(&"─".repeat(width), style);
+        let rule = Meaning::Context.on(&"─".repeat(width), style);
         text.push_str(&format!("{INDENT}{rule}\n"));
         for row in &self.rows {
             text.push_str(&self.line(row, &shown, &widths, style));
@@ -167,7 +167,7 @@ impl Table {
         cells.fold(title, usize::max)
     }
 
-    /// The columns that fit into `width`; those that are not spare are shown whatever it is.
+    /// The columns that fit into `width`. Columns that are not spare are always shown.
     fn fitting(&self, widths: &[usize], width: usize) -> Vec<usize> {
         let mut shown: Vec<usize> = (0..self.columns.len()).collect();
         while INDENT.len() + span(&shown, widths) > width {
@@ -209,42 +209,42 @@ fn span(shown: &[usize], widths: &[usize]) -> usize {
     cells + GAP.len() * shown.len().saturating_sub(1)
 }
 
-/// What parts the clauses of a sentence that is too long for one line.
+/// Separates the clauses of a long sentence.
 const CLAUSE: &str = " · ";
 
-/// A sentence behind `first`, its further lines behind `then`. It is broken between clauses where that is enough,
-/// else at spaces. A longer word keeps its length.
+/// A sentence after `first`, with further lines after `then`. It breaks between clauses if possible, else at spaces. A
+/// long word is not split.
 pub(super) fn wrapped(first: &str, then: &str, sentence: &str, width: usize) -> String {
     let start = then.chars().count();
     let mut text = first.to_owned();
     let mut column = first.chars().count();
-    let mut fresh = true;
+    let mut line_is_empty = true;
     let mut put = |word: &str, needs: usize| {
-        if !fresh && column + 1 + needs > width {
+        if !line_is_empty && column + 1 + needs > width {
             text.push('\n');
             text.push_str(then);
             column = start;
-            fresh = true;
+            line_is_empty = true;
         }
-        if !fresh {
+        if !line_is_empty {
             text.push(' ');
             column += 1;
         }
         text.push_str(word);
         column += word.chars().count();
-        fresh = false;
+        line_is_empty = false;
     };
     let mut clauses = sentence.split(CLAUSE).enumerate().peekable();
     while let Some((i, clause)) = clauses.next() {
-        // The dot stays with the clause before it: a line that began with one would look like a list.
+        // The dot stays with the clause before it, because a line that begins with a dot looks like a list item.
         let dot = if clauses.peek().is_some() { 2 } else { 0 };
         let length = clause.chars().count() + dot;
         let mut words = clause.split_whitespace().enumerate().peekable();
         while let Some((j, word)) = words.next() {
             let last = words.peek().is_none();
             let needs = word.chars().count() + if last { dot } else { 0 };
-            let whole = j == 0 && i > 0 && start + length <= width;
-            put(word, if whole { length } else { needs });
+            let keep_whole = j == 0 && i > 0 && start + length <= width;
+            put(word, if keep_whole { length } else { needs });
         }
         if dot > 0 {
             put("·", 1);

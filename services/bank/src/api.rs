@@ -7,14 +7,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, Router};
 use shop_contract::Role;
 use shop_contract::bank::{Charge, ChargeStatus, NewCharge};
-use shop_contract::openapi::bank as paths;
+use shop_contract::operation::bank as operations;
 use shop_kit::Kit;
 use shop_kit::auth::idempotency_key;
 use shop_kit::openapi::Routes;
 use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::server;
 
-use crate::BankManners;
+use crate::behavior::BankBehavior;
 use crate::charge::{self, Refusal};
 use crate::store::{ChargeError, Charges};
 
@@ -24,22 +24,22 @@ const SILENCE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 struct App {
     seed: u64,
-    manners: BankManners,
+    behavior: BankBehavior,
     charges: Charges,
 }
 
 /// The API, with the server stack around it.
-pub fn router(kit: &Kit, charges: Charges, manners: BankManners) -> Router {
+pub fn router(kit: &Kit, charges: Charges, behavior: BankBehavior) -> Router {
     let app = App {
-        seed: kit.config().shop.seed,
-        manners,
+        seed: kit.config().seed,
+        behavior,
         charges,
     };
-    let routes = Routes::of(Role::Bank)
-        .on(&paths::CHARGE, charge)
-        .on(&paths::ONE, one)
-        .on(&paths::REFUND, refund)
-        .with_state(app);
+    let routes = Routes::of(Role::Bank, app)
+        .on(&operations::CHARGE, charge)
+        .on(&operations::ONE, one)
+        .on(&operations::REFUND, refund)
+        .finish();
     server::stack(kit, routes)
 }
 
@@ -50,7 +50,7 @@ async fn charge(
 ) -> Result<(StatusCode, Json<Charge>), ApiError> {
     let key = idempotency_key(&headers)?;
     let card = charge::check(&new)?;
-    let status = if app.manners.declines(app.seed, key, card) {
+    let status = if app.behavior.declines(app.seed, key, card) {
         ChargeStatus::Declined
     } else {
         ChargeStatus::Captured
@@ -58,7 +58,7 @@ async fn charge(
     let recorded = app.charges.record(key, &new, status).await;
     app.take_time(key).await;
     let (charge, first) = recorded?;
-    if first && app.manners.is_silent(app.seed, key) {
+    if first && app.behavior.is_silent(app.seed, key) {
         // The money is taken, and nobody is told. Callers give up long before this ends.
         tokio::time::sleep(SILENCE).await;
     }
@@ -91,7 +91,7 @@ impl App {
     /// The bank's own slowness. It comes when the work is done and written: a caller that gives up in the meantime
     /// does not know what has happened, which is how banks fail.
     async fn take_time(&self, about: &str) {
-        let time = self.manners.takes(self.seed, about);
+        let time = self.behavior.takes(self.seed, about);
         if !time.is_zero() {
             tokio::time::sleep(time).await;
         }

@@ -1,17 +1,20 @@
-//! The bank: an outside party, with the manners of one. It is slow, it declines, and it does its work before it says
+//! The bank: an outside party, with the behavior of one. It is slow, it declines, and it does its work before it says
 //! so: whoever hangs up while waiting for the answer has been charged all the same.
 //!
 //! It knows neither shoppers nor orders and asks nobody who they are; what a merchant sends twice under one key it
-//! does once. How it behaves is told by [`BankManners`] and decided by [`manners`] from seed and key alone, so that
+//! does once. How it behaves is told by [`BankBehavior`] and decided by [`behavior`] from seed and key alone, so that
 //! the same run meets the same bank.
 //!
-//! Read `migrations/` first, then [`charge`] for what can be asked for, [`manners`], [`store`] for the SQL and
+//! Read `migrations/` first, then [`charge`] for what can be asked for, [`behavior`], [`store`] for the SQL and
 //! [`api`] for the paths.
 
 pub mod api;
+pub mod behavior;
 pub mod charge;
-pub mod manners;
+pub mod config;
 pub mod store;
+
+use std::sync::LazyLock;
 
 use shop_kit::Kit;
 use shop_kit::audit::Audit;
@@ -21,41 +24,38 @@ use shop_kit::store::Store;
 use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
 
-pub use manners::BankManners;
+pub use behavior::BankBehavior;
+pub use config::BankConfig;
 use store::Charges;
 
 pub use api::router;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_charges.sql"];
 
 /// Opens the bank's books.
 ///
 /// # Errors
 /// A database that does not work.
 pub async fn open(kit: &Kit) -> Result<Charges, ServeError> {
-    let url = &kit.config().database_url;
-    let store = Store::open(
-        url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     Ok(Charges::new(store))
 }
 
-/// Serves until `shutdown`, with the manners that it was told.
+/// Serves until `shutdown`, with the behavior that it was told.
 ///
 /// # Errors
 /// An address or a database that does not work.
-pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let manners = config.bank;
+pub async fn serve(
+    config: ServiceConfig,
+    bank: BankConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let kit = Kit::new(config);
     let charges = open(&kit).await?;
     let audit = Audit::of(charges.clone());
     let service = Service {
         store: Some(charges.store().clone()),
-        routes: router(&kit, charges, BankManners::of(manners)),
+        routes: router(&kit, charges, BankBehavior::of(bank)),
         audit,
         workers: Vec::new(),
     };

@@ -3,8 +3,8 @@
 use shop_contract::Money;
 use shop_contract::audit::AuditLine;
 use shop_contract::bank::{Charge, ChargeStatus, NewCharge};
-use shop_kit::audit::Holds;
-use shop_kit::store::{Store, StoreError, word};
+use shop_kit::audit::AuditSource;
+use shop_kit::store::{Store, StoreError, parse_stored};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
@@ -149,7 +149,7 @@ impl Charges {
     }
 }
 
-impl Holds for Charges {
+impl AuditSource for Charges {
     async fn rows(&self, after: &str, most: i64) -> Result<Vec<AuditLine>, StoreError> {
         let rows = sqlx::query(
             "SELECT id, reference, amount_minor, currency, status FROM charges
@@ -191,7 +191,7 @@ fn charge(row: &AnyRow) -> Result<Charge, StoreError> {
     Ok(Charge {
         id: row.try_get("id")?,
         reference: row.try_get("reference")?,
-        status: word(&status)?,
+        status: parse_stored(&status)?,
         amount: Money {
             minor: row.try_get("amount_minor")?,
             currency: row.try_get("currency")?,

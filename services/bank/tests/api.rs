@@ -13,22 +13,20 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
-use shop_bank::BankManners;
 use shop_bank::store::Charges;
+use shop_bank::{BankBehavior, BankConfig};
 use shop_contract::Role;
 use shop_contract::audit::AuditLine;
 use shop_contract::bank::{CARD_DECLINED, CARD_GOOD, ChargeStatus};
 use shop_kit::Kit;
-use shop_kit::audit::Holds;
+use shop_kit::audit::AuditSource;
 use shop_kit::config::ServiceConfig;
 use shop_kit::net::Lease;
-use shop_testkit::{Ask, ask_get, ask_post, check_document, config, slug};
+use shop_testkit::{Ask, ask_get, ask_post, check_document, config, connect, exchange, slug};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-const AT_ONCE: BankManners = BankManners {
+const AT_ONCE: BankBehavior = BankBehavior {
     silent_ratio: 0.0,
     median: Duration::ZERO,
     sigma: 0.0,
@@ -227,7 +225,7 @@ async fn what_was_never_taken_is_not_given_back() {
 #[tokio::test]
 async fn a_caller_that_hangs_up_has_been_charged() {
     let bank = Bank::open().await;
-    let slow = BankManners {
+    let slow = BankBehavior {
         median: Duration::from_secs(3600),
         ..AT_ONCE
     };
@@ -248,7 +246,7 @@ async fn a_caller_that_hangs_up_has_been_charged() {
 #[tokio::test]
 async fn who_got_no_word_of_a_charge_gets_it_when_asking_again() {
     let bank = Bank::open().await;
-    let silent = BankManners {
+    let silent = BankBehavior {
         silent_ratio: 1.0,
         ..AT_ONCE
     };
@@ -277,7 +275,11 @@ async fn the_books_are_open_to_operators_and_to_nobody_else() {
         ..config(Role::Bank, folder.path(), BTreeMap::new())
     };
     let shutdown = CancellationToken::new();
-    let serving = tokio::spawn(shop_bank::serve(config, shutdown.clone()));
+    let serving = tokio::spawn(shop_bank::serve(
+        config,
+        BankConfig::default(),
+        shutdown.clone(),
+    ));
     let body = r#"{"amount":{"minor":1999,"currency":"EUR"},"card":"tok_good","reference":"p-1"}"#;
     let charge = format!(
         "POST /charges HTTP/1.1\r\nHost: bank\r\nConnection: close\r\nIdempotency-Key: k\r\n\
@@ -285,28 +287,18 @@ async fn the_books_are_open_to_operators_and_to_nobody_else() {
         body.len()
     );
     let audit = "GET /audit HTTP/1.1\r\nHost: bank\r\nConnection: close\r\n\r\n";
-    let answer = say(shop.address(), &charge).await;
+    let answer = send(shop.address(), &charge).await;
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    let answer = say(operators.address(), audit).await;
+    let answer = send(operators.address(), audit).await;
     assert!(answer.contains(r#"{"holds":"charge","id":"#), "{answer}");
-    let answer = say(shop.address(), audit).await;
+    let answer = send(shop.address(), audit).await;
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
     shutdown.cancel();
     serving.await.unwrap().unwrap();
 }
 
-/// Says something to whoever is going to listen at an address, and gives the answer.
-async fn say(address: SocketAddr, text: &str) -> String {
-    let mut stream = loop {
-        match TcpStream::connect(address).await {
-            Ok(stream) => break stream,
-            Err(_) => tokio::task::yield_now().await,
-        }
-    };
-    stream.write_all(text.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
+async fn send(address: SocketAddr, request: &str) -> String {
+    exchange(connect(address).await, request.into()).await
 }
 
 #[tokio::test]

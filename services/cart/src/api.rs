@@ -6,7 +6,7 @@ use axum::{Json, Router};
 use shop_contract::Role;
 use shop_contract::cart::{Cart, CartItem, SetQuantity};
 use shop_contract::events::Envelope;
-use shop_contract::openapi::cart as paths;
+use shop_contract::operation::{cart as operations, product};
 use shop_contract::product::Product;
 use shop_kit::auth::{Caller, Service};
 use shop_kit::client::Call;
@@ -37,12 +37,12 @@ pub fn router(kit: &Kit, carts: Carts) -> Router {
         kit: kit.clone(),
         carts,
     };
-    let routes = Routes::of(Role::Cart)
-        .on(&paths::ONE, one)
-        .on(&paths::SET, set)
-        .on(&paths::REMOVE, remove)
-        .on(&paths::EVENT, event)
-        .with_state(app);
+    let routes = Routes::of(Role::Cart, app)
+        .on(&operations::ONE, one)
+        .on(&operations::SET, set)
+        .on(&operations::REMOVE, remove)
+        .on(&operations::EVENT, event)
+        .finish();
     server::stack(kit, routes)
 }
 
@@ -84,7 +84,7 @@ async fn event(
     _: Service,
     Body(envelope): Body<Envelope>,
 ) -> Result<StatusCode, ApiError> {
-    events::receive(&app.kit, &envelope, app.carts.take(&envelope)).await
+    events::receive(&app.kit, &envelope, app.carts.handle(&envelope)).await
 }
 
 impl App {
@@ -95,8 +95,8 @@ impl App {
             return Err(unknown());
         }
         // Title and price are all that is wanted; the stock is inventory's business when the order is placed.
-        let call = Call::get("/products/{id}", format!("/products/{id}?stock=view")).hedged();
-        let answer = self.kit.call(Role::Product, call, context).await?;
+        let call = Call::to(&product::ONE).path(id).query("stock", "view");
+        let answer = self.kit.call(call, context).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Err(unknown());
         }

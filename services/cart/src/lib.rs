@@ -11,6 +11,8 @@ pub mod cart;
 pub mod store;
 mod subscriber;
 
+use std::sync::LazyLock;
+
 use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
 use shop_kit::service::{self, ServeError, Service};
@@ -23,21 +25,14 @@ use store::Carts;
 
 pub use api::router;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_carts.sql"];
 
 /// Opens the carts of a shop.
 ///
 /// # Errors
 /// A database that does not work.
 pub async fn open(kit: &Kit) -> Result<Carts, ServeError> {
-    let url = &kit.config().database_url;
-    let store = Store::open(
-        url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     Ok(Carts::new(store))
 }
 
@@ -53,7 +48,7 @@ pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result
         workers: events::workers(&kit, &carts, &shutdown),
         routes: router(&kit, carts),
         // A cart promises nothing that could be broken.
-        audit: Audit::nothing(),
+        audit: Audit::empty(),
     };
     service::run(kit, service, shutdown).await
 }

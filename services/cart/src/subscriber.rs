@@ -1,7 +1,7 @@
 //! What the carts do about events, whichever way these come.
 
 use shop_contract::events::{Envelope, Event, ORDERS};
-use shop_kit::events::{Subscriber, Taken};
+use shop_kit::events::{EventOutcome, Subscriber};
 use shop_kit::store::StoreError;
 
 use crate::store::Carts;
@@ -9,11 +9,11 @@ use crate::store::Carts;
 impl Subscriber for Carts {
     const DESTINATIONS: &'static [&'static str] = &[ORDERS];
 
-    async fn take(&self, envelope: &Envelope) -> Result<Taken, StoreError> {
+    async fn handle(&self, envelope: &Envelope) -> Result<EventOutcome, StoreError> {
         match &envelope.event {
             Event::OrderConfirmed(order) => Ok(self.bought(&envelope.id, order).await?.into()),
             // What was not bought is still wanted.
-            Event::OrderCancelled(_) | Event::StockChanged(_) => Ok(Taken::Unwanted),
+            Event::OrderCancelled(_) | Event::StockChanged(_) => Ok(EventOutcome::Ignored),
         }
     }
 }

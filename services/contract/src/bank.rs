@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Money;
+use crate::money::Money;
 
 /// A card token that the bank always accepts.
 pub const CARD_GOOD: &str = "tok_good";
@@ -22,7 +22,7 @@ pub fn is_card_token(text: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewCharge {
     /// How much.
-    #[schema(schema_with = crate::openapi::some_money)]
+    #[schema(schema_with = crate::money::positive_schema)]
     pub amount: Money,
     /// Which card.
     #[schema(pattern = "^tok_[A-Za-z0-9_]{1,60}$", example = "tok_good")]

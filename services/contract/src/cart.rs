@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Money;
+use crate::money::Money;
 
 /// The most of one product that a cart holds.
 pub const MAX_QUANTITY: u32 = 20;

@@ -6,8 +6,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Money;
+use crate::money::Money;
 use crate::order::OrderItem;
+
+/// The path to which events are pushed.
+pub const PATH: &str = "/events";
 
 /// An event and its envelope, after CloudEvents 1.0 (`id`, `source`, `type`, `subject`, `time`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

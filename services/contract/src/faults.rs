@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Role;
+use crate::role::Role;
 
 /// The longest time to live a target accepts: an hour. Nobody means longer, and a typing slip may.
 pub const MAX_TTL_MS: u64 = 3_600_000;

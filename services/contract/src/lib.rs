@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod bank;
 pub mod cart;
+mod enumeration;
 pub mod events;
 pub mod faults;
 pub mod headers;
@@ -14,6 +15,7 @@ pub mod inventory;
 pub mod money;
 pub mod notification;
 pub mod openapi;
+pub mod operation;
 pub mod order;
 pub mod payment;
 pub mod problem;

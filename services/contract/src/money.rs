@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Schema, Type};
 
 /// The one currency this shop trades in. The wire format has room for more, the catalogue has not.
 pub const CURRENCY: &str = "EUR";
@@ -52,4 +54,17 @@ mod tests {
         assert_eq!(Money::of(1999).to_string(), "19.99 EUR");
         assert_eq!(Money::of(-5).to_string(), "-0.05 EUR");
     }
+}
+
+/// The schema of an amount above zero.
+pub(crate) fn positive_schema() -> Schema {
+    let minor = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1));
+    AllOfBuilder::new()
+        .item(Ref::from_schema_name("Money"))
+        .item(ObjectBuilder::new().property("minor", minor))
+        .description(Some("How much, at least one minor unit"))
+        .build()
+        .into()
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Money;
+use crate::money::Money;
 
 /// `POST /orders`, header `Idempotency-Key` (1 to 128 visible characters): buys what is in the caller's cart.
 ///

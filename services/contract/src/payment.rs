@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Money;
+use crate::money::Money;
 
 /// `POST /payments` (services only), header `Idempotency-Key`: 201 captured; 402 `card-declined`;
 /// 503 `bank-unavailable` when the outcome is unknown and the same key must be asked again.
@@ -20,7 +20,7 @@ pub struct NewPayment {
     #[schema(min_length = 1, pattern = "^[^\\x00]*$", example = "u-000001")]
     pub user_id: String,
     /// How much.
-    #[schema(schema_with = crate::openapi::some_money)]
+    #[schema(schema_with = crate::money::positive_schema)]
     pub amount: Money,
     /// The bank's token for the card. Card numbers never come near the shop.
     #[schema(pattern = "^tok_[A-Za-z0-9_]{1,60}$", example = "tok_good")]

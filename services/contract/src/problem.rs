@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
+
+use crate::enumeration::one_of;
 
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -47,7 +50,7 @@ pub const SLUGS: [&str; 28] = [
 pub struct Problem {
     /// `urn:doorbuster:problem:` and a stable slug, such as `out-of-stock`.
     #[serde(rename = "type")]
-    #[schema(schema_with = crate::openapi::problem_kind)]
+    #[schema(schema_with = kind_schema)]
     pub kind: String,
     /// The kind in words; the same for every problem of the kind.
     #[schema(example = "There is nothing here")]
@@ -86,4 +89,12 @@ impl Problem {
     pub fn slug(&self) -> &str {
         self.kind.strip_prefix(PREFIX).unwrap_or(&self.kind)
     }
+}
+
+/// The schema of a problem's `type`.
+fn kind_schema() -> Object {
+    let kinds = SLUGS.map(|slug| format!("{PREFIX}{slug}"));
+    one_of(kinds.iter().map(String::as_str))
+        .description(Some("Which kind of problem; it never changes its meaning"))
+        .build()
 }

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
-use crate::Money;
+use crate::enumeration::one_of;
 use crate::inventory::Band;
+use crate::money::Money;
 
 /// The departments of the shop. Every product is in exactly one.
 pub const CATEGORIES: [&str; 12] = [
@@ -25,7 +27,7 @@ pub struct Product {
     #[schema(example = "A kettle of steel.")]
     pub description: String,
     /// One of [`CATEGORIES`].
-    #[schema(schema_with = crate::openapi::category)]
+    #[schema(schema_with = category_schema)]
     pub category: String,
     /// What one costs.
     pub price: Money,
@@ -105,4 +107,11 @@ pub struct ProductChange {
 /// on nothing but these.
 pub fn seeded_id(n: u64) -> String {
     format!("p-{n:05}")
+}
+
+/// The schema of a category: one of [`CATEGORIES`].
+fn category_schema() -> Object {
+    one_of(CATEGORIES)
+        .description(Some("The department"))
+        .build()
 }

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
+
+use crate::enumeration::one_of;
 
 /// `POST /users`: 201 with a [`User`]; 409 `email-taken`; 422 for an e-mail or password that cannot be.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -45,7 +48,7 @@ pub struct User {
     #[schema(example = "Ada")]
     pub name: String,
     /// `customer` or `admin`.
-    #[schema(schema_with = crate::openapi::account_role)]
+    #[schema(schema_with = role_schema)]
     pub role: String,
 }
 
@@ -136,3 +139,10 @@ pub fn seeded_email(n: u64) -> String {
 pub const SEEDED_ADMIN: &str = "admin@shop.example";
 /// A password for made-up accounts that hold nothing; a real account never has it, for `POST /users` refuses it.
 pub const SEEDED_PASSWORD: &str = "a-made-up-shopper";
+
+/// The schema of an account's role.
+fn role_schema() -> Object {
+    one_of([CUSTOMER, ADMIN])
+        .description(Some("What it may do"))
+        .build()
+}

@@ -12,21 +12,21 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode};
 use axum::middleware;
 use axum::response::Response;
-use axum::routing::{MethodRouter, on};
 use bytes::Bytes;
 use governor::clock::Clock;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use metrics::counter;
 use shop_contract::headers::IDEMPOTENCY_KEY;
+use shop_contract::openapi::DocumentScope;
 use shop_kit::auth::bearer;
 use shop_kit::client::{Answer, Call};
 use shop_kit::context::Context;
+use shop_kit::openapi::Routes;
 use shop_kit::problem::ApiError;
 use shop_kit::telemetry::names;
 use shop_kit::{Kit, server};
 
 use crate::funnel;
-use crate::openapi;
 use crate::rate_limit::{Client, RateLimits};
 use crate::request_id::{self, REQUEST_ID};
 use crate::routes::{Route, TABLE};
@@ -54,34 +54,38 @@ where
 {
     count_refusals(kit, 0);
     funnel::declare(kit);
-    let mut routes = openapi::routes();
+    let mut routes = Routes::in_scope(DocumentScope::Public, ());
     for route in TABLE {
-        routes = routes.route(route.template, pass(kit, limits, route));
+        let (kit, limits) = (kit.clone(), Arc::clone(limits));
+        routes = routes.on(
+            route.operation,
+            move |context: Context, request: Request| {
+                let (kit, limits) = (kit.clone(), Arc::clone(&limits));
+                async move { pass(&kit, &limits, route, &context, request).await }
+            },
+        );
     }
-    // Outside of the stack, whose span and log tell the id.
-    server::stack(kit, routes).layer(middleware::from_fn(request_id::carry))
+    // Outside of the stack, whose span and log have the id.
+    server::stack(kit, routes.finish()).layer(middleware::from_fn(request_id::carry))
 }
 
-fn pass<C>(kit: &Kit, limits: &Arc<RateLimits<C>>, route: &'static Route) -> MethodRouter
-where
-    C: Clock + Send + Sync + 'static,
-{
-    let (kit, limits) = (kit.clone(), Arc::clone(limits));
-    on(route.method, move |context: Context, request: Request| {
-        let (kit, limits) = (kit.clone(), Arc::clone(&limits));
-        async move {
-            if let Some(step) = route.step.filter(|s| s.is_taken_by_asking()) {
-                funnel::count(&kit, step, 1);
-            }
-            let (head, body) = request.into_parts();
-            admit(&kit, &limits, route, &head).await?;
-            let answer = forward(&kit, route, &context, head, body).await?;
-            if let Some(step) = route.step.and_then(|s| s.reached(answer.status())) {
-                funnel::count(&kit, step, 1);
-            }
-            Ok::<_, ApiError>(answer)
-        }
-    })
+async fn pass<C: Clock>(
+    kit: &Kit,
+    limits: &RateLimits<C>,
+    route: &'static Route,
+    context: &Context,
+    request: Request,
+) -> Result<Response, ApiError> {
+    if let Some(step) = route.step.filter(|s| s.is_taken_by_asking()) {
+        funnel::count(kit, step, 1);
+    }
+    let (head, body) = request.into_parts();
+    admit(kit, limits, route, &head).await?;
+    let answer = forward(kit, route, context, head, body).await?;
+    if let Some(step) = route.step.and_then(|s| s.reached(answer.status())) {
+        funnel::count(kit, step, 1);
+    }
+    Ok(answer)
 }
 
 /// Lets in whoever shows what the route asks for and does not ask too often.
@@ -93,7 +97,7 @@ async fn admit<C: Clock>(
 ) -> Result<(), ApiError> {
     // A token that is not needed is not looked at: whoever wants to be counted by address can leave it out anyway,
     // and browsing must not wait for the keys of a user service that is down.
-    let subject = if route.needs_token {
+    let subject = if route.operation.needs_token() {
         subject(kit, head).await.map(Some)
     } else {
         Ok(None)
@@ -137,27 +141,18 @@ async fn forward(
     head: Parts,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let body = read(body, kit.default_time()).await?;
+    let body = read(body, kit.default_timeout()).await?;
     let path = head
         .uri
         .path_and_query()
         .map_or_else(|| head.uri.path(), |p| p.as_str());
-    let mut call = Call::new(head.method, route.template, path)
-        .body(body)
-        .per_try(route.per_try);
+    let mut call = Call::forwarding(route.operation, head.method, path).body(body);
     for name in INWARD {
         if let Some(value) = head.headers.get(&name) {
             call = call.header(name, value.clone());
         }
     }
-    if route.hedged {
-        call = call.hedged();
-    }
-    let keyed = route.knows_keys && head.headers.contains_key(IDEMPOTENCY_KEY);
-    if route.repeatable || keyed {
-        call = call.repeatable();
-    }
-    let answer = kit.call(route.service, call, context).await?;
+    let answer = kit.call(call, context).await?;
     Ok(outward(answer))
 }
 

@@ -6,13 +6,12 @@
 //! what each client asked in the last seconds, so it can run in any number; each replica then counts for itself.
 
 pub mod api;
+pub mod config;
 pub mod funnel;
-mod openapi;
 pub mod rate_limit;
 mod request_id;
 pub mod routes;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,55 +22,11 @@ use shop_kit::service::{self, ServeError, Service};
 use tokio_util::sync::CancellationToken;
 
 pub use api::router;
+pub use config::{Allowance, Limits};
 pub use rate_limit::RateLimits;
 
 /// Between two sweeps of clients that are idle. What comes in meanwhile is what the memory holds.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
-
-/// How often clients may ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Each shopper with a good token.
-    pub per_subject: Allowance,
-    /// Everyone else at one address together. Offices and load generators have one address for many shoppers.
-    pub per_address: Allowance,
-}
-
-impl Default for Limits {
-    /// More than one shopper's hands or one address's shoppers can do, less than a loop in a script.
-    fn default() -> Self {
-        Self {
-            per_subject: Allowance::new(50, 100),
-            per_address: Allowance::new(20_000, 20_000),
-        }
-    }
-}
-
-/// A bucket: how large, and how fast it fills again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowance {
-    /// Requests per second, in the long run.
-    pub per_second: NonZeroU32,
-    /// Requests at once, after a pause.
-    pub burst: NonZeroU32,
-}
-
-impl Allowance {
-    /// An allowance; 0 counts as 1, since a door that lets nobody in is a wall.
-    pub const fn new(per_second: u32, burst: u32) -> Self {
-        Self {
-            per_second: at_least_one(per_second),
-            burst: at_least_one(burst),
-        }
-    }
-}
-
-const fn at_least_one(n: u32) -> NonZeroU32 {
-    match NonZeroU32::new(n) {
-        Some(n) => n,
-        None => NonZeroU32::MIN,
-    }
-}
 
 /// Serves with these limits until `shutdown`.
 ///
@@ -86,7 +41,7 @@ pub async fn serve(
     let limits = Arc::new(RateLimits::new(limits));
     let service = Service {
         routes: router(&kit, &limits),
-        audit: Audit::nothing(),
+        audit: Audit::empty(),
         store: None,
         workers: vec![Box::pin(sweep(limits, shutdown.clone()))],
     };

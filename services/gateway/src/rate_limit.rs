@@ -13,7 +13,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 
-use crate::{Allowance, Limits};
+use crate::config::{Allowance, Limits};
 
 /// Who is asking.
 #[derive(Debug, Clone, PartialEq, Eq)]

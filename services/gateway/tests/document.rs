@@ -44,7 +44,7 @@ async fn what_is_public_is_in_the_document_and_nothing_else() {
         .collect();
     let routes = TABLE.iter().map(|route| {
         let method = route.operation.method.name();
-        (route.template.to_owned(), method.to_owned())
+        (route.operation.path.to_owned(), method.to_owned())
     });
     assert_eq!(described, routes.collect::<BTreeSet<_>>());
 }
@@ -59,8 +59,8 @@ fn the_copies_say_the_same_of_the_same_path() {
     };
     let shop = copy("shop");
     for route in TABLE {
-        let (path, method) = (route.template, route.operation.method.name());
-        let service = copy(route.service.name());
+        let (path, method) = (route.operation.path, route.operation.method.name());
+        let service = copy(route.operation.service.name());
         let (outside, inside) = (
             &shop["paths"][path][method],
             &service["paths"][path][method],

@@ -17,8 +17,7 @@ use shop_kit::Kit;
 use shop_kit::audit::Audit;
 use shop_kit::net::Lease;
 use shop_kit::service::{self, Service};
-use shop_testkit::{config, serve};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use shop_testkit::{config, exchange, serve};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -40,7 +39,7 @@ async fn shop(limits: Limits) -> Shop {
     let limits = RateLimits::with_clock(limits, FakeRelativeClock::default());
     let service = Service {
         routes: shop_gateway::router(&kit, &Arc::new(limits)),
-        audit: Audit::nothing(),
+        audit: Audit::empty(),
         store: None,
         workers: Vec::new(),
     };
@@ -57,23 +56,6 @@ async fn shop(limits: Limits) -> Shop {
     }
 }
 
-/// Sends bytes as they are and gives all that comes back until the gateway closes the connection.
-async fn say(stream: TcpStream, bytes: Vec<u8>) -> String {
-    let (mut back, mut out) = stream.into_split();
-    // Whoever says too much is answered, and hung up on, before it has finished.
-    let talking = tokio::spawn(async move {
-        let _ = out.write_all(&bytes).await;
-        out
-    });
-    let mut heard = Vec::new();
-    let mut piece = [0; 4096];
-    while let Ok(n @ 1..) = back.read(&mut piece).await {
-        heard.extend_from_slice(&piece[..n]);
-    }
-    drop(talking.await.unwrap());
-    String::from_utf8(heard).unwrap()
-}
-
 async fn connect(shop: &Shop) -> TcpStream {
     TcpStream::connect(shop.address).await.unwrap()
 }
@@ -85,9 +67,9 @@ async fn too_many_headers_are_refused() {
         let many: String = (0..headers).map(|n| format!("x-{n}: 1\r\n")).collect();
         format!("GET /products HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n{many}\r\n")
     };
-    let answer = say(connect(&shop).await, with(98).into_bytes()).await;
+    let answer = exchange(connect(&shop).await, with(98).into_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    let answer = say(connect(&shop).await, with(99).into_bytes()).await;
+    let answer = exchange(connect(&shop).await, with(99).into_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
 }
 
@@ -96,7 +78,7 @@ async fn a_header_without_an_end_is_refused() {
     let shop = shop(Limits::default()).await;
     let mut request = b"GET /products HTTP/1.1\r\nhost: shop\r\nx-large: ".to_vec();
     request.resize(1024 * 1024, b'a');
-    let answer = say(connect(&shop).await, request).await;
+    let answer = exchange(connect(&shop).await, request).await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
 }
 
@@ -105,7 +87,7 @@ async fn a_body_that_never_comes_is_not_waited_for_beyond_the_deadline() {
     let shop = shop(Limits::default()).await;
     let request =
         "POST /users HTTP/1.1\r\nhost: shop\r\nx-deadline-ms: 50\r\ncontent-length: 10\r\n\r\n{";
-    let answer = say(connect(&shop).await, request.into()).await;
+    let answer = exchange(connect(&shop).await, request.into()).await;
     assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
 }
 
@@ -125,7 +107,7 @@ async fn callers_are_told_apart_by_the_address_they_come_from() {
             let own = SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0));
             socket.bind(own).unwrap();
             let request = "GET /products HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n";
-            let answer = say(socket.connect(address).await.unwrap(), request.into()).await;
+            let answer = exchange(socket.connect(address).await.unwrap(), request.into()).await;
             answer.split(' ').nth(1).unwrap().to_owned()
         }
     };

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::{Json, Router};
 use shop_contract::Role;
 use shop_contract::inventory::{NewReservation, Reservation, Restock, Stock};
-use shop_contract::openapi::inventory as paths;
+use shop_contract::operation::inventory as operations;
 use shop_kit::Kit;
 use shop_kit::auth::{Admin, Service};
 use shop_kit::openapi::Routes;
@@ -34,13 +34,13 @@ pub fn router(kit: &Kit, inventory: Inventory) -> Router {
         kit: kit.clone(),
         inventory,
     };
-    let routes = Routes::of(Role::Inventory)
-        .on(&paths::STOCK, stock)
-        .on(&paths::RESTOCK, restock)
-        .on(&paths::RESERVE, reserve)
-        .on(&paths::COMMIT, commit)
-        .on(&paths::RELEASE, release)
-        .with_state(app);
+    let routes = Routes::of(Role::Inventory, app)
+        .on(&operations::STOCK, stock)
+        .on(&operations::RESTOCK, restock)
+        .on(&operations::RESERVE, reserve)
+        .on(&operations::COMMIT, commit)
+        .on(&operations::RELEASE, release)
+        .finish();
     server::stack(kit, routes)
 }
 

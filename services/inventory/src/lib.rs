@@ -11,9 +11,12 @@
 //! the paths.
 
 pub mod api;
+pub mod config;
 pub mod reservation;
 pub mod stock;
 pub mod store;
+
+use std::sync::LazyLock;
 
 use shop_contract::{Role, events};
 use shop_kit::Kit;
@@ -28,26 +31,18 @@ use tokio_util::sync::CancellationToken;
 use store::Inventory;
 
 pub use api::router;
+pub use config::InventoryConfig;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_stock.sql"];
 
 /// Opens the inventory of a shop and stocks it where it is new.
 ///
 /// # Errors
 /// A database that does not work.
-pub async fn open(kit: &Kit) -> Result<Inventory, ServeError> {
-    let config = kit.config();
-    let store = Store::open(
-        &config.database_url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+pub async fn open(kit: &Kit, own: &InventoryConfig) -> Result<Inventory, ServeError> {
+    let store = Store::open(kit, &MIGRATIONS).await?;
     let inventory = Inventory::new(store);
-    inventory
-        .seed(config.shop.products, config.shop.stock)
-        .await?;
+    inventory.seed(own.products, own.stock).await?;
     Ok(inventory)
 }
 
@@ -55,9 +50,13 @@ pub async fn open(kit: &Kit) -> Result<Inventory, ServeError> {
 ///
 /// # Errors
 /// An address or a database that does not work.
-pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(
+    config: ServiceConfig,
+    own: InventoryConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let kit = Kit::new(config);
-    let inventory = open(&kit).await?;
+    let inventory = open(&kit, &own).await?;
     let relay =
         Relay::new(kit.clone(), inventory.store().clone()).to(events::STOCK, &[Role::Product]);
     let service = Service {

@@ -25,9 +25,9 @@ pub fn check(available: i64) -> Result<i64, Invalid> {
 
 /// The levels that one transaction has to tell of: those of products that came into another [`Band`].
 #[derive(Debug, Default)]
-pub struct Told(Vec<StockLevel>);
+pub struct BandChanges(Vec<StockLevel>);
 
-impl Told {
+impl BandChanges {
     /// A product had `before` available pieces and is at `level` now.
     pub fn moved(&mut self, before: i64, level: StockLevel) {
         if Band::of(before) != Band::of(level.available) {
@@ -45,24 +45,24 @@ impl Told {
 mod tests {
     use super::*;
 
-    fn told(before: i64, now: i64) -> bool {
+    fn changes_band(before: i64, now: i64) -> bool {
         let level = StockLevel {
             product_id: "p-00001".to_owned(),
             available: now,
             version: 2,
         };
-        let mut told = Told::default();
-        told.moved(before, level);
-        !told.levels().is_empty()
+        let mut changes = BandChanges::default();
+        changes.moved(before, level);
+        !changes.levels().is_empty()
     }
 
     #[test]
     fn only_a_change_of_band_is_told() {
         for (before, now) in [(11, 10), (10, 11), (1, 0), (0, 1), (500, 0), (0, 500)] {
-            assert!(told(before, now), "{before} to {now}");
+            assert!(changes_band(before, now), "{before} to {now}");
         }
         for (before, now) in [(500, 11), (10, 1), (0, 0), (11, 12)] {
-            assert!(!told(before, now), "{before} to {now}");
+            assert!(!changes_band(before, now), "{before} to {now}");
         }
     }
 

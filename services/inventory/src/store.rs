@@ -7,12 +7,12 @@ use shop_contract::events::{Event, StockChanged, StockLevel};
 use shop_contract::inventory::{NewReservation, Reservation, ReservationStatus, Stock};
 use shop_contract::product::seeded_id;
 use shop_kit::events;
-use shop_kit::store::{Store, StoreError, word};
+use shop_kit::store::{Store, StoreError, parse_stored};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use crate::reservation::{Refusal, moves, pieces};
-use crate::stock::Told;
+use crate::stock::BandChanges;
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -151,8 +151,8 @@ impl Inventory {
             .bind(product_id)
             .execute(&mut *t)
             .await?;
-            let mut told = Told::default();
-            told.moved(
+            let mut changes = BandChanges::default();
+            changes.moved(
                 before.try_get("available")?,
                 StockLevel {
                     product_id: product_id.to_owned(),
@@ -160,7 +160,7 @@ impl Inventory {
                     version: before.try_get("version")?,
                 },
             );
-            tell(&mut t, "restock", self.store.unix_ms(), told.levels()).await?;
+            tell(&mut t, "restock", self.store.unix_ms(), changes.levels()).await?;
             t.commit().await?;
             Ok(Some(Stock {
                 product_id: product_id.to_owned(),
@@ -194,7 +194,7 @@ impl Inventory {
                 moves(found, ReservationStatus::Held)?;
                 return Ok((found.unwrap_or(ReservationStatus::Held), false));
             }
-            let mut told = Told::default();
+            let mut changes = BandChanges::default();
             for (product_id, quantity) in pieces {
                 let left = sqlx::query(
                     "UPDATE stock SET available = available - $1, reserved = reserved + $1,
@@ -209,7 +209,7 @@ impl Inventory {
                     return Err(Refusal::OutOfStock(product_id.to_owned()).into());
                 };
                 let level = level(product_id, &left)?;
-                told.moved(level.available + i64::from(quantity), level);
+                changes.moved(level.available + i64::from(quantity), level);
                 sqlx::query(
                     "INSERT INTO reservation_items (reservation_id, product_id, quantity)
                      VALUES ($1, $2, $3)",
@@ -220,7 +220,7 @@ impl Inventory {
                 .execute(&mut *t)
                 .await?;
             }
-            tell(&mut t, &new.id, self.store.unix_ms(), told.levels()).await?;
+            tell(&mut t, &new.id, self.store.unix_ms(), changes.levels()).await?;
             t.commit().await?;
             Ok((ReservationStatus::Held, true))
         };
@@ -289,7 +289,7 @@ impl Inventory {
             .bind(id)
             .fetch_all(&mut *t)
             .await?;
-            let mut told = Told::default();
+            let mut changes = BandChanges::default();
             for item in items {
                 let quantity: i64 = item.try_get("quantity")?;
                 let product_id: String = item.try_get("product_id")?;
@@ -300,10 +300,10 @@ impl Inventory {
                     .await?;
                 if wanted == ReservationStatus::Released {
                     let level = level(&product_id, &now)?;
-                    told.moved(level.available - quantity, level);
+                    changes.moved(level.available - quantity, level);
                 }
             }
-            tell(&mut t, id, self.store.unix_ms(), told.levels()).await?;
+            tell(&mut t, id, self.store.unix_ms(), changes.levels()).await?;
             t.commit().await?;
         }
         Ok(Reservation {
@@ -362,7 +362,7 @@ async fn status(t: &mut AnyConnection, id: &str) -> Result<Option<ReservationSta
         .bind(id)
         .fetch_optional(t)
         .await?;
-    row.map(|r| word(&r.try_get::<String, _>("status")?))
+    row.map(|r| parse_stored(&r.try_get::<String, _>("status")?))
         .transpose()
 }
 
@@ -373,6 +373,6 @@ async fn lock(t: &mut AnyConnection, id: &str) -> Result<Option<ReservationStatu
         .bind(id)
         .fetch_optional(t)
         .await?;
-    row.map(|r| word(&r.try_get::<String, _>("status")?))
+    row.map(|r| parse_stored(&r.try_get::<String, _>("status")?))
         .transpose()
 }

@@ -1,4 +1,4 @@
-//! The admin listener: for operators, never for shoppers, on a socket of its own.
+//! The admin API of a service, on a listener of its own: for operators, never for shoppers.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
@@ -13,12 +13,12 @@ use shop_contract::faults::{FaultOrder, FaultState, FaultStates};
 
 use crate::Kit;
 use crate::audit::Audit;
-use crate::auth::{bearer, same};
+use crate::auth::credentials::{bearer, constant_time_eq};
 use crate::faults::FaultRefused;
 use crate::problem::ApiError;
 use crate::store::Store;
 use crate::telemetry::metrics::MEDIA_TYPE;
-use crate::telemetry::vitals;
+use crate::telemetry::resource_metrics;
 
 #[derive(Clone)]
 struct AdminState {
@@ -39,17 +39,18 @@ pub fn router(kit: Kit, store: Option<Store>, audit: Audit) -> Router {
         .route("/audit", get(audit_lines))
         .route("/audit/moving", get(audit_moving))
         .fallback(|| async { ApiError::not_found("admin path") })
-        .layer(middleware::from_fn_with_state(state.clone(), guard))
+        .layer(middleware::from_fn_with_state(state.clone(), authenticate))
         .with_state(state)
 }
 
-/// Health is open, as orchestrators expect; everything else asks for the token where one is set.
-async fn guard(State(s): State<AdminState>, request: Request, next: Next) -> Response {
+/// Requires the bearer token, if one is configured. Health is open, as orchestrators expect.
+async fn authenticate(State(s): State<AdminState>, request: Request, next: Next) -> Response {
     let open = matches!(request.uri().path(), "/livez" | "/readyz");
-    let needed = s.kit.config().admin_token.as_deref();
-    let shown = bearer(request.headers());
-    let fits = |token: &str| shown.is_some_and(|shown| same(shown.as_bytes(), token.as_bytes()));
-    if open || needed.is_none_or(fits) {
+    let expected = s.kit.config().admin_token.as_deref();
+    let given = bearer(request.headers());
+    let matches =
+        |token: &str| given.is_some_and(|g| constant_time_eq(g.as_bytes(), token.as_bytes()));
+    if open || expected.is_none_or(matches) {
         next.run(request).await
     } else {
         ApiError::unauthorized("the admin listener needs its bearer token").into_response()
@@ -58,10 +59,10 @@ async fn guard(State(s): State<AdminState>, request: Request, next: Next) -> Res
 
 async fn metrics(State(s): State<AdminState>) -> Response {
     if let Some(store) = &s.store {
-        store.show_pools();
+        store.update_metrics();
     }
-    vitals::show(&s.kit);
-    s.kit.config().traces.show(s.kit.metrics());
+    resource_metrics::update(&s.kit);
+    s.kit.config().traces.update(s.kit.metrics());
     (
         [(header::CONTENT_TYPE, MEDIA_TYPE)],
         s.kit.metrics().render(),
@@ -119,12 +120,13 @@ async fn clear_all(State(s): State<AdminState>) -> Json<FaultStates> {
     Json(s.kit.faults().clear_all())
 }
 
-/// What the service holds, page by page: a database that fails after the first page cuts the answer short, which its
-/// reader sees.
+/// Streams what the service holds, page by page. If the database fails after the first page, the response is cut short, which
+/// the client notices.
 async fn audit_lines(State(s): State<AdminState>) -> Result<Response, ApiError> {
     let mut lines = s.audit.lines();
     let first = lines.next().await.transpose()?.unwrap_or(Bytes::new());
-    let rest = lines.inspect_err(|e| tracing::error!(error = %e, "the audit was cut short"));
+    let rest =
+        lines.inspect_err(|e| tracing::error!(error = %e, "the audit response was cut short"));
     let all = futures_util::stream::once(std::future::ready(Ok(first))).chain(rest);
     let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
     Ok((kind, Body::from_stream(all)).into_response())

@@ -1,8 +1,8 @@
-//! What a service holds, told to whoever audits the shop.
+//! What a service holds, as rows for the audit of the shop.
 //!
-//! A shop that was busy for five minutes holds tens of thousands of rows. They go page by page from the database to
-//! the wire, so that telling them costs a service one page of memory and not a hundred megabytes. Whether anything is
-//! still on its way is a question of its own ([`Holds::moving`]), for it is asked again and again, and cheap to answer.
+//! A shop that was busy for five minutes holds tens of thousands of rows. They are streamed page by page from the database, so
+//! a service needs the memory of one page and not a hundred megabytes. Whether work is still in progress is a separate, cheap
+//! query ([`AuditSource::moving`]), because the audit polls it.
 
 use std::sync::Arc;
 
@@ -12,107 +12,109 @@ use shop_contract::audit::{AuditLine, Moving};
 
 use crate::store::StoreError;
 
-/// Rows that are in memory at a time: some hundred kilobytes.
-const PAGE: i64 = 500;
+/// Rows in memory at a time: some hundred kilobytes.
+const PAGE_ROWS: i64 = 500;
 
-/// Who holds something that can contradict what others hold.
-pub trait Holds: Clone + Send + Sync + 'static {
-    /// At most `most` rows whose ids follow `after`, in the order of their ids; the empty text comes before all ids.
+/// A source of rows that can be checked against those of other services.
+pub trait AuditSource: Clone + Send + Sync + 'static {
+    /// At most `max` rows whose ids follow `after`, ordered by id. The empty string is before all ids.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     fn rows(
         &self,
         after: &str,
-        most: i64,
+        max: i64,
     ) -> impl Future<Output = Result<Vec<AuditLine>, StoreError>> + Send;
 
-    /// What is told once, after the rows: sums, and what is in the outbox.
+    /// The lines after the rows: sums, and the length of the outbox.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     fn sums(&self) -> impl Future<Output = Result<Vec<AuditLine>, StoreError>> + Send {
         async { Ok(Vec::new()) }
     }
 
-    /// What has not come to its end yet. To be answered from an index.
+    /// What is still in progress. It must be answered from an index.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Errors of the database.
     fn moving(&self) -> impl Future<Output = Result<Moving, StoreError>> + Send {
         async { Ok(Moving::default()) }
     }
 }
 
-/// What a service tells the audit. Cloning shares it.
+/// The audit data of a service. Clones share it.
 #[derive(Clone)]
-pub struct Audit(Arc<dyn Tells>);
+pub struct Audit(Arc<dyn DynAuditSource>);
 
 impl Audit {
-    /// Of what is held.
-    pub fn of(held: impl Holds) -> Self {
-        Self(Arc::new(held))
+    /// The audit data of this source.
+    pub fn of(source: impl AuditSource) -> Self {
+        Self(Arc::new(source))
     }
 
-    /// Of a service that holds nothing which could contradict anything.
-    pub fn nothing() -> Self {
-        Self::of(Nothing)
+    /// For a service that holds nothing to check.
+    pub fn empty() -> Self {
+        Self::of(EmptySource)
     }
 
-    /// Everything, as lines of JSON, some hundred at a time.
+    /// All rows and sums as lines of JSON, a page at a time.
     pub(crate) fn lines(&self) -> BoxStream<'static, Result<Bytes, StoreError>> {
         self.0.lines()
     }
 
-    /// What has not come to its end yet.
+    /// What is still in progress.
     pub(crate) async fn moving(&self) -> Result<Moving, StoreError> {
         self.0.moving().await
     }
 }
 
 #[derive(Clone)]
-struct Nothing;
+struct EmptySource;
 
-impl Holds for Nothing {
+impl AuditSource for EmptySource {
     async fn rows(&self, _: &str, _: i64) -> Result<Vec<AuditLine>, StoreError> {
         Ok(Vec::new())
     }
 }
 
-/// [`Holds`] where its type is forgotten.
-trait Tells: Send + Sync {
+/// [`AuditSource`] as a trait object.
+trait DynAuditSource: Send + Sync {
     fn lines(&self) -> BoxStream<'static, Result<Bytes, StoreError>>;
     fn moving(&self) -> futures_util::future::BoxFuture<'_, Result<Moving, StoreError>>;
 }
 
-/// Up to where the telling has come.
-enum Station {
+/// The next page of the stream.
+enum NextPage {
     Rows { after: String },
     Sums,
-    Over,
+    End,
 }
 
-impl<H: Holds> Tells for H {
+impl<S: AuditSource> DynAuditSource for S {
     fn lines(&self) -> BoxStream<'static, Result<Bytes, StoreError>> {
-        let begin = Station::Rows {
+        let first = NextPage::Rows {
             after: String::new(),
         };
-        let held = self.clone();
-        let pages = try_unfold(begin, move |station| {
-            let held = held.clone();
+        let source = self.clone();
+        let pages = try_unfold(first, move |page| {
+            let source = source.clone();
             async move {
-                let (lines, next) = match station {
-                    Station::Rows { after } => {
-                        let rows = held.rows(&after, PAGE).await?;
+                let (lines, next) = match page {
+                    NextPage::Rows { after } => {
+                        let rows = source.rows(&after, PAGE_ROWS).await?;
                         let last = rows.last().and_then(AuditLine::id).map(str::to_owned);
                         let next = match last {
-                            Some(after) if rows.len() as i64 == PAGE => Station::Rows { after },
-                            _ => Station::Sums,
+                            Some(after) if rows.len() as i64 == PAGE_ROWS => {
+                                NextPage::Rows { after }
+                            }
+                            _ => NextPage::Sums,
                         };
                         (rows, next)
                     }
-                    Station::Sums => (held.sums().await?, Station::Over),
-                    Station::Over => return Ok(None),
+                    NextPage::Sums => (source.sums().await?, NextPage::End),
+                    NextPage::End => return Ok(None),
                 };
                 Ok(Some((text(&lines)?, next)))
             }
@@ -123,7 +125,7 @@ impl<H: Holds> Tells for H {
     }
 
     fn moving(&self) -> futures_util::future::BoxFuture<'_, Result<Moving, StoreError>> {
-        Box::pin(Holds::moving(self))
+        Box::pin(AuditSource::moving(self))
     }
 }
 
@@ -140,20 +142,20 @@ fn text(lines: &[AuditLine]) -> Result<Bytes, StoreError> {
 mod tests {
     use super::*;
 
-    /// Holds so many charges, and one sum; a database that fails at some row, if it is told to.
+    /// A source with a number of charges and one sum. Its database fails at the row `fails_at`.
     #[derive(Clone)]
-    struct Books {
+    struct FakeSource {
         charges: usize,
         fails_at: Option<usize>,
     }
 
-    impl Holds for Books {
-        async fn rows(&self, after: &str, most: i64) -> Result<Vec<AuditLine>, StoreError> {
+    impl AuditSource for FakeSource {
+        async fn rows(&self, after: &str, max: i64) -> Result<Vec<AuditLine>, StoreError> {
             let from: usize = after.parse().map_or(0, |n: usize| n + 1);
             if self.fails_at.is_some_and(|at| at <= from) {
                 return Err(StoreError::Corrupt("a row".to_owned()));
             }
-            let to = self.charges.min(from + most as usize);
+            let to = self.charges.min(from + max as usize);
             let charge = |n: usize| AuditLine::Charge {
                 id: format!("{n:06}"),
                 reference: "p".to_owned(),
@@ -168,24 +170,24 @@ mod tests {
         }
     }
 
-    async fn told(books: Books) -> Result<Vec<Bytes>, StoreError> {
-        Audit::of(books).lines().try_collect().await
+    async fn pages(source: FakeSource) -> Result<Vec<Bytes>, StoreError> {
+        Audit::of(source).lines().try_collect().await
     }
 
     #[tokio::test]
-    async fn every_row_is_told_once_and_never_more_than_a_page_at_a_time() {
+    async fn every_row_is_streamed_once_and_no_more_than_a_page_at_a_time() {
         for charges in [0, 1, 499, 500, 501, 1000, 1234] {
-            let books = Books {
+            let source = FakeSource {
                 charges,
                 fails_at: None,
             };
-            let pages = told(books).await.unwrap();
+            let pages = pages(source).await.unwrap();
             let mut seen = 0;
             for page in &pages {
                 let lines = page.split(|b| *b == b'\n').filter(|l| !l.is_empty());
                 let lines: Vec<AuditLine> =
                     lines.map(|l| serde_json::from_slice(l).unwrap()).collect();
-                assert!(lines.len() as i64 <= PAGE);
+                assert!(lines.len() as i64 <= PAGE_ROWS);
                 for line in lines {
                     match line.id() {
                         Some(id) => {
@@ -201,11 +203,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_that_fails_in_the_middle_is_no_end_of_the_rows() {
-        let books = Books {
+    async fn a_failure_in_the_middle_is_an_error_and_not_the_end_of_the_rows() {
+        let source = FakeSource {
             charges: 1234,
             fails_at: Some(700),
         };
-        assert!(told(books).await.is_err());
+        assert!(pages(source).await.is_err());
     }
 }

@@ -1,183 +1,49 @@
-//! Who is calling: a shopper with a signed token, or another service with the services' key.
+//! Authentication: a shopper with a signed token, or another service with the service key.
 //!
-//! Services trust nothing unsigned. Each checks the token's signature by itself against the keys that the user
-//! service publishes, also behind the gateway, so that a mistake in the gateway's routes opens no door.
+//! Each service checks a token's signature by itself, also behind the gateway, so a mistake in the gateway's routes gives
+//! nobody access.
 
-use std::collections::HashMap;
-use std::future::Future;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+pub(crate) mod credentials;
+pub mod ed25519;
+pub(crate) mod verifier;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
 use shop_contract::Role;
-use shop_contract::headers::{CALLER, IDEMPOTENCY_KEY, SERVICE_KEY};
-use shop_contract::user::{ADMIN, Claims, ISSUER};
+use shop_contract::headers::IDEMPOTENCY_KEY;
+use shop_contract::operation;
+use shop_contract::user::{ADMIN, Claims};
 
 use crate::Kit;
-use crate::clock::WallClock;
+use crate::client::Call;
+use crate::context::Context;
 use crate::problem::ApiError;
+use credentials::has_service_key;
+pub use credentials::{bearer, constant_time_eq};
+pub use verifier::Verifier;
 
-/// Between two look-ups of the keys, so that a flood of made-up key ids does not become a flood of look-ups.
-const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
-/// How long an expired token is still good, for clocks that differ.
-const LEEWAY_S: u64 = 5;
-/// Verified tokens that are remembered. A session's requests all carry the same one, and a signature check
-/// costs more than everything else that most requests do.
-const REMEMBERED: usize = 4096;
-
-/// Checks tokens, as of a time of day: its own service's, right or wrong.
-#[derive(Default)]
-pub struct Verifier {
-    clock: WallClock,
-    known: Mutex<Known>,
-    looking_up: tokio::sync::Mutex<()>,
-}
-
-#[derive(Default)]
-struct Known {
-    keys: HashMap<String, DecodingKey>,
-    looked_up: Option<Instant>,
-    /// Whether the last look-up brought nothing: then it is not known whether a token is good.
-    in_the_dark: bool,
-    verified: HashMap<String, Claims>,
-}
-
-enum Seen {
-    Good(Claims),
-    Key(DecodingKey),
-    Unknown { may_look_up: bool },
-}
-
-impl Verifier {
-    /// A verifier that knows no keys yet.
-    pub fn new(clock: WallClock) -> Self {
-        Self {
-            clock,
-            ..Self::default()
-        }
-    }
-
-    /// Checks a token; `keys` fetches the published keys when one is missing.
+impl Kit {
+    /// Checks a shopper's token with the keys that the user service publishes.
     ///
     /// # Errors
-    /// 401 for a token that is not good; whatever `keys` failed with.
-    pub async fn verify<F>(&self, token: &str, keys: impl FnOnce() -> F) -> Result<Claims, ApiError>
-    where
-        F: Future<Output = Result<JwkSet, ApiError>>,
-    {
-        let kid = decode_header(token)
-            .ok()
-            .and_then(|h| h.kid)
-            .ok_or_else(|| ApiError::unauthorized("the token cannot be read"))?;
-        let seen = match self.seen(token, &kid) {
-            Seen::Unknown { .. } => {
-                // One look-up for all who miss the key at the same time.
-                let _turn = self.looking_up.lock().await;
-                match self.seen(token, &kid) {
-                    Seen::Unknown { may_look_up: true } => {
-                        // Counted before its outcome: a user service that is down is not asked once per request.
-                        {
-                            let mut known = self.lock();
-                            known.looked_up = Some(Instant::now());
-                            known.in_the_dark = true;
-                        }
-                        let fetched = keys().await?;
-                        self.learn(&fetched);
-                        self.seen(token, &kid)
-                    }
-                    seen => seen,
-                }
-            }
-            seen => seen,
+    /// 401 for an invalid token, 503 when the keys cannot be fetched.
+    pub async fn verify(&self, token: &str) -> Result<Claims, ApiError> {
+        let fetch_keys = || async {
+            let call = Call::to(&operation::user::KEYS);
+            let answer = self.call(call, &Context::background()).await?;
+            Ok(answer.ok(Role::User)?)
         };
-        let key = match seen {
-            Seen::Good(claims) => return Ok(claims),
-            Seen::Key(key) => key,
-            Seen::Unknown { .. } if self.lock().in_the_dark => {
-                let detail = "the keys to check tokens with cannot be had just now";
-                return Err(ApiError::unavailable("keys-unavailable", detail));
-            }
-            Seen::Unknown { .. } => {
-                return Err(ApiError::unauthorized("the token's key is not known"));
-            }
-        };
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_issuer(&[ISSUER]);
-        // Whether it has expired is for our own clock to say, not for the system's.
-        validation.validate_exp = false;
-        let claims = decode::<Claims>(token, &key, &validation)
-            .map_err(|e| ApiError::unauthorized(format!("the token is not good: {e}")))?
-            .claims;
-        if claims.exp + LEEWAY_S < self.now_s() {
-            return Err(ApiError::unauthorized(
-                "the token is not good: it has expired",
-            ));
-        }
-        let mut known = self.lock();
-        if known.verified.len() >= REMEMBERED {
-            known.verified.clear();
-        }
-        known.verified.insert(token.to_owned(), claims.clone());
-        Ok(claims)
-    }
-
-    /// Seconds since 1970.
-    fn now_s(&self) -> u64 {
-        self.clock.unix_ms().unsigned_abs() / 1000
-    }
-
-    fn seen(&self, token: &str, kid: &str) -> Seen {
-        let mut known = self.lock();
-        if let Some(claims) = known.verified.get(token) {
-            if claims.exp > self.now_s() {
-                return Seen::Good(claims.clone());
-            }
-            known.verified.remove(token);
-        }
-        if let Some(key) = known.keys.get(kid) {
-            return Seen::Key(key.clone());
-        }
-        let now = Instant::now();
-        let may_look_up = known
-            .looked_up
-            .is_none_or(|at| now.duration_since(at) >= LOOK_UP_EVERY);
-        Seen::Unknown { may_look_up }
-    }
-
-    fn learn(&self, set: &JwkSet) {
-        let mut known = self.lock();
-        known.in_the_dark = false;
-        for jwk in &set.keys {
-            if let (Some(kid), Ok(key)) = (&jwk.common.key_id, DecodingKey::from_jwk(jwk)) {
-                known.keys.insert(kid.clone(), key);
-            }
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.verifier().verify(token, fetch_keys).await
     }
 }
 
-/// The token of a request, if it has one.
-pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(AUTHORIZATION)?
-        .to_str()
-        .ok()?
-        .strip_prefix("Bearer ")
-}
-
-/// A shopper, as an argument of a handler: 401 without a good token.
+/// A shopper, as a handler's argument: 401 without a valid token.
 #[derive(Debug, Clone)]
 pub struct Caller(pub Claims);
 
 impl Caller {
-    /// 404 unless `owner` is the caller: what is somebody else's does not exist.
+    /// 404 unless `owner` is the caller: other shoppers' things do not exist for the caller.
     ///
     /// # Errors
     /// 404.
@@ -205,7 +71,7 @@ where
     }
 }
 
-/// An administrator, as an argument of a handler: 401 without a good token, 403 without the role.
+/// An administrator, as a handler's argument: 401 without a valid token, 403 without the role.
 #[derive(Debug, Clone)]
 pub struct Admin(pub Claims);
 
@@ -226,8 +92,7 @@ where
     }
 }
 
-/// Another service, as an argument of a handler: 404 without the services' key, since to everyone else such a path
-/// does not exist.
+/// Another service, as a handler's argument: 404 without the service key, as the path does not exist for other callers.
 #[derive(Debug, Clone, Copy)]
 pub struct Service;
 
@@ -240,7 +105,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let kit = Kit::from_ref(state);
-        if has_the_key(&kit, &parts.headers) {
+        if has_service_key(&kit, &parts.headers) {
             Ok(Self)
         } else {
             Err(ApiError::not_found("path"))
@@ -248,27 +113,10 @@ where
     }
 }
 
-fn has_the_key(kit: &Kit, headers: &HeaderMap) -> bool {
-    let given = headers.get(SERVICE_KEY).map(|v| v.as_bytes());
-    given.is_some_and(|g| same(g, kit.config().service_key.as_bytes()))
-}
-
-/// Which service asks. Whoever has not the services' key may call itself what it likes.
-pub(crate) fn calling_service(kit: &Kit, headers: &HeaderMap) -> Option<Role> {
-    let name = headers.get(CALLER)?.to_str().ok()?;
-    let role = name.parse().ok()?;
-    has_the_key(kit, headers).then_some(role)
-}
-
-/// Compares without telling by its duration where the first difference is.
-pub fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |acc, (x, y)| acc | (x ^ y)) == 0
-}
-
-/// The idempotency key of a request: 400 without one, or with one that is not 1 to 128 visible characters.
+/// The idempotency key of a request.
 ///
 /// # Errors
-/// 400.
+/// 400 without one, or with one that is not 1 to 128 visible characters.
 pub fn idempotency_key(headers: &HeaderMap) -> Result<&str, ApiError> {
     headers
         .get(IDEMPOTENCY_KEY)

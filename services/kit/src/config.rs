@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use shop_contract::Role;
 
-use crate::telemetry::sampler::Started;
+use crate::telemetry::sampler::SamplerCounts;
 
 /// Settings of one service process.
 #[derive(Debug, Clone)]
@@ -29,16 +28,12 @@ pub struct ServiceConfig {
     pub service_key: String,
     /// How events reach their subscribers.
     pub events: Events,
-    /// Where e-mail goes, as an `smtp:` or `smtps:` URL; without one, messages are kept and not sent.
-    pub smtp_url: Option<String>,
     /// Which resilience patterns are on.
     pub resilience: Switches,
-    /// How the shop is stocked.
-    pub shop: ShopConfig,
-    /// How the bank behaves, where this is the bank.
-    pub bank: BankConfig,
+    /// The seed of everything random. The same seed gives the same shop.
+    pub seed: u64,
     /// What the process's sampler decides, for the service to show among its figures.
-    pub traces: Started,
+    pub traces: SamplerCounts,
 }
 
 impl ServiceConfig {
@@ -144,38 +139,4 @@ impl Default for Switches {
     fn default() -> Self {
         Self::ALL_ON
     }
-}
-
-/// How the bank behaves, the shop's outside party.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BankConfig {
-    /// Half of its answers take longer than this.
-    pub median: Duration,
-    /// The share of ordinary cards that it declines, 0 to 1.
-    pub decline_ratio: f64,
-    /// The share of charges that it makes and never answers, 0 to 1.
-    pub silent_ratio: f64,
-}
-
-impl Default for BankConfig {
-    fn default() -> Self {
-        Self {
-            median: Duration::from_millis(40),
-            decline_ratio: 0.02,
-            silent_ratio: 0.002,
-        }
-    }
-}
-
-/// How the shop is stocked. The same figures give the same shop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ShopConfig {
-    /// Seed of catalogue and customers.
-    pub seed: u64,
-    /// Products in the catalogue.
-    pub products: u64,
-    /// Registered customers.
-    pub customers: u64,
-    /// Pieces of each product in stock when the shop opens.
-    pub stock: u32,
 }

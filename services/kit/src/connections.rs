@@ -1,8 +1,8 @@
-//! Connections of a listener: accepted, served, and let go when the service ends.
+//! Connections of a listener: accepted, served, and drained when the service ends.
 //!
-//! The loop is our own because what protects a door is decided here: how long a caller may take to say what it wants.
-//! Without that limit, some thousand callers that send one byte a minute hold every descriptor of the process, and no
-//! deadline ends them, as there is no request yet that could have one.
+//! The loop is our own because it enforces a limit on the time for a request's header. Without it, a thousand clients that send
+//! one byte a minute would hold every file descriptor of the process, and no deadline would end them, as there is no request
+//! yet that could have one.
 
 use std::future::pending;
 use std::io;
@@ -23,31 +23,30 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-/// From a connection's start, or from the end of the request before, until a whole head has come. A connection that is
-/// kept alive for longer than this without a request is closed, too, so callers must let go of theirs sooner: see
-/// [`super::client`]. A head has one or two packets; 20 s is what Apache's `mod_reqtimeout` gives to begin with.
-pub(crate) const HEAD: Duration = Duration::from_secs(20);
+use crate::response_marks::ResetConnection;
 
-/// The pause after a failure to accept, most likely for want of descriptors, until some may have been given back.
-const BREATH: Duration = Duration::from_millis(250);
+/// The limit from a connection's start, or from the end of the previous request, to the end of a request's header. It also
+/// closes idle connections, so clients must close theirs sooner: see `client::connector`. A header has one or two packets; 20 s
+/// is the initial limit of Apache's `mod_reqtimeout`.
+pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// On a response: it is not to be sent, and its connection is to be reset.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Reset;
+/// The pause after a failed accept, most likely for lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
-/// Serves every connection of a listener until `shutdown`, then until requests that are under way are answered. When it
-/// is dropped before that, all connections end at once.
+/// Serves every connection of a listener until `shutdown`, and finishes the requests in progress. Dropping it closes all
+/// connections at once.
 ///
-/// Hyper's own bounds hold for heads: 100 headers, 408 KiB in all; beyond them it answers 431.
+/// Hyper limits the header to 100 fields and 408 KiB, and responds with 431 beyond that.
 pub(crate) async fn serve(
     listener: TcpListener,
     routes: Router,
-    head: Duration,
+    header_timeout: Duration,
     shutdown: CancellationToken,
 ) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(head);
-    // Resolved here once, and not for every request.
+    http.timer(TokioTimer::new())
+        .header_read_timeout(header_timeout);
+    // Resolved once here, not for every request.
     let routes: Router = routes.with_state(());
     let mut connections = JoinSet::new();
     loop {
@@ -55,88 +54,89 @@ pub(crate) async fn serve(
             () = shutdown.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let serving = converse(http.clone(), stream, peer, routes.clone(), shutdown.clone());
+                    let serving = serve_connection(http.clone(), stream, peer, routes.clone(), shutdown.clone());
                     connections.spawn(serving);
                 }
-                // The caller went before its turn came.
-                Err(e) if is_the_callers(&e) => {}
+                // The client disconnected before it was accepted.
+                Err(e) if is_client_error(&e) => {}
                 Err(e) => {
-                    tracing::error!(error = %e, "connections cannot be accepted");
-                    tokio::time::sleep(BREATH).await;
+                    tracing::error!(error = %e, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            // Reaped as they end, so that the set holds only those that live.
+            // Ended connections are removed from the set.
             Some(_) = connections.join_next() => {}
         }
     }
-    // From here on connections are refused, and go to whoever else listens on the address.
+    // New connections are refused, or go to another listener on the address.
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
 /// Serves one connection to its end.
-async fn converse(
+async fn serve_connection(
     http: http1::Builder,
     stream: TcpStream,
     peer: SocketAddr,
     routes: Router,
     shutdown: CancellationToken,
 ) {
-    // Answers are small and must not wait for company.
+    // Responses are small and must not wait to be combined.
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!(error = %e, "TCP_NODELAY was refused");
     }
-    let cut = CancellationToken::new();
-    let cutting = cut.clone();
-    let answer = service_fn(move |request: Request<Incoming>| {
+    let reset_requested = CancellationToken::new();
+    let request_reset = reset_requested.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
-        // The gateway limits by the caller's address; to the others it costs nothing worth a switch.
+        // The gateway limits by the client's address; for the other services it costs next to nothing.
         request.extensions_mut().insert(ConnectInfo(peer));
-        let (answering, cut) = (routes.clone().oneshot(request), cutting.clone());
+        let response = routes.clone().oneshot(request);
+        let request_reset = request_reset.clone();
         async move {
-            let answered = answering.await;
-            if let Ok(answer) = &answered
-                && answer.extensions().get::<Reset>().is_some()
+            let response = response.await;
+            if let Ok(response) = &response
+                && response.extensions().get::<ResetConnection>().is_some()
             {
-                cut.cancel();
-                // The connection goes, and this with it. No byte of an answer may be written before.
+                request_reset.cancel();
+                // The reset drops this future with the connection. No byte of a response may be written before.
                 return pending().await;
             }
-            answered
+            response
         }
     });
-    let mut connection = http.serve_connection(TokioIo::new(stream), answer);
+    let mut connection = http.serve_connection(TokioIo::new(stream), service);
     let serving = async {
         tokio::select! {
             ended = Pin::new(&mut connection) => return ended,
             () = shutdown.cancelled() => {}
         }
-        // The request under way is the connection's last one.
+        // The request in progress is the connection's last one.
         Pin::new(&mut connection).graceful_shutdown();
         Pin::new(&mut connection).await
     };
     let ended = tokio::select! {
         ended = serving => ended,
-        () = cut.cancelled() => {
+        () = reset_requested.cancelled() => {
             reset(connection.into_parts().io.into_inner());
             return;
         }
     };
     if let Err(e) = ended {
-        // Callers break off and talk nonsense all day; it is nothing that an operator could act on.
+        // Clients disconnect and send invalid requests all the time; an operator cannot act on it.
         tracing::debug!(error = %e, %peer, "a connection failed");
     }
 }
 
-/// Closes a connection so that the other side is told of a reset, and not of an orderly end. Lingering is switched off
-/// here and nowhere sooner, so no other connection can come to such an end.
+/// Closes a connection with a TCP reset instead of an orderly end. Lingering is switched off only here, so no other connection
+/// is reset by accident.
 fn reset(stream: TcpStream) {
     if let Err(e) = stream.set_zero_linger() {
-        tracing::warn!(error = %e, "a connection is closed in order that was to be reset");
+        tracing::warn!(error = %e, "a connection could not be reset and is closed normally");
     }
 }
 
-fn is_the_callers(e: &io::Error) -> bool {
+fn is_client_error(e: &io::Error) -> bool {
     matches!(
         e.kind(),
         io::ErrorKind::ConnectionRefused
@@ -155,50 +155,50 @@ mod tests {
 
     use super::*;
 
-    const WHOLE: &[u8] = b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n";
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n";
 
-    struct Door {
+    struct TestServer {
         address: SocketAddr,
         stop: CancellationToken,
-        served: tokio::task::JoinHandle<()>,
+        task: tokio::task::JoinHandle<()>,
     }
 
-    async fn door(routes: Router, head: Duration) -> Door {
+    async fn start(routes: Router, header_timeout: Duration) -> TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let served = tokio::spawn(serve(listener, routes, head, stop.clone()));
-        Door {
+        let task = tokio::spawn(serve(listener, routes, header_timeout, stop.clone()));
+        TestServer {
             address,
             stop,
-            served,
+            task,
         }
     }
 
-    async fn connect(door: &Door) -> TcpStream {
-        TcpStream::connect(door.address).await.unwrap()
+    async fn connect(server: &TestServer) -> TcpStream {
+        TcpStream::connect(server.address).await.unwrap()
     }
 
-    /// All that comes until the other side hangs up.
-    async fn hear(stream: &mut TcpStream) -> String {
-        let mut heard = Vec::new();
-        let _ = stream.read_to_end(&mut heard).await;
-        String::from_utf8(heard).unwrap()
+    /// Reads until the server closes the connection.
+    async fn read_all(stream: &mut TcpStream) -> String {
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes).await;
+        String::from_utf8(bytes).unwrap()
     }
 
     #[tokio::test]
-    async fn a_caller_who_never_finishes_its_head_is_hung_up_on() {
+    async fn a_client_that_never_finishes_its_header_is_disconnected() {
         let routes = Router::new().route("/", get(|| async { "well" }));
-        let door = door(routes, Duration::from_millis(50)).await;
-        for begun in [&b""[..], &WHOLE[..20]] {
-            let mut slow = connect(&door).await;
-            slow.write_all(begun).await.unwrap();
-            assert_eq!(hear(&mut slow).await, "", "hung up on without an answer");
+        let server = start(routes, Duration::from_millis(50)).await;
+        for part in [&b""[..], &REQUEST[..20]] {
+            let mut slow = connect(&server).await;
+            slow.write_all(part).await.unwrap();
+            assert_eq!(read_all(&mut slow).await, "", "closed without a response");
         }
     }
 
     #[tokio::test]
-    async fn the_time_for_the_head_does_not_count_against_the_handler() {
+    async fn the_header_limit_does_not_apply_to_the_handler() {
         let go = Arc::new(Notify::new());
         let wait = Arc::clone(&go);
         let routes = Router::new().route(
@@ -208,42 +208,42 @@ mod tests {
                 "well"
             }),
         );
-        let door = door(routes, Duration::from_millis(20)).await;
-        let mut patient = connect(&door).await;
-        patient.write_all(WHOLE).await.unwrap();
-        // Another caller who came later has been hung up on, so the limit has passed for the first one as well.
-        hear(&mut connect(&door).await).await;
+        let server = start(routes, Duration::from_millis(20)).await;
+        let mut patient = connect(&server).await;
+        patient.write_all(REQUEST).await.unwrap();
+        // A later client has been disconnected, so the limit has passed for the first one as well.
+        read_all(&mut connect(&server).await).await;
         go.notify_one();
-        assert!(hear(&mut patient).await.starts_with("HTTP/1.1 200"));
+        assert!(read_all(&mut patient).await.starts_with("HTTP/1.1 200"));
     }
 
     #[tokio::test]
-    async fn when_the_service_ends_requests_under_way_are_answered_and_idle_connections_closed() {
-        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go));
+    async fn at_shutdown_requests_in_progress_are_finished_and_idle_connections_closed() {
+        let (started, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (notify, wait) = (Arc::clone(&started), Arc::clone(&go));
         let routes = Router::new().route(
             "/",
             get(move || async move {
-                tell.notify_one();
+                notify.notify_one();
                 wait.notified().await;
                 "well"
             }),
         );
-        let door = door(routes, Duration::from_secs(60)).await;
-        let mut busy = connect(&door).await;
-        busy.write_all(WHOLE).await.unwrap();
-        begun.notified().await;
-        let mut idle = connect(&door).await;
-        door.stop.cancel();
-        assert_eq!(hear(&mut idle).await, "");
-        // Nobody new is taken in.
-        while TcpStream::connect(door.address).await.is_ok() {
+        let server = start(routes, Duration::from_secs(60)).await;
+        let mut busy = connect(&server).await;
+        busy.write_all(REQUEST).await.unwrap();
+        started.notified().await;
+        let mut idle = connect(&server).await;
+        server.stop.cancel();
+        assert_eq!(read_all(&mut idle).await, "");
+        // New connections are refused.
+        while TcpStream::connect(server.address).await.is_ok() {
             tokio::task::yield_now().await;
         }
-        assert!(!door.served.is_finished());
+        assert!(!server.task.is_finished());
         go.notify_one();
-        let answer = hear(&mut busy).await;
-        assert!(answer.ends_with("well"), "{answer}");
-        door.served.await.unwrap();
+        let response = read_all(&mut busy).await;
+        assert!(response.ends_with("well"), "{response}");
+        server.task.await.unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! What belongs to one request and goes on to the calls made for it.
+//! The context of a request, which is passed on to the calls made for it.
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderValue;
@@ -6,19 +6,19 @@ use axum::http::request::Parts;
 use shop_resilience::{Deadline, Priority};
 use std::convert::Infallible;
 
-/// Deadline, priority and token of the request being served.
+/// Deadline, priority and token of the current request.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// When the answer is of no more use. `None` where deadlines are switched off.
+    /// When the response becomes useless. `None` if deadlines are switched off.
     pub deadline: Option<Deadline>,
-    /// Who goes first when there is too much work.
+    /// Which requests go first under overload.
     pub priority: Priority,
-    /// The shopper's token, to be shown to the services called on the shopper's behalf.
+    /// The shopper's token, passed on to services that are called on the shopper's behalf.
     pub authorization: Option<HeaderValue>,
 }
 
 impl Context {
-    /// For work that no request waits for: recovery, relays, look-ups of keys.
+    /// For work outside of a request: recovery, relays, fetching keys.
     pub fn background() -> Self {
         Self {
             deadline: None,
@@ -32,7 +32,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Context {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        // The server stack puts it there; a router without the stack (a unit test) works without limits.
+        // The server stack inserts it. A router without the stack (in a unit test) has no limits.
         Ok(parts
             .extensions
             .get::<Context>()

@@ -1,12 +1,13 @@
-//! The adaptive limit, with its clock and its lock.
+//! The adaptive limit on requests in progress, with its clock and its lock.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use shop_resilience::{LimitConfig, Limiter, Moment, Permit, Priority, Served, ShedReason};
 
 use crate::clock::Clock;
 
-/// The limit of a service. Cloning shares it.
+/// The limit of a service. Clones share it.
 #[derive(Clone)]
 pub struct SharedLimiter {
     limiter: Arc<Mutex<Limiter>>,
@@ -14,7 +15,7 @@ pub struct SharedLimiter {
 }
 
 impl SharedLimiter {
-    /// A limit with the shop's parameters.
+    /// A limit with the default configuration.
     pub fn new(clock: Clock) -> Self {
         Self {
             limiter: Arc::new(Mutex::new(Limiter::new(LimitConfig::default()))),
@@ -22,64 +23,59 @@ impl SharedLimiter {
         }
     }
 
-    /// Takes a request in.
+    /// Admits a request.
     ///
     /// # Errors
-    /// There is no room for that priority.
-    pub fn enter(&self, priority: Priority) -> Result<Seat, ShedReason> {
-        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        let permit = limiter.try_acquire(priority).map_err(|shed| shed.reason)?;
-        Ok(Seat {
+    /// The limit for that priority is reached.
+    pub fn admit(&self, priority: Priority) -> Result<LimiterPermit, ShedReason> {
+        let permit = self.limiter.lock().try_acquire(priority);
+        let permit = permit.map_err(|shed| shed.reason)?;
+        Ok(LimiterPermit {
             shared: self.clone(),
             permit: Some(permit),
             since: self.clock.now(),
         })
     }
 
-    /// How many requests may be worked on at present.
+    /// The current limit.
     pub fn limit(&self) -> u32 {
-        let limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        limiter.limit()
+        self.limiter.lock().limit()
     }
 
-    /// How many requests may be worked on at present, and how many are, at one instant.
-    pub fn standing(&self) -> (u32, u32) {
-        let limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The limit and the requests in progress, at one instant.
+    pub fn limit_and_in_flight(&self) -> (u32, u32) {
+        let limiter = self.limiter.lock();
         (limiter.limit(), limiter.in_flight())
     }
 
     fn release(&self, permit: Permit, since: Moment, served: Served) {
         let now = self.clock.now();
-        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut limiter = self.limiter.lock();
         limiter.release(permit, now, now.since(since), served);
     }
 }
 
-/// On a response: the request waited in vain for something of this service's own, such as a database connection. The
-/// limit learns from it that there is too much at once, which latency alone shows late.
-#[derive(Debug, Clone, Copy)]
-pub struct Overloaded;
-
-/// A request that was taken in. Dropped before its end (it was cancelled), it gives its place back untold.
-pub struct Seat {
+/// An admitted request. Dropped before [`release`](Self::release), when the request was cancelled, it gives its slot back
+/// without an outcome.
+pub struct LimiterPermit {
     shared: SharedLimiter,
     permit: Option<Permit>,
     since: Moment,
 }
 
-impl Seat {
-    /// The request is over.
-    pub fn leave(mut self, how: Served) {
+impl LimiterPermit {
+    /// Ends the request with this outcome.
+    pub fn release(mut self, outcome: Served) {
         if let Some(permit) = self.permit.take() {
-            self.shared.release(permit, self.since, how);
+            self.shared.release(permit, self.since, outcome);
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for LimiterPermit {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            self.shared.release(permit, self.since, Served::Untold);
+            self.shared.release(permit, self.since, Served::Discarded);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Listening sockets.
 //!
-//! The supervisor keeps each port of a service reserved with a bound socket that never listens, so that no other
-//! program takes the port while its service is down, and a caller is refused instead of left waiting. Two sockets
-//! can be bound to one port only when both allow it (`SO_REUSEPORT`), hence the options here.
+//! The supervisor reserves each port of a service with a bound socket that never listens: no other program can take the port
+//! while the service is down, and a client is refused instead of left waiting. Two sockets can bind to one port only if both
+//! set `SO_REUSEPORT`, hence the options here.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,13 +10,13 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-/// Connections that may wait to be accepted.
+/// The length of the accept queue.
 const BACKLOG: i32 = 1024;
 
-/// Listens on an address that the supervisor may hold reserved.
+/// Listens on an address that the supervisor may have reserved.
 ///
 /// # Errors
-/// Those of the operating system.
+/// Errors of the operating system.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -32,7 +32,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// A port kept from everyone but the services that [`listen`] on it.
+/// A reserved port. Only services that [`listen`] can use it.
 #[derive(Debug)]
 pub struct Lease {
     address: SocketAddr,
@@ -40,10 +40,10 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Reserves `address`; port 0 takes any free one.
+    /// Reserves `address`; port 0 takes any free port.
     ///
     /// # Errors
-    /// `AddrInUse` when somebody listens there or holds it reserved; others of the operating system.
+    /// `AddrInUse` if the port is listened on or reserved; other errors of the operating system.
     pub fn take(address: SocketAddr) -> io::Result<Self> {
         let new = || {
             Socket::new(
@@ -53,9 +53,8 @@ impl Lease {
             )
         };
         if address.port() != 0 {
-            // A socket without SO_REUSEPORT meets anyone else on the port, also another reservation of the same
-            // user, which the sharing socket below would not notice. SO_REUSEADDR overlooks only connections
-            // that are closing.
+            // Without SO_REUSEPORT, binding fails if any other socket is on the port, also a reservation by the same user,
+            // which the socket below would not notice. SO_REUSEADDR only ignores connections that are closing.
             let probe = new()?;
             probe.set_reuse_address(true)?;
             probe.bind(&address.into())?;
@@ -85,7 +84,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_reserved_port_refuses_callers_until_its_service_listens() {
+    async fn a_reserved_port_refuses_connections_until_its_service_listens() {
         let lease = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
         let refused = tokio::net::TcpStream::connect(lease.address()).await;
         assert_eq!(
@@ -109,8 +108,8 @@ mod tests {
         let lease = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
         let again = Lease::take(lease.address()).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
-        let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let taken = Lease::take(stranger.local_addr().unwrap()).unwrap_err();
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = Lease::take(other.local_addr().unwrap()).unwrap_err();
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
     }
 }

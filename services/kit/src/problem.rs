@@ -1,7 +1,7 @@
-//! The one conversion from a service's errors to what its caller sees.
+//! The conversion of a service's errors to HTTP responses.
 //!
-//! A domain error knows no HTTP. Each service maps its own to an [`ApiError`] in its `api.rs`; what the caller
-//! learns and what the log learns are kept apart: an internal error's cause is logged here, once, and never sent.
+//! Domain errors do not depend on HTTP. Each service maps its own to an [`ApiError`] in its `api.rs`. The caller and the log
+//! get different details: the cause of an internal error is logged here, once, and never sent.
 
 use std::time::Duration;
 
@@ -15,32 +15,32 @@ use serde::de::DeserializeOwned;
 use shop_contract::headers::{NOT_AT_FAULT, SHED};
 use shop_contract::{Problem, problem};
 
-use crate::client::CallError;
-use crate::limiter::Overloaded;
-use crate::server::{TimeIsOver, Told};
-use crate::store::StoreError;
-use crate::telemetry::tracing::current_trace_id;
+use crate::client::answer::CallError;
+use crate::response_marks::{DeadlineExceeded, Overloaded};
+use crate::server::request_log::RequestLogFields;
+use crate::store::error::StoreError;
+use crate::telemetry::trace_context::current_trace_id;
 
-/// An error on its way to the caller.
+/// An error response.
 #[derive(Debug)]
 pub struct ApiError {
-    /// Boxed: errors travel in every `Result`, and most results are none.
+    /// Boxed, because errors are part of every `Result` and most results are `Ok`.
     problem: Box<Problem>,
-    /// For the log alone.
+    /// Only for the log.
     cause: Option<String>,
-    /// Whole seconds after which the caller may ask again.
+    /// Whole seconds after which the caller may retry.
     retry_after_s: Option<u64>,
     shed: bool,
-    /// This service is well; something it needs is not.
+    /// A dependency failed, not this service.
     not_at_fault: bool,
-    /// The limit on requests is to learn of it.
+    /// It counts as overload for the adaptive limit.
     overloaded: bool,
-    /// The time for the request is over.
+    /// The deadline of the request has passed.
     too_late: bool,
 }
 
 impl ApiError {
-    /// A problem of a kind.
+    /// A problem of this kind.
     pub fn new(status: StatusCode, slug: &str, title: &str) -> Self {
         Self {
             problem: Box::new(Problem::new(status.as_u16(), slug, title)),
@@ -53,7 +53,7 @@ impl ApiError {
         }
     }
 
-    /// 404. Also for what exists and is somebody else's.
+    /// 404, also for something that belongs to another shopper.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here")
             .detail(format!("no such {what}"))
@@ -69,7 +69,7 @@ impl ApiError {
         .detail(detail)
     }
 
-    /// 422: it can be read and asks for what cannot be.
+    /// 422: it can be read, and asks for something invalid.
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -79,7 +79,7 @@ impl ApiError {
         .detail(detail)
     }
 
-    /// 401: no token, or none that is good.
+    /// 401: no token, or an invalid one.
     pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -89,7 +89,7 @@ impl ApiError {
         .detail(detail)
     }
 
-    /// 403: a good token, and not enough.
+    /// 403: a valid token without the needed role.
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
@@ -99,7 +99,7 @@ impl ApiError {
         .detail(detail)
     }
 
-    /// 503: something this service needs does not answer.
+    /// 503: a dependency does not respond.
     pub fn unavailable(slug: &str, detail: impl Into<String>) -> Self {
         let mut error = Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -124,15 +124,15 @@ impl ApiError {
         error
     }
 
-    /// 503: it was taken in, and waited in vain for something of this service's own.
+    /// 503: the request was admitted, and then found no free resource of this service.
     pub fn overloaded(reason: &str) -> Self {
         let mut error = Self::shed(reason);
         error.overloaded = true;
         error
     }
 
-    /// 503: so many requests wait for something that is needed that no further one may. Neither this service nor the one
-    /// it did not ask is at fault, and another try would only wait as well.
+    /// 503: the bulkhead of a dependency is full. Neither this service nor the dependency, which was not called, is at fault,
+    /// and a retry would only wait as well.
     pub fn busy(detail: impl Into<String>) -> Self {
         let mut error = Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -145,21 +145,21 @@ impl ApiError {
         error
     }
 
-    /// 429: this caller asks more often than it may, whatever the load of the shop is. Unlike what is shed, it may
-    /// be asked again, after `wait`.
+    /// 429: this caller exceeds its rate limit, whatever the load of the shop. Unlike a shed request it may be retried, after
+    /// `wait`.
     pub fn rate_limited(wait: Duration) -> Self {
         let mut error = Self::new(
             StatusCode::TOO_MANY_REQUESTS,
             "rate-limited",
             "This caller asks too often",
         );
-        // Rounded up: whoever comes back when told to must not be refused for having come too early.
+        // Rounded up, so that a retry at that time is not refused as too early.
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         error.retry_after_s = Some(seconds.max(1));
         error
     }
 
-    /// 504: too little time is left to answer in.
+    /// 504: too little time is left for a response.
     pub fn deadline() -> Self {
         let mut error = Self::new(
             StatusCode::GATEWAY_TIMEOUT,
@@ -181,14 +181,14 @@ impl ApiError {
         error
     }
 
-    /// Adds this occurrence in words.
+    /// Adds a description of this occurrence.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.problem.detail = Some(detail.into());
         self
     }
 
-    /// Names the order concerned.
+    /// Adds the id of the order.
     #[must_use]
     pub fn order(mut self, order_id: &str) -> Self {
         self.problem.order_id = Some(order_id.to_owned());
@@ -196,8 +196,8 @@ impl ApiError {
     }
 }
 
-/// The one variable segment of a path, as an argument of a handler: 400 where it is no text, and 404 where it has
-/// U+0000 in it, for PostgreSQL cannot hold that, so nothing is called so.
+/// The one variable segment of a path, as a handler's argument: 400 if it is not text, and 404 if it contains U+0000, which
+/// PostgreSQL cannot store, so nothing has such a name.
 #[derive(Debug, Clone)]
 pub struct Path(pub String);
 
@@ -215,8 +215,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Path {
     }
 }
 
-/// A JSON body, as an argument of a handler: 415 for another media type, 413 for one that is too large, 400 with the
-/// reader's own words where it cannot be read, and where its text has U+0000 in it, which PostgreSQL cannot hold.
+/// A JSON body, as a handler's argument: 415 for another media type, 413 if it is too large, 400 with the parser's message if
+/// it cannot be parsed, or if its text contains U+0000, which PostgreSQL cannot store.
 #[derive(Debug, Clone, Copy)]
 pub struct Body<T>(pub T);
 
@@ -247,7 +247,7 @@ where
             }
             Err(e) => return Err(ApiError::bad_request(e.body_text())),
         };
-        // Serde would take the members of an object from a list as well, in their order.
+        // Serde would also accept an array with the members of the object in their order.
         if bytes.trim_ascii_start().first().is_some_and(|b| *b == b'[') {
             return Err(ApiError::bad_request("the body must be an object"));
         }
@@ -255,10 +255,10 @@ where
             Ok(axum::Json(body)) => body,
             Err(e) => return Err(ApiError::bad_request(e.body_text())),
         };
-        // Hardly ever more than one look: what is not read may hold anything, so it takes a second one to be sure.
-        if spells_nul(&bytes) {
-            let read = serde_json::to_vec(&body).map_err(ApiError::internal)?;
-            if spells_nul(&read) {
+        // Fields that are not read may contain anything, so a hit is checked again on the parsed body.
+        if has_nul(&bytes) {
+            let parsed = serde_json::to_vec(&body).map_err(ApiError::internal)?;
+            if has_nul(&parsed) {
                 return Err(ApiError::bad_request("text cannot have U+0000 in it"));
             }
         }
@@ -266,7 +266,7 @@ where
     }
 }
 
-/// Whether a body is JSON by its own account: `application/json` or `application/…+json`, whatever the parameters.
+/// Whether the media type is JSON: `application/json` or `application/…+json`, with any parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let given = headers.get(header::CONTENT_TYPE);
     let Some(given) = given.and_then(|v| v.to_str().ok()) else {
@@ -278,8 +278,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
 }
 
-/// Whether a JSON text spells U+0000. Nothing but the escape can: as it is, the character is no JSON.
-fn spells_nul(json: &[u8]) -> bool {
+/// Whether a JSON text contains U+0000. Only the escape can: the raw character is not valid JSON.
+fn has_nul(json: &[u8]) -> bool {
     let mut escaped = false;
     for (at, byte) in json.iter().enumerate() {
         if escaped && json[at..].starts_with(b"u0000") {
@@ -304,9 +304,9 @@ impl From<CallError> for ApiError {
     fn from(e: CallError) -> Self {
         match e {
             CallError::Deadline => ApiError::deadline(),
-            // What the callee refused to protect itself stays marked as such on its way up.
+            // A request that the callee shed stays marked as shed.
             CallError::Shed(peer) => ApiError::shed(&format!("{peer} is overloaded")),
-            // Counted, and not logged: they come by the hundred.
+            // Counted, but not logged: there may be hundreds.
             busy @ CallError::Bulkhead(_) => ApiError::busy(busy.to_string()),
             other => {
                 tracing::warn!(error = %other, "a call failed");
@@ -346,10 +346,10 @@ impl IntoResponse for ApiError {
             response.extensions_mut().insert(Overloaded);
         }
         if self.too_late {
-            response.extensions_mut().insert(TimeIsOver);
+            response.extensions_mut().insert(DeadlineExceeded);
         }
         if let Some(order_id) = self.problem.order_id.take() {
-            Told::of(&mut response).order_id = Some(order_id);
+            RequestLogFields::of(&mut response).order_id = Some(order_id);
         }
         response
     }
@@ -360,17 +360,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nul_is_found_however_it_is_hidden_and_only_where_it_is() {
+    fn nul_is_found_in_every_escape_and_only_there() {
         for json in [r#""\u0000""#, r#"{"a\u0000":1}"#, r#""\\\u0000""#] {
-            assert!(spells_nul(json.as_bytes()), "{json}");
+            assert!(has_nul(json.as_bytes()), "{json}");
         }
         for json in [r#""\\u0000""#, r#""\u0001""#, "u0000", "\\"] {
-            assert!(!spells_nul(json.as_bytes()), "{json}");
+            assert!(!has_nul(json.as_bytes()), "{json}");
         }
     }
 
     #[test]
-    fn json_is_told_by_its_media_type() {
+    fn json_is_recognised_by_its_media_type() {
         let is = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, value.parse().unwrap());

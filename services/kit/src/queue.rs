@@ -1,7 +1,7 @@
-//! Work that lies in a table: looked for, begun, done beside each other, and left lying at the end.
+//! Runs work that is queued in a table: polls it, runs several items at once, and stops at shutdown.
 //!
-//! Whoever takes a row takes it for the time of a lease, so what is left lying is found again, by this replica or by
-//! another. Which rows those are, and what is done about one, is the [`Queue`]'s own.
+//! A row is claimed for the time of a lease, so unfinished work is found again by this replica or another one. The [`Queue`]
+//! defines which rows are work and what is done with them.
 
 use std::time::Duration;
 
@@ -10,65 +10,64 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::StoreError;
 
-/// Without a wake-up, how often the table is looked at: for rows whose wait is over, and those of a replica that died.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// How long what is under way has to finish once the service is to stop. Shorter than the service's own patience.
-const LAST: Duration = Duration::from_secs(1);
+/// How often the table is polled without a wake-up: for rows whose wait is over, and those of a dead replica.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// How long running tasks may take to finish after the shutdown signal. Shorter than the drain time of the service.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What has been begun and is not known to have ended.
-pub type UnderWay = JoinSet<Result<(), StoreError>>;
+/// The started tasks that have not been joined.
+pub type RunningTasks = JoinSet<Result<(), StoreError>>;
 
-/// A table with work in it.
+/// A table with work.
 pub trait Queue: Sync {
-    /// What is done, for the log: `deliveries`.
+    /// The name of the work in log messages, in the plural: `deliveries`.
     const WHAT: &'static str;
 
-    /// Begins what there is to do, as far as there is room. Gives whether there may be more to begin at once.
-    fn begin(
+    /// Starts as much work as may run at once. Returns whether more can be started immediately.
+    fn start(
         &self,
-        under_way: &mut UnderWay,
+        running: &mut RunningTasks,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Resolves when something was added.
+    /// Resolves when work was added.
     fn woken(&self) -> impl Future<Output = ()> + Send;
 }
 
-/// Does what comes into a queue until told to stop.
+/// Runs the work of a queue until shutdown.
 pub async fn work<Q: Queue>(queue: &Q, shutdown: &CancellationToken) {
-    // What is begun is not waited for: what hangs holds up nothing but its own room.
-    let mut under_way = JoinSet::new();
+    // Tasks run independently: one that hangs only occupies its own slot.
+    let mut running = JoinSet::new();
     while !shutdown.is_cancelled() {
-        match queue.begin(&mut under_way).await {
+        match queue.start(&mut running).await {
             Ok(true) => continue,
             Ok(false) => {}
-            Err(e) => tracing::warn!(error = %e, "{} cannot be looked for", Q::WHAT),
+            Err(e) => tracing::warn!(error = %e, "{} could not be queried", Q::WHAT),
         }
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = queue.woken() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            // Its room is free.
-            Some(done) = under_way.join_next() => told::<Q>(done),
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
+            Some(done) = running.join_next() => log_failure::<Q>(done),
         }
-        while let Some(done) = under_way.try_join_next() {
-            told::<Q>(done);
+        while let Some(done) = running.try_join_next() {
+            log_failure::<Q>(done);
         }
     }
     let end = async {
-        while let Some(done) = under_way.join_next().await {
-            told::<Q>(done);
+        while let Some(done) = running.join_next().await {
+            log_failure::<Q>(done);
         }
     };
-    if tokio::time::timeout(LAST, end).await.is_err() {
-        tracing::info!("{} under way were left to be made again", Q::WHAT);
+    if tokio::time::timeout(DRAIN_TIMEOUT, end).await.is_err() {
+        tracing::info!("unfinished {} will be repeated", Q::WHAT);
     }
 }
 
-fn told<Q: Queue>(done: Result<Result<(), StoreError>, JoinError>) {
+fn log_failure<Q: Queue>(done: Result<Result<(), StoreError>, JoinError>) {
     match done {
         Ok(Ok(())) => {}
         Ok(Err(e)) => {
-            tracing::warn!(error = %e, "what became of one of the {} cannot be noted; it is made again", Q::WHAT);
+            tracing::warn!(error = %e, "the result of one of the {} could not be stored; it will be repeated", Q::WHAT);
         }
         Err(e) => tracing::error!(error = %e, "one of the {} panicked", Q::WHAT),
     }

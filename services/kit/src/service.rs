@@ -1,27 +1,25 @@
-//! A service as a process or a task: two listeners, some workers, a graceful end.
+//! Runs a service as a process or a task: two listeners, workers, graceful shutdown.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use shop_contract::faults::Touches;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Kit;
 use crate::admin;
 use crate::audit::Audit;
-use crate::connections::{self, HEAD};
+use crate::connections::{self, HEADER_TIMEOUT};
 use crate::net;
 use crate::store::{Store, StoreError};
 
-/// How long requests that are under way may take to finish after the service was told to stop.
-const DRAIN: Duration = Duration::from_millis(1500);
+/// How long requests in progress may take to finish after the shutdown signal.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// Why a service could not be served.
+/// Why a service could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// An address cannot be listened on.
@@ -33,45 +31,45 @@ pub enum ServeError {
         address: SocketAddr,
         /// The flag that sets it.
         flag: &'static str,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// Its database does not work.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It cannot be set up.
+    /// The setup failed.
     #[error("{0}")]
     Setup(String),
 }
 
-/// Something that a service does besides answering: a relay, a recovery.
+/// A background task of a service: a relay, a recovery.
 pub type Worker = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a service is made of.
+/// The parts of a service.
 pub struct Service {
-    /// Its API, with the server stack around it.
+    /// Its API, wrapped in the server stack.
     pub routes: Router,
-    /// What it holds.
+    /// Its audit data.
     pub audit: Audit,
-    /// Its database, where it has one.
+    /// Its database, if it has one.
     pub store: Option<Store>,
-    /// What it does by itself. Each ends when the token it was made with is cancelled.
+    /// Its background tasks. Each ends when the token that it was created with is cancelled.
     pub workers: Vec<Worker>,
 }
 
-/// Serves until `shutdown`, then lets requests under way finish.
+/// Serves until `shutdown`, then drains the requests in progress.
 ///
 /// # Errors
-/// An address that cannot be listened on.
+/// An address that cannot be listened on, or an invalid NATS URL.
 pub async fn run(
     kit: Kit,
     service: Service,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let config = kit.config();
-    if let Some(mistake) = kit.nats().and_then(|nats| nats.mistake()) {
+    if let Some(error) = kit.nats().and_then(|nats| nats.address_error()) {
         return Err(ServeError::Setup(format!(
-            "events cannot go by NATS: {mistake}; set --events to a URL such as nats://127.0.0.1:4222"
+            "events cannot go by NATS: {error}; set --events to a URL such as nats://127.0.0.1:4222"
         )));
     }
     let listen = |what, flag, address| {
@@ -82,21 +80,22 @@ pub async fn run(
             source,
         })
     };
-    let shop = listen("shop address", "listen", config.listen)?;
-    let operators = listen("admin address", "admin", config.admin)?;
-    if let Some(store) = &service.store {
-        let doer = Arc::new(store.clone());
-        kit.faults().register(Touches::Database, doer);
-    }
+    let shop_listener = listen("shop address", "listen", config.listen)?;
+    let admin_listener = listen("admin address", "admin", config.admin)?;
     let admin = admin::router(kit.clone(), service.store.clone(), service.audit);
     let mut tasks = JoinSet::new();
     tasks.spawn(connections::serve(
-        shop,
+        shop_listener,
         service.routes,
-        HEAD,
+        HEADER_TIMEOUT,
         shutdown.clone(),
     ));
-    tasks.spawn(connections::serve(operators, admin, HEAD, shutdown.clone()));
+    tasks.spawn(connections::serve(
+        admin_listener,
+        admin,
+        HEADER_TIMEOUT,
+        shutdown.clone(),
+    ));
     for worker in service.workers {
         tasks.spawn(worker);
     }
@@ -104,15 +103,17 @@ pub async fn run(
     tracing::info!(listen = %config.listen, admin = %config.admin, "{} is ready", config.target());
     shutdown.cancelled().await;
     kit.set_ready(false);
-    // What is in the way of requests, or keeps connections, would be in the way of the end as well.
+    // Faults that hold requests or connections would delay the shutdown.
     kit.faults().clear_all();
-    let drained = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} });
+    let drained = tokio::time::timeout(DRAIN_TIMEOUT, async {
+        while tasks.join_next().await.is_some() {}
+    });
     if drained.await.is_err() {
-        tracing::warn!("requests still under way were cut off");
+        tracing::warn!("requests still in progress were cut off");
         tasks.shutdown().await;
     }
     if let Some(store) = service.store {
-        // One that was being asked for meanwhile would keep its connections.
+        // A fault that was injected meanwhile would keep its connections.
         kit.faults().clear_all();
         store.close().await;
     }

@@ -1,6 +1,6 @@
-//! A trace shows which faults touched a request, at both of its ends.
+//! A trace shows which faults applied to a request, at the caller and at the service.
 //!
-//! A binary of its own with one test, for the reason that `event_traces` has.
+//! A binary of its own with one test, for the reason in `event_traces`.
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, as tests do"
@@ -17,6 +17,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use shop_contract::Role;
 use shop_contract::faults::{Distribution, FaultEffect, FaultOrder, MAX_TTL_MS, Only};
+use shop_contract::operation::product;
 use shop_kit::client::Call;
 use shop_kit::context::Context;
 use shop_kit::{Kit, server};
@@ -24,15 +25,15 @@ use shop_testkit::{config, serve};
 use tracing_subscriber::layer::SubscriberExt;
 
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<SpanData>>>);
+struct CollectedSpans(Arc<Mutex<Vec<SpanData>>>);
 
-impl fmt::Debug for Kept {
+impl fmt::Debug for CollectedSpans {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Kept")
+        f.write_str("CollectedSpans")
     }
 }
 
-impl SpanExporter for Kept {
+impl SpanExporter for CollectedSpans {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         self.0.lock().unwrap().extend(batch);
         Ok(())
@@ -61,10 +62,10 @@ fn order(name: &str, calling: Option<Role>, effect: FaultEffect) -> FaultOrder {
 }
 
 #[tokio::test]
-async fn spans_of_a_touched_request_name_the_faults_and_each_effect_has_its_own() {
-    let kept = Kept::default();
+async fn the_spans_of_a_request_name_its_faults_and_each_injection_has_a_span() {
+    let collected = CollectedSpans::default();
     let provider = SdkTracerProvider::builder()
-        .with_simple_exporter(kept.clone())
+        .with_simple_exporter(collected.clone())
         .build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
     let subscriber = tracing_subscriber::registry().with(layer);
@@ -84,16 +85,16 @@ async fn spans_of_a_touched_request_name_the_faults_and_each_effect_has_its_own(
     };
     let slow = order("slow", None, delay);
     product.faults().inject(slow).unwrap();
-    let spoilt = order("spoilt", None, FaultEffect::Corrupt);
-    product.faults().inject(spoilt).unwrap();
+    let corrupted = order("corrupted", None, FaultEffect::Corrupt);
+    product.faults().inject(corrupted).unwrap();
     let garbled = order("garbled", Some(Role::Product), FaultEffect::Corrupt);
     cart.faults().inject(garbled).unwrap();
 
-    let call = Call::get("/products/{id}", "/products/p-1");
-    let answer = cart.call(Role::Product, call, &Context::background()).await;
+    let call = Call::to(&product::ONE).path("p-1");
+    let answer = cart.call(call, &Context::background()).await;
     assert_eq!(answer.unwrap().status, 200);
 
-    let spans = kept.0.lock().unwrap().clone();
+    let spans = collected.0.lock().unwrap().clone();
     let named = |name: &str, parent: &SpanData| {
         let mut spans = spans.iter();
         let found =
@@ -105,8 +106,8 @@ async fn spans_of_a_touched_request_name_the_faults_and_each_effect_has_its_own(
         .find(|s| faults(s) == ["garbled"] && s.name == "GET /products/{id}");
     let call = call.unwrap_or_else(|| panic!("no call in {spans:#?}"));
     let request = named("GET /products/{id}", call);
-    assert_eq!(faults(request), ["slow,spoilt"]);
+    assert_eq!(faults(request), ["slow,corrupted"]);
     assert_eq!(faults(named("injected latency", request)), ["slow"]);
-    assert_eq!(faults(named("injected corrupt", request)), ["spoilt"]);
+    assert_eq!(faults(named("injected corrupt", request)), ["corrupted"]);
     assert_eq!(faults(named("injected corrupt", call)), ["garbled"]);
 }

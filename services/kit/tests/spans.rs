@@ -1,7 +1,7 @@
-//! What the spans of a request say, at its caller, at the service and at its database; and that they say nothing in a trace
-//! that is not kept, though its id goes on.
+//! The spans of a request: at its caller, at the service and at its database. In an unsampled trace there are none, but the
+//! trace id is passed on.
 //!
-//! A binary of its own with one test, for the reason that `event_traces` has.
+//! A binary of its own with one test, for the reason in `event_traces`.
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, as tests do"
@@ -19,45 +19,48 @@ use opentelemetry::trace::{SpanKind, Status};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use shop_contract::Role;
-use shop_contract::faults::{FaultEffect, FaultOrder, MAX_TTL_MS, Only, Touches};
+use shop_contract::faults::{FaultEffect, FaultOrder, MAX_TTL_MS, Only};
+use shop_contract::operation::{Method, Operation, product};
 use shop_kit::client::Call;
 use shop_kit::context::Context;
-use shop_kit::store::{Store, StoreError};
-use shop_kit::telemetry::sampler::{RootSampler, Sampling, Started};
-use shop_kit::telemetry::tracing::{current_trace_id, spans};
+use shop_kit::store::{Store, StoreError, sqlite_url};
+use shop_kit::telemetry::sampler::{RootSampler, SamplerCounts, Sampling};
+use shop_kit::telemetry::trace_context::current_trace_id;
+use shop_kit::telemetry::tracing::spans;
 use shop_kit::{Kit, server};
-use shop_testkit::{config, serve};
+use shop_testkit::{Metric, config, metric, serve};
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::layer::SubscriberExt;
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("tests/resources/migrations");
+static MIGRATIONS: std::sync::LazyLock<sqlx::migrate::Migrator> =
+    shop_kit::migrations!["resources/migrations/0001_things.sql"];
 
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<SpanData>>>);
+struct CollectedSpans(Arc<Mutex<Vec<SpanData>>>);
 
-impl fmt::Debug for Kept {
+impl fmt::Debug for CollectedSpans {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Kept")
+        f.write_str("CollectedSpans")
     }
 }
 
-impl SpanExporter for Kept {
+impl SpanExporter for CollectedSpans {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         self.0.lock().unwrap().extend(batch);
         Ok(())
     }
 }
 
-impl Kept {
-    /// All spans since the last look, in the order of their ends.
+impl CollectedSpans {
+    /// The spans since the last call, in the order of their ends.
     fn take(&self) -> Vec<SpanData> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 }
 
-/// An attribute, as text; each may be there once.
-fn said(span: &SpanData, key: &str) -> Option<String> {
+/// An attribute as text. It must not be there twice.
+fn attribute(span: &SpanData, key: &str) -> Option<String> {
     let mut found = span.attributes.iter().filter(|a| a.key.as_str() == key);
     let value = found.next()?.value.to_string();
     assert!(found.next().is_none(), "{key} twice in {span:?}");
@@ -68,21 +71,25 @@ fn of_kind(spans: &[SpanData], kind: SpanKind) -> Vec<&SpanData> {
     spans.iter().filter(|s| s.span_kind == kind).collect()
 }
 
-/// The error types of all series of a histogram.
+/// The error types of all series of a histogram, sorted.
 fn errors_of(kit: &Kit, histogram: &str) -> Vec<String> {
-    let page = kit.metrics().render();
-    let counts = page
-        .lines()
-        .filter(|l| l.starts_with(&format!("{histogram}_count")));
-    let error = |line: &str| {
-        let (_, rest) = line.split_once("error_type=\"").unwrap();
-        rest.split('"').next().unwrap().to_owned()
-    };
-    counts.map(error).collect()
+    let count = metric(format!("{histogram}_count"));
+    count.values_of("error_type", &kit.metrics().render())
+}
+
+const NOWHERE: Operation = read("/nowhere");
+const BUSY: Operation = read("/busy");
+const HEADERS: Operation = read("/headers");
+const HANGS: Operation = read("/hangs");
+
+/// A read at the callee.
+const fn read(path: &'static str) -> Operation {
+    Operation::new(Role::Product, Method::Get, path, "read", "Reads", &[])
 }
 
 struct World {
-    kept: Kept,
+    _database: tempfile::TempDir,
+    collected: CollectedSpans,
     caller: Kit,
     callee: Kit,
     address: String,
@@ -90,15 +97,15 @@ struct World {
 
 impl World {
     async fn open() -> Self {
-        let kept = Kept::default();
+        let collected = CollectedSpans::default();
         let root = Sampling {
             ratio: 1.0,
             per_second: 0.0,
-            at_the_door: false,
+            at_edge: false,
         };
         let provider = SdkTracerProvider::builder()
-            .with_sampler(RootSampler::new(root, Started::default()))
-            .with_simple_exporter(kept.clone())
+            .with_sampler(RootSampler::new(root, SamplerCounts::default()))
+            .with_simple_exporter(collected.clone())
             .build();
         let subscriber = tracing_subscriber::registry().with(spans(&provider));
         tracing::subscriber::set_global_default(subscriber).unwrap();
@@ -111,16 +118,20 @@ impl World {
             .route("/headers", get(headers));
         let address = serve(server::stack(&callee, routes)).await;
         let peers = BTreeMap::from([(Role::Product, vec![address.clone()])]);
-        let caller = Kit::new(config(Role::Cart, &folder, peers));
+        let database = tempfile::tempdir().unwrap();
+        let mut config = config(Role::Cart, &folder, peers);
+        config.database_url = sqlite_url(&database.path().join("cart.db"));
+        let caller = Kit::new(config);
         Self {
-            kept,
+            _database: database,
+            collected,
             caller,
             callee,
             address,
         }
     }
 
-    /// Calls as a request would that came with this `traceparent`.
+    /// Calls within a request that has this `traceparent`.
     async fn call(
         &self,
         traceparent: Option<&str>,
@@ -136,52 +147,57 @@ impl World {
         span.set_parent(shop_kit::telemetry::propagation::extract(&headers))
             .unwrap();
         let context = Context::background();
-        let called = self.caller.call(Role::Product, call, &context);
+        let called = self.caller.call(call, &context);
         called.instrument(span).await.unwrap().status
     }
 }
 
-/// Waits until something is there, for no longer than any condition may take.
-async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+/// Waits until `find` returns something.
+async fn until<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let start = std::time::Instant::now();
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = find() {
             return found;
         }
-        assert!(start.elapsed().as_secs() < 30, "{what} did not come about");
+        assert!(
+            start.elapsed().as_secs() < 30,
+            "timed out waiting for {what}"
+        );
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
 }
 
-/// Whether a service's page has a line with all of these, and another value than zero.
-fn shows(kit: &Kit, parts: &[&str]) -> bool {
+/// Whether a service's page has such a metric with another value than zero.
+fn is_nonzero(kit: &Kit, metric: &Metric) -> bool {
     let page = kit.metrics().render();
-    let mut lines = page.lines().map(|l| l.split(" # ").next().unwrap());
-    lines.any(|l| parts.iter().all(|p| l.contains(p)) && !l.ends_with(" 0") && !l.ends_with(" 0.0"))
+    metric.find_in(&page).iter().any(|s| s.value != 0.0)
 }
 
-/// The trace context that came, as the answer.
+/// Responds with the trace context of the request.
 async fn headers(headers: HeaderMap) -> String {
-    let came = headers.get("traceparent").unwrap().to_str().unwrap();
-    format!("{came} {}", current_trace_id(false).unwrap())
+    let received = headers.get("traceparent").unwrap().to_str().unwrap();
+    format!("{received} {}", current_trace_id(false).unwrap())
 }
 
 #[tokio::test]
-async fn spans_follow_the_conventions_and_end_where_a_trace_is_not_kept() {
+async fn spans_follow_the_conventions_and_are_absent_in_an_unsampled_trace() {
     let world = World::open().await;
     a_request_and_its_call(&world).await;
     failures_and_repetitions(&world).await;
-    a_trace_that_is_not_kept(&world).await;
+    an_unsampled_trace(&world).await;
     a_database(&world).await;
-    a_method_that_nobody_knows(&world).await;
-    a_caller_who_hangs_up(&world).await;
+    an_unknown_method(&world).await;
+    a_caller_that_disconnects(&world).await;
 }
 
 async fn a_request_and_its_call(world: &World) {
-    let call = Call::get("/products/{id}", "/products/p-1?stock=view&q=my%20secret");
+    let call = Call::to(&product::ONE)
+        .path("p-1")
+        .query("stock", "view")
+        .query("q", "my secret");
     let status = world.call(None, "synthetic_request=true", call).await;
     assert_eq!(status, 200);
-    let spans = world.kept.take();
+    let spans = world.collected.take();
     let (server, client) = (
         of_kind(&spans, SpanKind::Server),
         of_kind(&spans, SpanKind::Client),
@@ -213,7 +229,7 @@ async fn a_request_and_its_call(world: &World) {
         (client, "http.response.status_code", "200"),
     ] {
         assert_eq!(
-            said(span, key).as_deref(),
+            attribute(span, key).as_deref(),
             Some(value),
             "{key} of {span:#?}"
         );
@@ -225,32 +241,35 @@ async fn a_request_and_its_call(world: &World) {
     }
     for span in [server, client] {
         assert_eq!(span.name, "GET /products/{id}");
-        assert_eq!(span.status, Status::Unset, "Ok is for users to set");
-        assert_eq!(said(span, "error.type"), None);
-        assert_eq!(said(span, "http.request.resend_count"), None);
+        assert_eq!(span.status, Status::Unset, "Ok is left to the application");
+        assert_eq!(attribute(span, "error.type"), None);
+        assert_eq!(attribute(span, "http.request.resend_count"), None);
     }
     assert_eq!(server.parent_span_id, client.span_context.span_id());
 }
 
 async fn failures_and_repetitions(world: &World) {
-    let missing = Call::get("/nowhere", "/nowhere");
+    let missing = Call::to(&NOWHERE);
     assert_eq!(world.call(None, "", missing).await, 404);
-    let spans = world.kept.take();
+    let spans = world.collected.take();
     let (server, client) = (
         of_kind(&spans, SpanKind::Server),
         of_kind(&spans, SpanKind::Client),
     );
-    assert_eq!(server[0].name, "GET", "a path of nobody's is no name");
     assert_eq!(
-        (&server[0].status, said(server[0], "error.type")),
+        server[0].name, "GET",
+        "an unknown path is not in the span's name"
+    );
+    assert_eq!(
+        (&server[0].status, attribute(server[0], "error.type")),
         (&Status::Unset, None)
     );
     assert!(matches!(client[0].status, Status::Error { .. }));
-    assert_eq!(said(client[0], "error.type").as_deref(), Some("404"));
-    assert_eq!(said(server[0], "user_agent.synthetic.type"), None);
+    assert_eq!(attribute(client[0], "error.type").as_deref(), Some("404"));
+    assert_eq!(attribute(server[0], "user_agent.synthetic.type"), None);
 
-    assert_eq!(world.call(None, "", Call::get("/busy", "/busy")).await, 503);
-    let spans = world.kept.take();
+    assert_eq!(world.call(None, "", Call::to(&BUSY)).await, 503);
+    let spans = world.collected.take();
     let (server, client) = (
         of_kind(&spans, SpanKind::Server),
         of_kind(&spans, SpanKind::Client),
@@ -259,8 +278,8 @@ async fn failures_and_repetitions(world: &World) {
     assert_eq!(client.len(), server.len());
     let mut resent = Vec::new();
     for span in &client {
-        resent.push(said(span, "http.request.resend_count"));
-        assert_eq!(said(span, "error.type").as_deref(), Some("503"));
+        resent.push(attribute(span, "http.request.resend_count"));
+        assert_eq!(attribute(span, "error.type").as_deref(), Some("503"));
         assert!(matches!(span.status, Status::Error { .. }));
     }
     let numbers = (1..client.len()).map(|n| Some(n.to_string()));
@@ -269,52 +288,46 @@ async fn failures_and_repetitions(world: &World) {
         std::iter::once(None).chain(numbers).collect::<Vec<_>>()
     );
     for span in server {
-        assert_eq!(said(span, "error.type").as_deref(), Some("503"));
+        assert_eq!(attribute(span, "error.type").as_deref(), Some("503"));
         assert!(matches!(span.status, Status::Error { .. }));
     }
-    // Spans and figures call the same thing by the same name.
-    let mut at_client = errors_of(&world.caller, "http_client_request_duration_seconds");
-    at_client.sort();
+    // Spans and metrics have the same error types.
+    let at_client = errors_of(&world.caller, "http_client_request_duration_seconds");
     assert_eq!(at_client, ["", "404", "503"]);
-    let mut at_server = errors_of(&world.callee, "http_server_request_duration_seconds");
-    at_server.sort();
+    let at_server = errors_of(&world.callee, "http_server_request_duration_seconds");
     assert_eq!(at_server, ["", "", "503"]);
 }
 
-async fn a_trace_that_is_not_kept(world: &World) {
+async fn an_unsampled_trace(world: &World) {
     let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-    let not_kept = format!("00-{id}-00f067aa0ba902b7-00");
+    let unsampled = format!("00-{id}-00f067aa0ba902b7-00");
     let span = tracing::info_span!(target: "shop_test", "cause");
     let mut headers = HeaderMap::new();
-    headers.insert("traceparent", not_kept.parse().unwrap());
+    headers.insert("traceparent", unsampled.parse().unwrap());
     span.set_parent(shop_kit::telemetry::propagation::extract(&headers))
         .unwrap();
-    let call = Call::get("/headers", "/headers");
+    let call = Call::to(&HEADERS);
     let context = Context::background();
-    let called = world.caller.call(Role::Product, call, &context);
+    let called = world.caller.call(call, &context);
     let answer = called.instrument(span).await.unwrap();
-    let told = String::from_utf8(answer.body.to_vec()).unwrap();
-    let (came, at_callee) = told.split_once(' ').unwrap();
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    let (received, at_callee) = text.split_once(' ').unwrap();
     assert!(
-        came.starts_with(&format!("00-{id}-")) && came.ends_with("-00"),
-        "{came}"
+        received.starts_with(&format!("00-{id}-")) && received.ends_with("-00"),
+        "{received}"
     );
-    assert_eq!(at_callee, id, "logs and problems of the callee name it");
-    assert_eq!(world.kept.take().len(), 0);
-    // Nor has any of its figures an exemplar that would lead nowhere.
+    assert_eq!(
+        at_callee, id,
+        "the callee's logs and problem documents have it"
+    );
+    assert_eq!(world.collected.take().len(), 0);
+    // No metric has an exemplar that leads to no trace.
     assert!(!world.callee.metrics().render().contains(id));
 }
 
 async fn a_database(world: &World) {
-    let folder = tempfile::tempdir().unwrap();
-    let url = shop_kit::store::sqlite_url(&folder.path().join("cart.db"));
     let kit = &world.caller;
-    let clock = kit.wall_clock().clone();
-    let store = Store::open(&url, &MIGRATIONS, kit.metrics().clone(), clock)
-        .await
-        .unwrap();
-    kit.faults()
-        .register(Touches::Database, Arc::new(store.clone()));
+    let store = Store::open(kit, &MIGRATIONS).await.unwrap();
     let full = FaultOrder {
         name: "no-room".to_owned(),
         ttl_ms: MAX_TTL_MS,
@@ -335,7 +348,7 @@ async fn a_database(world: &World) {
     };
     work.instrument(tracing::info_span!(target: "shop_test", "cause"))
         .await;
-    let spans = world.kept.take();
+    let spans = world.collected.take();
     let named = |name: &str| spans.iter().find(|s| s.name == name).unwrap();
     let (read, write) = (named("select things"), named("insert things"));
     for (key, value) in [
@@ -345,36 +358,35 @@ async fn a_database(world: &World) {
         ("db.collection.name", "things"),
     ] {
         assert_eq!(
-            said(read, key).as_deref(),
+            attribute(read, key).as_deref(),
             Some(value),
             "{key} of {read:#?}"
         );
     }
     assert_eq!(
-        (&read.status, said(read, "shop.fault")),
+        (&read.status, attribute(read, "shop.fault")),
         (&Status::Unset, None)
     );
     assert!(matches!(write.status, Status::Error { .. }));
     // SQLITE_FULL.
     assert_eq!(
-        said(write, "db.response.status_code").as_deref(),
+        attribute(write, "db.response.status_code").as_deref(),
         Some("13")
     );
-    assert_eq!(said(write, "error.type").as_deref(), Some("13"));
-    assert_eq!(said(write, "shop.fault").as_deref(), Some("no-room"));
+    assert_eq!(attribute(write, "error.type").as_deref(), Some("13"));
+    assert_eq!(attribute(write, "shop.fault").as_deref(), Some("no-room"));
     let injected = named("injected full-disk");
     assert_eq!(injected.parent_span_id, write.span_context.span_id());
-    let mut errors = errors_of(kit, "db_client_operation_duration_seconds");
-    errors.sort();
+    let errors = errors_of(kit, "db_client_operation_duration_seconds");
     assert_eq!(errors, ["", "13"]);
 
-    // What belongs to no operation belongs to no trace, whatever happens to it.
+    // Work outside of an operation is in no trace, also when a fault applies to it.
     assert!(store.begin().await.is_err());
-    assert_eq!(world.kept.take().len(), 0);
-    an_operation_that_is_given_up(world, &store).await;
+    assert_eq!(world.collected.take().len(), 0);
+    an_abandoned_operation(world, &store).await;
 }
 
-async fn an_operation_that_is_given_up(world: &World, store: &Store) {
+async fn an_abandoned_operation(world: &World, store: &Store) {
     let kit = &world.caller;
     let slow = FaultOrder {
         name: "slow-disk".to_owned(),
@@ -399,59 +411,64 @@ async fn an_operation_that_is_given_up(world: &World, store: &Store) {
     let cause = tracing::info_span!(target: "shop_test", "cause");
     let work = tokio::spawn(work.instrument(cause));
     until("the fault's hit", || {
-        shows(kit, &["chaos_fault_hits_total{", "slow-disk"]).then_some(())
+        let hits = metric("chaos_fault_hits_total").label("fault", "slow-disk");
+        is_nonzero(kit, &hits).then_some(())
     })
     .await;
     work.abort();
     assert!(work.await.unwrap_err().is_cancelled());
-    let spans = world.kept.take();
-    let given_up = spans.iter().find(|s| s.name == "select waiting").unwrap();
-    assert_eq!(said(given_up, "shop.fault").as_deref(), Some("slow-disk"));
-    assert_eq!(said(given_up, "error.type").as_deref(), Some("cancelled"));
-    assert!(matches!(given_up.status, Status::Error { .. }));
-    let figure = [
-        "db_client_operation_duration_seconds_count{",
-        "\"cancelled\"",
-    ];
-    assert!(shows(kit, &figure));
+    let spans = world.collected.take();
+    let abandoned = spans.iter().find(|s| s.name == "select waiting").unwrap();
+    assert_eq!(
+        attribute(abandoned, "shop.fault").as_deref(),
+        Some("slow-disk")
+    );
+    assert_eq!(
+        attribute(abandoned, "error.type").as_deref(),
+        Some("cancelled")
+    );
+    assert!(matches!(abandoned.status, Status::Error { .. }));
+    let cancelled = metric("db_client_operation_duration_seconds_count");
+    assert!(is_nonzero(kit, &cancelled.label("error_type", "cancelled")));
 }
 
-async fn a_method_that_nobody_knows(world: &World) {
+async fn an_unknown_method(world: &World) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut line = tokio::net::TcpStream::connect(&world.address)
+    let mut stream = tokio::net::TcpStream::connect(&world.address)
         .await
         .unwrap();
     let request = "BREW /products/p-1 HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n";
-    line.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    line.read_to_string(&mut answer).await.unwrap();
+    stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
-    let spans = world.kept.take();
+    let spans = world.collected.take();
     let span = of_kind(&spans, SpanKind::Server)[0];
     assert_eq!(span.name, "HTTP /products/{id}");
-    assert_eq!(said(span, "http.request.method").as_deref(), Some("_OTHER"));
-    let original = said(span, "http.request.method_original");
+    assert_eq!(
+        attribute(span, "http.request.method").as_deref(),
+        Some("_OTHER")
+    );
+    let original = attribute(span, "http.request.method_original");
     assert_eq!(original.as_deref(), Some("BREW"));
 }
 
-async fn a_caller_who_hangs_up(world: &World) {
+async fn a_caller_that_disconnects(world: &World) {
     let caller = world.caller.clone();
     let cause = tracing::info_span!(target: "shop_test", "cause");
     let call = async move {
-        let call = Call::get("/hangs", "/hangs");
-        let _ = caller
-            .call(Role::Product, call, &Context::background())
-            .await;
+        let call = Call::to(&HANGS);
+        let _ = caller.call(call, &Context::background()).await;
     };
     let asking = tokio::spawn(call.instrument(cause));
     until("the request", || {
-        shows(&world.callee, &["http_server_active_requests{"]).then_some(())
+        is_nonzero(&world.callee, &metric("http_server_active_requests")).then_some(())
     })
     .await;
     asking.abort();
     let mut spans = Vec::new();
     let span = until("the end of the request", || {
-        spans.extend(world.kept.take());
+        spans.extend(world.collected.take());
         spans
             .iter()
             .find(|s| s.span_kind == SpanKind::Server)
@@ -459,22 +476,18 @@ async fn a_caller_who_hangs_up(world: &World) {
     })
     .await;
     assert_eq!(span.name, "GET /hangs");
-    assert_eq!(said(&span, "error.type").as_deref(), Some("cancelled"));
-    assert_eq!(said(&span, "http.response.status_code"), None);
+    assert_eq!(attribute(&span, "error.type").as_deref(), Some("cancelled"));
+    assert_eq!(attribute(&span, "http.response.status_code"), None);
     assert!(matches!(span.status, Status::Error { .. }));
-    // The caller's doing: no failure of the service, by whichever figure failures are told.
-    let figure = [
-        "http_server_request_duration_seconds_count{",
-        "\"499\"",
-        "\"cancelled\"",
-    ];
-    assert!(shows(&world.callee, &figure));
-    assert!(!shows(
-        &world.callee,
-        &["shop_requests_failed_total{", "\"cancelled\""]
-    ));
-    until("nothing to be served", || {
-        (!shows(&world.callee, &["http_server_active_requests{"])).then_some(())
+    // The caller cancelled it: no metric counts it as a failure of the service.
+    let cancelled = metric("http_server_request_duration_seconds_count")
+        .label("http_response_status_code", "499")
+        .label("error_type", "cancelled");
+    assert!(is_nonzero(&world.callee, &cancelled));
+    let failed = metric("shop_requests_failed_total").label("error_type", "cancelled");
+    assert!(!is_nonzero(&world.callee, &failed));
+    until("no active request", || {
+        (!is_nonzero(&world.callee, &metric("http_server_active_requests"))).then_some(())
     })
     .await;
 }

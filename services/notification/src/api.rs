@@ -6,7 +6,7 @@ use axum::{Json, Router};
 use shop_contract::Role;
 use shop_contract::events::Envelope;
 use shop_contract::notification::{NewNotification, NotificationList};
-use shop_contract::openapi::notification as paths;
+use shop_contract::operation::notification as operations;
 use shop_kit::auth::{Caller, Service};
 use shop_kit::events::Subscriber;
 use shop_kit::openapi::Routes;
@@ -34,11 +34,11 @@ pub fn router(kit: &Kit, writer: Writer) -> Router {
         kit: kit.clone(),
         writer,
     };
-    let routes = Routes::of(Role::Notification)
-        .on(&paths::LIST, list)
-        .on(&paths::SEND, send)
-        .on(&paths::EVENT, take_event)
-        .with_state(app);
+    let routes = Routes::of(Role::Notification, app)
+        .on(&operations::LIST, list)
+        .on(&operations::SEND, send)
+        .on(&operations::EVENT, take_event)
+        .finish();
     server::stack(kit, routes)
 }
 
@@ -74,5 +74,5 @@ async fn take_event(
     _: Service,
     Body(envelope): Body<Envelope>,
 ) -> Result<StatusCode, ApiError> {
-    events::receive(&app.kit, &envelope, app.writer.take(&envelope)).await
+    events::receive(&app.kit, &envelope, app.writer.handle(&envelope)).await
 }

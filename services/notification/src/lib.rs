@@ -11,6 +11,7 @@
 
 pub mod api;
 pub mod channel;
+pub mod config;
 pub mod mail;
 pub mod message;
 pub mod retry;
@@ -18,6 +19,8 @@ pub mod sender;
 pub mod store;
 pub mod subscriber;
 pub mod template;
+
+use std::sync::LazyLock;
 
 use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
@@ -34,24 +37,19 @@ use subscriber::Writer;
 use template::Templates;
 
 pub use api::router;
+pub use config::NotificationConfig;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> =
+    shop_kit::migrations!["../migrations/0001_notifications.sql"];
 
 /// Opens the service's database, and the texts.
 ///
 /// # Errors
 /// A database that does not work.
-pub async fn open(kit: &Kit) -> Result<Writer, ServeError> {
-    let config = kit.config();
-    let store = Store::open(
-        &config.database_url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+pub async fn open(kit: &Kit, own: &NotificationConfig) -> Result<Writer, ServeError> {
+    let store = Store::open(kit, &MIGRATIONS).await?;
     let templates = Templates::read().map_err(|e| ServeError::Setup(e.to_string()))?;
-    let sends_mail = config.smtp_url.is_some();
+    let sends_mail = own.smtp_url.is_some();
     let notifications = Notifications::new(store, kit.metrics().clone(), sends_mail);
     Ok(Writer::new(notifications, templates))
 }
@@ -60,8 +58,12 @@ pub async fn open(kit: &Kit) -> Result<Writer, ServeError> {
 ///
 /// # Errors
 /// A URL that is not one of a mail server.
-pub fn sender(kit: &Kit, notifications: &Notifications) -> Result<Option<Sender>, ServeError> {
-    let Some(url) = &kit.config().smtp_url else {
+pub fn sender(
+    kit: &Kit,
+    own: &NotificationConfig,
+    notifications: &Notifications,
+) -> Result<Option<Sender>, ServeError> {
+    let Some(url) = &own.smtp_url else {
         return Ok(None);
     };
     let mailer = Mailer::new(url).map_err(|e| ServeError::Setup(e.to_string()))?;
@@ -76,12 +78,16 @@ pub fn sender(kit: &Kit, notifications: &Notifications) -> Result<Option<Sender>
 ///
 /// # Errors
 /// An address, a database or a mail server's URL that does not work.
-pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(
+    config: ServiceConfig,
+    own: NotificationConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let kit = Kit::new(config);
-    let writer = open(&kit).await?;
+    let writer = open(&kit, &own).await?;
     let held = writer.notifications().clone();
     let mut workers = events::workers(&kit, &writer, &shutdown);
-    if let Some(sender) = sender(&kit, &held)? {
+    if let Some(sender) = sender(&kit, &own, &held)? {
         workers.push(Box::pin(sender.run(shutdown.clone())));
     }
     let service = Service {

@@ -8,8 +8,8 @@ use lettre::message::header::ContentType;
 use lettre::transport::smtp::{self, PoolConfig};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message as Letter, Tokio1Executor};
 
-use crate::retry::Said;
-use crate::store::Mail;
+use crate::retry::SendResult;
+use crate::store::queue::Mail;
 
 /// Who writes.
 const FROM: &str = "Doorbuster <orders@shop.example>";
@@ -59,16 +59,16 @@ impl Mailer {
     }
 
     /// Tries to send a mail.
-    pub async fn send(&self, mail: &Mail) -> Said {
+    pub async fn send(&self, mail: &Mail) -> SendResult {
         let letter = match letter(&self.from, mail) {
             Ok(letter) => letter,
-            Err(why) => return Said::Never(why),
+            Err(why) => return SendResult::Rejected(why),
         };
         match tokio::time::timeout(TRY, self.transport.send(letter)).await {
-            Ok(Ok(_)) => Said::Taken,
-            Ok(Err(e)) if is_final(&e) => Said::Never(e.to_string()),
-            Ok(Err(e)) => Said::NotNow(e.to_string()),
-            Err(_) => Said::NotNow("the mail server takes too long".to_owned()),
+            Ok(Ok(_)) => SendResult::Accepted,
+            Ok(Err(e)) if is_final(&e) => SendResult::Rejected(e.to_string()),
+            Ok(Err(e)) => SendResult::Deferred(e.to_string()),
+            Err(_) => SendResult::Deferred("the mail server takes too long".to_owned()),
         }
     }
 }
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_url_that_is_none_says_how_to_write_one() {
-        let said = Mailer::new("http://h").err().unwrap().to_string();
-        assert!(said.contains("smtp://"), "{said}");
+        let result = Mailer::new("http://h").err().unwrap().to_string();
+        assert!(result.contains("smtp://"), "{result}");
     }
 }

@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_cancellation_says_why_and_that_nothing_is_paid() {
-        for (reason, said) in [
+        for (reason, text) in [
             ("out-of-stock", "something in your cart was sold out"),
             ("card-declined", "your bank declined the card"),
             ("anything else", "something went wrong on our side"),
@@ -200,13 +200,13 @@ mod tests {
             assert_eq!(
                 body,
                 format!(
-                    "We are sorry: {said}. You pay nothing; what was charged has been given back.\n\nOrder: o-1"
+                    "We are sorry: {text}. You pay nothing; what was charged has been given back.\n\nOrder: o-1"
                 )
             );
             let (_, sms) = on(Channel::Sms, |u| cancelled(u, reason));
             assert_eq!(
                 sms,
-                format!("Your order o-1 could not be placed: {said}. You pay nothing.")
+                format!("Your order o-1 could not be placed: {text}. You pay nothing.")
             );
         }
     }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 /// What a try gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum SendResult {
     /// The mail server has it.
-    Taken,
+    Accepted,
     /// Not now: no connection, no answer, or a 4xx answer.
-    NotNow(String),
+    Deferred(String),
     /// Never: a 5xx answer, or an address that is none.
-    Never(String),
+    Rejected(String),
 }
 
 /// What to do about it.
@@ -33,12 +33,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const TOO_OLD: Duration = Duration::from_secs(24 * 3600);
 
 /// What to do after the `attempts`-th try, of a mail of this age.
-pub fn next(said: Said, attempts: u32, age: Duration) -> Next {
-    match said {
-        Said::Taken => Next::Sent,
-        Said::Never(why) => Next::GiveUp(why),
-        Said::NotNow(why) if age >= TOO_OLD => Next::GiveUp(why),
-        Said::NotNow(why) => {
+pub fn next(result: SendResult, attempts: u32, age: Duration) -> Next {
+    match result {
+        SendResult::Accepted => Next::Sent,
+        SendResult::Rejected(why) => Next::GiveUp(why),
+        SendResult::Deferred(why) if age >= TOO_OLD => Next::GiveUp(why),
+        SendResult::Deferred(why) => {
             let doubled = FIRST_WAIT * 2u32.pow(attempts.saturating_sub(1).min(16));
             Next::Again(doubled.min(LONGEST_WAIT), why)
         }
@@ -49,8 +49,8 @@ pub fn next(said: Said, attempts: u32, age: Duration) -> Next {
 mod tests {
     use super::*;
 
-    fn not_now() -> Said {
-        Said::NotNow("421".to_owned())
+    fn not_now() -> SendResult {
+        SendResult::Deferred("421".to_owned())
     }
 
     #[test]
@@ -69,10 +69,10 @@ mod tests {
     fn a_refusal_is_final_and_so_is_a_day_without_success() {
         let why = || "550".to_owned();
         assert_eq!(
-            next(Said::Never(why()), 1, Duration::ZERO),
+            next(SendResult::Rejected(why()), 1, Duration::ZERO),
             Next::GiveUp(why())
         );
         assert_eq!(next(not_now(), 1, TOO_OLD), Next::GiveUp("421".to_owned()));
-        assert_eq!(next(Said::Taken, 9, TOO_OLD), Next::Sent);
+        assert_eq!(next(SendResult::Accepted, 9, TOO_OLD), Next::Sent);
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge};
 use shop_kit::Kit;
-use shop_kit::queue::{self, Queue, UnderWay};
+use shop_kit::queue::{self, Queue, RunningTasks};
 use shop_kit::store::StoreError;
 use shop_kit::telemetry::{names, propagation};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use crate::channel::Channel;
 use crate::mail::Mailer;
 use crate::retry::{self, Next};
-use crate::store::{Mail, Notifications};
+use crate::store::Notifications;
+use crate::store::queue::Mail;
 
 /// Mails that may be under way at once.
 const MOST_UNDER_WAY: usize = 8;
@@ -69,10 +70,10 @@ impl Sender {
         let parent = propagation::from_traceparent(mail.traceparent.as_deref());
         let _ = span.set_parent(parent);
         let work = async {
-            let said = self.mailer.send(&mail).await;
+            let result = self.mailer.send(&mail).await;
             let age =
                 Duration::from_millis((self.kit.unix_ms() - mail.created_at_ms).max(0) as u64);
-            let next = retry::next(said, mail.attempts, age);
+            let next = retry::next(result, mail.attempts, age);
             self.tell(&mail, &next);
             self.notifications.settle(&mail.id, &next).await
         };
@@ -113,7 +114,7 @@ impl Sender {
 impl Queue for Sender {
     const WHAT: &'static str = "mails";
 
-    async fn begin(&self, under_way: &mut UnderWay) -> Result<bool, StoreError> {
+    async fn start(&self, under_way: &mut RunningTasks) -> Result<bool, StoreError> {
         let queued = self.notifications.queued().await?;
         self.kit
             .metrics()

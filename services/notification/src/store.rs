@@ -1,23 +1,22 @@
 //! The notifications' SQL. Each method is one whole transaction.
 
-mod queue;
+pub mod queue;
 
 use std::sync::Arc;
 
 use metrics::counter;
 use shop_contract::audit::{AuditLine, Moving};
 use shop_contract::notification::Notification;
-use shop_kit::audit::Holds;
+use shop_kit::audit::AuditSource;
 use shop_kit::events;
 use shop_kit::store::{Store, StoreError};
 use shop_kit::telemetry::metrics::Metrics;
-use shop_kit::telemetry::{names, propagation, tracing::current_context};
+use shop_kit::telemetry::{names, propagation, trace_context::current_context};
 use sqlx::{AnyConnection, Row};
 use tokio::sync::Notify;
 
 use crate::channel::Channel;
 use crate::message::Message;
-pub use queue::Mail;
 
 /// How many messages a list has.
 const LIST: i64 = 100;
@@ -177,7 +176,7 @@ impl Notifications {
     }
 }
 
-impl Holds for Notifications {
+impl AuditSource for Notifications {
     async fn rows(&self, after: &str, most: i64) -> Result<Vec<AuditLine>, StoreError> {
         let rows = sqlx::query(
             "SELECT id, about, kind, channel, status FROM notifications

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shop_contract::events::{Envelope, ORDERS};
-use shop_kit::events::{Subscriber, Taken};
+use shop_kit::events::{EventOutcome, Subscriber};
 use shop_kit::store::StoreError;
 
 use crate::message::Message;
@@ -35,11 +35,11 @@ impl Writer {
 impl Subscriber for Writer {
     const DESTINATIONS: &'static [&'static str] = &[ORDERS];
 
-    async fn take(&self, envelope: &Envelope) -> Result<Taken, StoreError> {
+    async fn handle(&self, envelope: &Envelope) -> Result<EventOutcome, StoreError> {
         let messages = Message::about_event(&self.templates, &envelope.event)
             .map_err(|e| StoreError::Corrupt(format!("a template does not fit: {e}")))?;
         if messages.is_empty() {
-            return Ok(Taken::Unwanted);
+            return Ok(EventOutcome::Ignored);
         }
         let new = self.notifications.take(&envelope.id, &messages).await?;
         Ok(new.into())

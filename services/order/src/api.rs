@@ -10,16 +10,16 @@ use serde::Deserialize;
 use shop_contract::Role;
 use shop_contract::bank::is_card_token;
 use shop_contract::cart::Cart;
-use shop_contract::openapi::order as paths;
+use shop_contract::operation::{cart, order as operations};
 use shop_contract::order::{Checkout, Order, OrderList, OrderStatus};
 use shop_kit::auth::{Caller, idempotency_key};
 use shop_kit::client::Call;
 use shop_kit::context::Context;
 use shop_kit::openapi::Routes;
 use shop_kit::problem::{ApiError, Body, Path};
-use shop_kit::server::Told;
+use shop_kit::server::RequestLogFields;
 use shop_kit::telemetry::propagation;
-use shop_kit::telemetry::tracing::current_context;
+use shop_kit::telemetry::trace_context::current_context;
 use shop_kit::{Kit, server};
 
 use crate::drive::{Driver, LEASE};
@@ -45,11 +45,11 @@ impl FromRef<App> for Kit {
 
 /// The API, with the server stack around it.
 pub fn router(kit: &Kit, driver: Driver) -> Router {
-    let routes = Routes::of(Role::Order)
-        .on(&paths::CHECKOUT, checkout)
-        .on(&paths::LIST, list)
-        .on(&paths::SHOW, show)
-        .with_state(App { driver });
+    let routes = Routes::of(Role::Order, App { driver })
+        .on(&operations::CHECKOUT, checkout)
+        .on(&operations::LIST, list)
+        .on(&operations::SHOW, show)
+        .finish();
     server::stack(kit, routes)
 }
 
@@ -110,8 +110,8 @@ async fn draft(
     key: &str,
     card: String,
 ) -> Result<OrderState, ApiError> {
-    let call = Call::get("/cart", "/cart").on_behalf_of(context).hedged();
-    let answer = app.driver.kit().call(Role::Cart, call, context).await?;
+    let call = Call::to(&cart::ONE).on_behalf_of(context);
+    let answer = app.driver.kit().call(call, context).await?;
     let cart: Cart = answer.ok(Role::Cart)?;
     if cart.items.is_empty() {
         return Err(ApiError::new(
@@ -165,7 +165,7 @@ fn outcome(order: OrderState) -> Result<Response, ApiError> {
         _ => StatusCode::ACCEPTED,
     };
     let mut response = (status, Json(order.shown())).into_response();
-    Told::of(&mut response).order_id = Some(order.id().to_owned());
+    RequestLogFields::of(&mut response).order_id = Some(order.id().to_owned());
     Ok(response)
 }
 

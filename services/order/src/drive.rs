@@ -17,7 +17,7 @@ use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::order::{OrderEvent, OrderState};
-use crate::saga::{self, Said, Step};
+use crate::saga::{self, Step, StepOutcome};
 use crate::steps;
 use crate::store::{Appended, Orders};
 
@@ -84,8 +84,8 @@ impl Driver {
     /// Moves an order until it ends, or until a step has no answer.
     async fn drive(&self, mut order: OrderState) -> Result<OrderState, StoreError> {
         while let Some(step) = saga::next(&order) {
-            let said = self.perform(&order, &step).await?;
-            let Some(event) = saga::conclude(&step, said) else {
+            let outcome = self.perform(&order, &step).await?;
+            let Some(event) = saga::conclude(&step, outcome) else {
                 self.orders
                     .lease(&order, self.kit.unix_ms() + ms(PAUSE))
                     .await?;
@@ -100,12 +100,12 @@ impl Driver {
 
     /// Asks for a step, and keeps the order ours for as long as the answer takes: a bank that is slow must not be asked
     /// by every replica at once.
-    async fn perform(&self, order: &OrderState, step: &Step) -> Result<Said, StoreError> {
+    async fn perform(&self, order: &OrderState, step: &Step) -> Result<StepOutcome, StoreError> {
         let asked = steps::perform(&self.kit, order, step);
         tokio::pin!(asked);
         loop {
             tokio::select! {
-                said = &mut asked => return Ok(said),
+                outcome = &mut asked => return Ok(outcome),
                 () = tokio::time::sleep(RENEW) => {
                     self.orders.lease(order, self.kit.unix_ms() + ms(LEASE)).await?;
                 }

@@ -16,6 +16,8 @@ pub mod saga;
 pub mod steps;
 pub mod store;
 
+use std::sync::LazyLock;
+
 use shop_contract::events;
 use shop_kit::Kit;
 use shop_kit::audit::Audit;
@@ -31,21 +33,14 @@ use store::Orders;
 
 pub use api::router;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_orders.sql"];
 
 /// Opens the service's database.
 ///
 /// # Errors
 /// A database that does not work.
 pub async fn open(kit: &Kit) -> Result<Orders, ServeError> {
-    let url = &kit.config().database_url;
-    let store = Store::open(
-        url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     Ok(Orders::new(store))
 }
 

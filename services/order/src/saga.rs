@@ -25,13 +25,13 @@ pub enum Step {
     Release,
 }
 
-/// What the other service said.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum StepOutcome {
     /// Done, now or before.
     Done,
     /// Charged, now or before.
-    PaidBy(String),
+    Paid(String),
     /// No, for a reason of business. Nothing was done.
     Refused(String),
     /// Nothing that can be relied on: it may be done or not.
@@ -56,21 +56,21 @@ pub fn next(order: &OrderState) -> Option<Step> {
 }
 
 /// What an answer makes of the order; nothing, when it must be asked again.
-pub fn conclude(step: &Step, said: Said) -> Option<OrderEvent> {
-    match (step, said) {
-        (_, Said::Unknown) => None,
-        (Step::Reserve, Said::Done) => Some(OrderEvent::Reserved),
-        (Step::Charge, Said::PaidBy(payment_id)) => Some(OrderEvent::Paid { payment_id }),
-        (Step::Commit, Said::Done) => Some(OrderEvent::Confirmed),
-        (Step::Refund { .. }, Said::Done) => Some(OrderEvent::Refunded),
-        (Step::Release, Said::Done) => Some(OrderEvent::Cancelled),
+pub fn conclude(step: &Step, outcome: StepOutcome) -> Option<OrderEvent> {
+    match (step, outcome) {
+        (_, StepOutcome::Unknown) => None,
+        (Step::Reserve, StepOutcome::Done) => Some(OrderEvent::Reserved),
+        (Step::Charge, StepOutcome::Paid(payment_id)) => Some(OrderEvent::Paid { payment_id }),
+        (Step::Commit, StepOutcome::Done) => Some(OrderEvent::Confirmed),
+        (Step::Refund { .. }, StepOutcome::Done) => Some(OrderEvent::Refunded),
+        (Step::Release, StepOutcome::Done) => Some(OrderEvent::Cancelled),
         // A commit that is refused turns a paid order round, too: the refund then comes first.
-        (Step::Reserve | Step::Charge | Step::Commit, Said::Refused(reason)) => {
+        (Step::Reserve | Step::Charge | Step::Commit, StepOutcome::Refused(reason)) => {
             Some(OrderEvent::Cancelling { reason })
         }
         // An undoing cannot be refused; whoever says so must be asked again, and looked at.
-        (Step::Refund { .. } | Step::Release, Said::Refused(_)) => None,
-        (Step::Charge, Said::Done) | (_, Said::PaidBy(_)) => None,
+        (Step::Refund { .. } | Step::Release, StepOutcome::Refused(_)) => None,
+        (Step::Charge, StepOutcome::Done) | (_, StepOutcome::Paid(_)) => None,
     }
 }
 
@@ -83,7 +83,7 @@ mod tests {
 
     /// What the other services hold for one order, each step idempotent, as they are.
     #[derive(Debug, Default)]
-    struct World {
+    struct FakeServices {
         held: bool,
         released: bool,
         committed: bool,
@@ -93,32 +93,34 @@ mod tests {
         card_good: bool,
     }
 
-    impl World {
-        fn perform(&mut self, step: &Step) -> Said {
+    impl FakeServices {
+        fn perform(&mut self, step: &Step) -> StepOutcome {
             match step {
-                Step::Reserve if self.released => Said::Refused("reservation-released".to_owned()),
-                Step::Reserve if !self.in_stock => Said::Refused("out-of-stock".to_owned()),
+                Step::Reserve if self.released => {
+                    StepOutcome::Refused("reservation-released".to_owned())
+                }
+                Step::Reserve if !self.in_stock => StepOutcome::Refused("out-of-stock".to_owned()),
                 Step::Reserve => {
                     self.held = true;
-                    Said::Done
+                    StepOutcome::Done
                 }
-                Step::Charge if !self.card_good => Said::Refused("card-declined".to_owned()),
+                Step::Charge if !self.card_good => StepOutcome::Refused("card-declined".to_owned()),
                 Step::Charge => {
                     self.charges = 1;
-                    Said::PaidBy("p".to_owned())
+                    StepOutcome::Paid("p".to_owned())
                 }
                 Step::Commit if self.held && !self.released => {
                     self.committed = true;
-                    Said::Done
+                    StepOutcome::Done
                 }
-                Step::Commit => Said::Refused("reservation-released".to_owned()),
+                Step::Commit => StepOutcome::Refused("reservation-released".to_owned()),
                 Step::Refund { .. } => {
                     self.refunds = self.charges;
-                    Said::Done
+                    StepOutcome::Done
                 }
                 Step::Release => {
                     self.released = true;
-                    Said::Done
+                    StepOutcome::Done
                 }
             }
         }
@@ -126,10 +128,10 @@ mod tests {
 
     /// How one attempt at a step goes.
     #[derive(Debug, Clone, Copy)]
-    enum Luck {
+    enum Delivery {
         Answered,
-        LostBefore,
-        LostAfter,
+        RequestLost,
+        ReplyLost,
     }
 
     fn order() -> OrderState {
@@ -146,11 +148,11 @@ mod tests {
         })
     }
 
-    fn luck() -> impl Strategy<Value = Luck> {
+    fn delivery() -> impl Strategy<Value = Delivery> {
         prop_oneof![
-            Just(Luck::Answered),
-            Just(Luck::LostBefore),
-            Just(Luck::LostAfter)
+            Just(Delivery::Answered),
+            Just(Delivery::RequestLost),
+            Just(Delivery::ReplyLost)
         ]
     }
 
@@ -162,35 +164,35 @@ mod tests {
             in_stock: bool,
             card_good: bool,
             meddled: bool,
-            fates in prop::collection::vec(luck(), 0..40),
+            deliveries in prop::collection::vec(delivery(), 0..40),
         ) {
-            let mut world = World { in_stock, card_good, ..World::default() };
+            let mut services = FakeServices { in_stock, card_good, ..FakeServices::default() };
             let mut order = order();
-            let mut fates = fates.into_iter();
+            let mut deliveries = deliveries.into_iter();
             let mut asked = 0;
             while let Some(step) = next(&order) {
                 asked += 1;
                 prop_assert!(asked < 100, "the saga does not end");
                 // Somebody releases the reservation behind the saga's back, right before the commit.
-                if meddled && step == Step::Commit && !world.committed {
-                    world.released = true;
+                if meddled && step == Step::Commit && !services.committed {
+                    services.released = true;
                 }
-                let said = match fates.next().unwrap_or(Luck::Answered) {
-                    Luck::Answered => world.perform(&step),
-                    Luck::LostBefore => Said::Unknown,
-                    Luck::LostAfter => { world.perform(&step); Said::Unknown }
+                let outcome = match deliveries.next().unwrap_or(Delivery::Answered) {
+                    Delivery::Answered => services.perform(&step),
+                    Delivery::RequestLost => StepOutcome::Unknown,
+                    Delivery::ReplyLost => { services.perform(&step); StepOutcome::Unknown }
                 };
-                if let Some(event) = conclude(&step, said) {
+                if let Some(event) = conclude(&step, outcome) {
                     order.apply(&event);
                 }
             }
             if in_stock && card_good && !meddled {
                 prop_assert_eq!(order.status, OrderStatus::Confirmed);
-                prop_assert!(world.committed && world.charges == 1 && world.refunds == 0);
+                prop_assert!(services.committed && services.charges == 1 && services.refunds == 0);
             } else {
                 prop_assert_eq!(order.status, OrderStatus::Cancelled);
-                prop_assert!(!world.committed && world.released);
-                prop_assert_eq!(world.charges, world.refunds);
+                prop_assert!(!services.committed && services.released);
+                prop_assert_eq!(services.charges, services.refunds);
             }
         }
     }

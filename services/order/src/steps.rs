@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shop_contract::Role;
 use shop_contract::inventory::{NewReservation, Quantity};
+use shop_contract::operation::{inventory, payment};
 use shop_contract::payment::{NewPayment, Payment, PaymentStatus};
 use shop_kit::Kit;
 use shop_kit::client::{Answer, Call, CallError};
@@ -11,15 +11,13 @@ use shop_kit::context::Context;
 use shop_resilience::{Deadline, Priority};
 
 use crate::order::OrderState;
-use crate::saga::{Said, Step};
+use crate::saga::{Step, StepOutcome};
 
 /// How long one step may take, all tries together. Not the shopper's time: an order goes on when its shopper is gone.
 const STEP: Duration = Duration::from_secs(5);
-/// Payment waits for the bank, and needs the longest.
-const PAYMENT_PER_TRY: Duration = Duration::from_secs(4);
 
 /// Asks another service for a step.
-pub async fn perform(kit: &Kit, order: &OrderState, step: &Step) -> Said {
+pub async fn perform(kit: &Kit, order: &OrderState, step: &Step) -> StepOutcome {
     let result = match step {
         Step::Reserve => reserve(kit, order).await,
         Step::Charge => charge(kit, order).await,
@@ -29,11 +27,11 @@ pub async fn perform(kit: &Kit, order: &OrderState, step: &Step) -> Said {
     };
     result.unwrap_or_else(|e| {
         tracing::info!(order_id = order.id(), step = ?step, error = %e, "a step has no answer yet");
-        Said::Unknown
+        StepOutcome::Unknown
     })
 }
 
-async fn reserve(kit: &Kit, order: &OrderState) -> Result<Said, CallError> {
+async fn reserve(kit: &Kit, order: &OrderState) -> Result<StepOutcome, CallError> {
     let items = order.placed.items.iter().map(|i| Quantity {
         product_id: i.product_id.clone(),
         quantity: i.quantity,
@@ -42,54 +40,47 @@ async fn reserve(kit: &Kit, order: &OrderState) -> Result<Said, CallError> {
         id: order.id().to_owned(),
         items: items.collect(),
     };
-    let call = Call::post("/reservations", "/reservations", &body)?.repeatable();
-    Ok(said(&ask(kit, Role::Inventory, call).await?))
+    let call = Call::to(&inventory::RESERVE).json(&body)?;
+    Ok(outcome_of(&ask(kit, call).await?))
 }
 
-async fn charge(kit: &Kit, order: &OrderState) -> Result<Said, CallError> {
+async fn charge(kit: &Kit, order: &OrderState) -> Result<StepOutcome, CallError> {
     let body = NewPayment {
         order_id: order.id().to_owned(),
         user_id: order.placed.user_id.clone(),
         amount: order.placed.total.clone(),
         card: order.placed.card.clone(),
     };
-    let call = Call::post("/payments", "/payments", &body)?
-        .key(order.id())
-        .per_try(PAYMENT_PER_TRY);
-    let answer = ask(kit, Role::Payment, call).await?;
+    let call = Call::to(&payment::PAY).key(order.id()).json(&body)?;
+    let answer = ask(kit, call).await?;
     if answer.status.is_success() {
         let payment: Payment = answer.json()?;
         // Given back already: then this order is not paid, whoever gave it back.
         Ok(match payment.status {
-            PaymentStatus::Captured => Said::PaidBy(payment.id),
-            _ => Said::Unknown,
+            PaymentStatus::Captured => StepOutcome::Paid(payment.id),
+            _ => StepOutcome::Unknown,
         })
     } else {
-        Ok(said(&answer))
+        Ok(outcome_of(&answer))
     }
 }
 
-async fn commit(kit: &Kit, order: &OrderState) -> Result<Said, CallError> {
-    let path = format!("/reservations/{}/commit", order.id());
-    let call = Call::post("/reservations/{id}/commit", path, &())?.repeatable();
-    Ok(said(&ask(kit, Role::Inventory, call).await?))
+async fn commit(kit: &Kit, order: &OrderState) -> Result<StepOutcome, CallError> {
+    let call = Call::to(&inventory::COMMIT).path(order.id()).json(&())?;
+    Ok(outcome_of(&ask(kit, call).await?))
 }
 
-async fn release(kit: &Kit, order: &OrderState) -> Result<Said, CallError> {
-    let path = format!("/reservations/{}", order.id());
-    let call = Call::new(http::Method::DELETE, "/reservations/{id}", path);
-    Ok(said(&ask(kit, Role::Inventory, call).await?))
+async fn release(kit: &Kit, order: &OrderState) -> Result<StepOutcome, CallError> {
+    let call = Call::to(&inventory::RELEASE).path(order.id());
+    Ok(outcome_of(&ask(kit, call).await?))
 }
 
-async fn refund(kit: &Kit, payment_id: &str) -> Result<Said, CallError> {
-    let path = format!("/payments/{payment_id}/refund");
-    let call = Call::post("/payments/{id}/refund", path, &())?
-        .repeatable()
-        .per_try(PAYMENT_PER_TRY);
-    Ok(said(&ask(kit, Role::Payment, call).await?))
+async fn refund(kit: &Kit, payment_id: &str) -> Result<StepOutcome, CallError> {
+    let call = Call::to(&payment::REFUND).path(payment_id).json(&())?;
+    Ok(outcome_of(&ask(kit, call).await?))
 }
 
-async fn ask(kit: &Kit, peer: Role, call: Call) -> Result<Answer, CallError> {
+async fn ask(kit: &Kit, call: Call) -> Result<Answer, CallError> {
     let context = Context {
         deadline: kit
             .config()
@@ -99,17 +90,17 @@ async fn ask(kit: &Kit, peer: Role, call: Call) -> Result<Answer, CallError> {
         priority: Priority::Critical,
         authorization: None,
     };
-    kit.call(peer, call, &context).await
+    kit.call(call, &context).await
 }
 
 /// Only a clear yes or a clear no counts. A problem of business is a no; a 404 or a 400 may be a mistake of a version
 /// that is being rolled out, and must not turn a paid order round.
-fn said(answer: &Answer) -> Said {
+fn outcome_of(answer: &Answer) -> StepOutcome {
     if answer.status.is_success() {
-        return Said::Done;
+        return StepOutcome::Done;
     }
     match (answer.status.as_u16(), answer.problem()) {
-        (402 | 409 | 422, Some(reason)) => Said::Refused(reason),
-        _ => Said::Unknown,
+        (402 | 409 | 422, Some(reason)) => StepOutcome::Refused(reason),
+        _ => StepOutcome::Unknown,
     }
 }

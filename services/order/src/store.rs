@@ -5,9 +5,9 @@ use shop_contract::Role;
 use shop_contract::audit::{AuditLine, Moving};
 use shop_contract::events::Envelope;
 use shop_contract::order::Order;
-use shop_kit::audit::Holds;
+use shop_kit::audit::AuditSource;
 use shop_kit::events;
-use shop_kit::store::{Store, StoreError, word};
+use shop_kit::store::{Store, StoreError, parse_stored};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
@@ -253,7 +253,7 @@ impl Orders {
     }
 }
 
-impl Holds for Orders {
+impl AuditSource for Orders {
     async fn rows(&self, after: &str, most: i64) -> Result<Vec<AuditLine>, StoreError> {
         let rows = sqlx::query(
             "SELECT id, user_id, key, status, total_minor, pieces FROM orders
@@ -270,7 +270,7 @@ impl Holds for Orders {
                 id: row.try_get("id")?,
                 user_id: row.try_get("user_id")?,
                 key: row.try_get("key")?,
-                status: word(&status)?,
+                status: parse_stored(&status)?,
                 total_minor: row.try_get("total_minor")?,
                 pieces: row.try_get("pieces")?,
             });
@@ -334,7 +334,7 @@ fn shown(row: &AnyRow) -> Result<Order, StoreError> {
     let (status, items): (String, String) = (row.try_get("status")?, row.try_get("items")?);
     Ok(Order {
         id: row.try_get("id")?,
-        status: word(&status)?,
+        status: parse_stored(&status)?,
         items: serde_json::from_str(&items).map_err(|e| StoreError::Corrupt(e.to_string()))?,
         total: Money {
             minor: row.try_get("total_minor")?,

@@ -1,13 +1,11 @@
 //! The payments' paths, and the calls to the bank.
 
-use std::time::Duration;
-
 use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, Router};
 use shop_contract::Role;
 use shop_contract::bank::{Charge, NewCharge, is_card_token};
-use shop_contract::openapi::payment as paths;
+use shop_contract::operation::{bank, payment as operations};
 use shop_contract::payment::{NewPayment, Payment, PaymentStatus};
 use shop_kit::Kit;
 use shop_kit::auth::{Caller, Service, idempotency_key};
@@ -17,11 +15,8 @@ use shop_kit::openapi::Routes;
 use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::server;
 
-use crate::payment::{BankSays, check};
-use crate::store::{Kept, Payments};
-
-/// The bank is slow by nature; giving up early would only turn slow answers into unknown ones.
-const BANK_PER_TRY: Duration = Duration::from_secs(3);
+use crate::payment::{BankReply, check};
+use crate::store::{PaymentRecord, Payments};
 
 #[derive(Clone)]
 struct App {
@@ -41,11 +36,11 @@ pub fn router(kit: &Kit, payments: Payments) -> Router {
         kit: kit.clone(),
         payments,
     };
-    let routes = Routes::of(Role::Payment)
-        .on(&paths::PAY, pay)
-        .on(&paths::REFUND, refund)
-        .on(&paths::SHOW, show)
-        .with_state(app);
+    let routes = Routes::of(Role::Payment, app)
+        .on(&operations::PAY, pay)
+        .on(&operations::REFUND, refund)
+        .on(&operations::SHOW, show)
+        .finish();
     server::stack(kit, routes)
 }
 
@@ -63,51 +58,49 @@ async fn pay(
             "`card` must be the bank's token for a card",
         ));
     }
-    let kept = app.payments.begin(key, &new).await?;
-    if kept.payment.order_id != new.order_id || kept.payment.amount != new.amount {
+    let record = app.payments.begin(key, &new).await?;
+    if record.payment.order_id != new.order_id || record.payment.amount != new.amount {
         return Err(key_reused());
     }
-    let kept = match kept.payment.status {
-        PaymentStatus::Pending => charge(&app, &context, kept).await?,
-        _ => kept,
+    let record = match record.payment.status {
+        PaymentStatus::Pending => charge(&app, &context, record).await?,
+        _ => record,
     };
-    match kept.payment.status {
+    match record.payment.status {
         PaymentStatus::Captured | PaymentStatus::Refunded => {
-            Ok((StatusCode::CREATED, Json(kept.payment)))
+            Ok((StatusCode::CREATED, Json(record.payment)))
         }
         PaymentStatus::Declined => Err(ApiError::new(
             StatusCode::PAYMENT_REQUIRED,
             "card-declined",
             "The bank declined the card",
         )
-        .order(&kept.payment.order_id)),
+        .order(&record.payment.order_id)),
         PaymentStatus::Pending => Err(bank_unavailable("the bank's answer is not known yet")),
     }
 }
 
 /// Asks the bank under the payment's id, however often it was asked before.
-async fn charge(app: &App, context: &Context, kept: Kept) -> Result<Kept, ApiError> {
-    let Payment { id, amount, .. } = kept.payment.clone();
+async fn charge(
+    app: &App,
+    context: &Context,
+    record: PaymentRecord,
+) -> Result<PaymentRecord, ApiError> {
+    let Payment { id, amount, .. } = record.payment.clone();
     let body = NewCharge {
         amount,
-        card: kept.card.clone(),
+        card: record.card.clone(),
         reference: id.clone(),
     };
-    let call = Call::post("/charges", "/charges", &body)?
-        .key(&id)
-        .per_try(BANK_PER_TRY);
-    let answer = app
-        .kit
-        .call(Role::Bank, call, context)
-        .await
-        .map_err(no_answer)?;
+    let call = Call::to(&bank::CHARGE).key(&id).json(&body)?;
+    let answer = app.kit.call(call, context).await.map_err(no_answer)?;
     let told: Option<Charge> = answer.json().ok();
-    let says = BankSays::of_answer(
+    let reply = BankReply::of_answer(
         answer.status.as_u16(),
         told.as_ref().map(|c| c.status),
         answer.problem().as_deref(),
     );
-    let Some(to) = says.settles() else {
+    let Some(to) = reply.settles() else {
         return Err(bank_unavailable(format!(
             "the bank answered {}",
             answer.status
@@ -127,20 +120,13 @@ async fn refund(
     context: Context,
     Path(id): Path,
 ) -> Result<Json<Payment>, ApiError> {
-    let kept = app.payments.find(&id).await?;
-    let kept = kept.ok_or_else(|| ApiError::not_found("payment"))?;
-    match (kept.payment.status, &kept.charge_id) {
-        (PaymentStatus::Refunded, _) => return Ok(Json(kept.payment)),
+    let record = app.payments.find(&id).await?;
+    let record = record.ok_or_else(|| ApiError::not_found("payment"))?;
+    match (record.payment.status, &record.charge_id) {
+        (PaymentStatus::Refunded, _) => return Ok(Json(record.payment)),
         (PaymentStatus::Captured, Some(charge_id)) => {
-            let path = format!("/charges/{charge_id}/refund");
-            let call = Call::post("/charges/{id}/refund", path, &())?
-                .repeatable()
-                .per_try(BANK_PER_TRY);
-            let answer = app
-                .kit
-                .call(Role::Bank, call, &context)
-                .await
-                .map_err(no_answer)?;
+            let call = Call::to(&bank::REFUND).path(charge_id).json(&())?;
+            let answer = app.kit.call(call, &context).await.map_err(no_answer)?;
             if !answer.status.is_success() {
                 return Err(bank_unavailable(format!(
                     "the bank answered {}",
@@ -171,10 +157,10 @@ async fn show(
     caller: Caller,
     Path(id): Path,
 ) -> Result<Json<Payment>, ApiError> {
-    let kept = app.payments.find(&id).await?;
-    let kept = kept.ok_or_else(|| ApiError::not_found("payment"))?;
-    caller.owns(&kept.user_id, "payment")?;
-    Ok(Json(kept.payment))
+    let record = app.payments.find(&id).await?;
+    let record = record.ok_or_else(|| ApiError::not_found("payment"))?;
+    caller.owns(&record.user_id, "payment")?;
+    Ok(Json(record.payment))
 }
 
 /// What the bank refused for want of room stays marked as such, for nobody is to come back at once.

@@ -10,6 +10,8 @@ pub mod api;
 pub mod payment;
 pub mod store;
 
+use std::sync::LazyLock;
+
 use shop_kit::Kit;
 use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
@@ -22,21 +24,14 @@ use store::Payments;
 
 pub use api::router;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_payments.sql"];
 
 /// Opens the service's database.
 ///
 /// # Errors
 /// A database that does not work.
 pub async fn open(kit: &Kit) -> Result<Payments, ServeError> {
-    let url = &kit.config().database_url;
-    let store = Store::open(
-        url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     Ok(Payments::new(store))
 }
 

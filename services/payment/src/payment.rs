@@ -5,7 +5,7 @@ use shop_contract::payment::{NewPayment, PaymentStatus};
 
 /// What the bank's answer means for a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BankSays {
+pub enum BankReply {
     /// A charge in this state.
     Charge(ChargeStatus),
     /// Declined.
@@ -14,7 +14,7 @@ pub enum BankSays {
     Nothing,
 }
 
-impl BankSays {
+impl BankReply {
     /// Reads the bank's answer to a charge: its status, the charge it tells of, and the problem it states. A yes that
     /// tells of no charge is nothing to rely on: without the charge's id the money could not be given back.
     pub fn of_answer(status: u16, charge: Option<ChargeStatus>, problem: Option<&str>) -> Self {
@@ -62,20 +62,20 @@ mod tests {
 
     #[test]
     fn only_a_clear_answer_settles_a_payment() {
-        let settles = |status| BankSays::of_answer(status, None, None).settles();
+        let settles = |status| BankReply::of_answer(status, None, None).settles();
         for (charge, payment) in [
             (ChargeStatus::Captured, PaymentStatus::Captured),
             (ChargeStatus::Refunded, PaymentStatus::Refunded),
         ] {
-            let says = BankSays::of_answer(200, Some(charge), None);
-            assert_eq!(says.settles(), Some(payment));
+            let reply = BankReply::of_answer(200, Some(charge), None);
+            assert_eq!(reply.settles(), Some(payment));
         }
         assert_eq!(settles(201), None, "a yes without a charge");
         assert_eq!(settles(402), Some(PaymentStatus::Declined));
-        let unreadable = BankSays::of_answer(422, None, Some("invalid"));
+        let unreadable = BankReply::of_answer(422, None, Some("invalid"));
         assert_eq!(unreadable.settles(), Some(PaymentStatus::Declined));
         assert_eq!(
-            BankSays::of_answer(422, None, Some("key-reused")).settles(),
+            BankReply::of_answer(422, None, Some("key-reused")).settles(),
             None
         );
         for silent in [400, 404, 408, 429, 500, 502, 503, 504] {

@@ -3,14 +3,14 @@
 use shop_contract::Money;
 use shop_contract::audit::AuditLine;
 use shop_contract::payment::{NewPayment, Payment, PaymentStatus};
-use shop_kit::audit::Holds;
-use shop_kit::store::{Store, StoreError, word};
+use shop_kit::audit::AuditSource;
+use shop_kit::store::{Store, StoreError, parse_stored};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
 /// A payment with what only the service knows of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct PaymentRecord {
     /// As its owner sees it.
     pub payment: Payment,
     /// Who pays.
@@ -44,7 +44,7 @@ impl Payments {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn begin(&self, key: &str, new: &NewPayment) -> Result<Kept, StoreError> {
+    pub async fn begin(&self, key: &str, new: &NewPayment) -> Result<PaymentRecord, StoreError> {
         let work = async {
             let now = self.store.unix_ms();
             let mut t = self.store.begin().await?;
@@ -70,7 +70,7 @@ impl Payments {
                 .fetch_one(&mut *t)
                 .await?;
             t.commit().await?;
-            kept(&row)
+            record(&row)
         };
         self.store.operation("insert", "payments", work).await
     }
@@ -85,7 +85,7 @@ impl Payments {
         from: PaymentStatus,
         to: PaymentStatus,
         charge_id: Option<&str>,
-    ) -> Result<Option<Kept>, StoreError> {
+    ) -> Result<Option<PaymentRecord>, StoreError> {
         let work = async {
             sqlx::query(
                 "UPDATE payments SET status = $1, charge_id = COALESCE($2, charge_id),
@@ -107,23 +107,23 @@ impl Payments {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn find(&self, id: &str) -> Result<Option<Kept>, StoreError> {
+    pub async fn find(&self, id: &str) -> Result<Option<PaymentRecord>, StoreError> {
         self.store
             .operation("select", "payments", self.read(id))
             .await
     }
 
-    async fn read(&self, id: &str) -> Result<Option<Kept>, StoreError> {
+    async fn read(&self, id: &str) -> Result<Option<PaymentRecord>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM payments WHERE id = $1");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(id)
             .fetch_optional(self.store.reader())
             .await?;
-        row.as_ref().map(kept).transpose()
+        row.as_ref().map(record).transpose()
     }
 }
 
-impl Holds for Payments {
+impl AuditSource for Payments {
     async fn rows(&self, after: &str, most: i64) -> Result<Vec<AuditLine>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM payments WHERE id > $1 ORDER BY id LIMIT $2");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -138,7 +138,7 @@ impl Holds for Payments {
                     order_id,
                     status,
                     amount,
-                } = kept(row)?.payment;
+                } = record(row)?.payment;
                 Ok(AuditLine::Payment {
                     id,
                     order_id,
@@ -150,13 +150,13 @@ impl Holds for Payments {
     }
 }
 
-fn kept(row: &AnyRow) -> Result<Kept, StoreError> {
+fn record(row: &AnyRow) -> Result<PaymentRecord, StoreError> {
     let status: String = row.try_get("status")?;
-    Ok(Kept {
+    Ok(PaymentRecord {
         payment: Payment {
             id: row.try_get("id")?,
             order_id: row.try_get("order_id")?,
-            status: word(&status)?,
+            status: parse_stored(&status)?,
             amount: Money {
                 minor: row.try_get("amount_minor")?,
                 currency: row.try_get("currency")?,

@@ -10,19 +10,19 @@ use bytes::Bytes;
 use serde::Deserialize;
 use shop_contract::Role;
 use shop_contract::events::Envelope;
-use shop_contract::openapi::product as paths;
+use shop_contract::operation::product as operations;
 use shop_contract::product::{Product, ProductChange};
 use shop_kit::auth::{Admin, Service};
 use shop_kit::context::Context;
 use shop_kit::events::Subscriber;
 use shop_kit::openapi::Routes;
 use shop_kit::problem::{ApiError, Body, Path};
-use shop_kit::server::Told;
+use shop_kit::server::RequestLogFields;
 use shop_kit::{Kit, events, server};
 
 use crate::availability::Reason;
 use crate::listing::{self, Listing};
-use crate::showcase::{Showcase, Unread};
+use crate::showcase::{ReadError, Showcase};
 use crate::{availability, catalogue, live, words};
 
 #[derive(Clone)]
@@ -44,13 +44,13 @@ pub fn router(kit: &Kit, showcase: Showcase) -> Router {
         kit: kit.clone(),
         showcase,
     };
-    let routes = Routes::of(Role::Product)
-        .on(&paths::LIST, list)
-        .on(&paths::SEARCH, search)
-        .on(&paths::ONE, one)
-        .on(&paths::CHANGE, change)
-        .on(&paths::EVENT, event)
-        .with_state(app);
+    let routes = Routes::of(Role::Product, app)
+        .on(&operations::LIST, list)
+        .on(&operations::SEARCH, search)
+        .on(&operations::ONE, one)
+        .on(&operations::CHANGE, change)
+        .on(&operations::EVENT, event)
+        .finish();
     server::stack(kit, routes)
 }
 
@@ -112,13 +112,13 @@ async fn one(
     let mut product = Product::clone(&*app.showcase.product(&id).await?);
     let mut missing = None;
     if let WantedStock::Live = stock {
-        let heard = live::ask(&app.kit, &product.id, &context).await?;
-        missing = heard.missing().map(Reason::name);
-        product.availability = availability::shown(heard, app.kit.unix_ms(), product.availability);
+        let reply = live::ask(&app.kit, &product.id, &context).await?;
+        missing = reply.missing().map(Reason::name);
+        product.availability = availability::shown(reply, app.kit.unix_ms(), product.availability);
     }
     let mut response = Json(product).into_response();
     if missing.is_some() {
-        Told::of(&mut response).degraded = missing;
+        RequestLogFields::of(&mut response).degraded = missing;
     }
     Ok(response)
 }
@@ -131,7 +131,7 @@ async fn change(
 ) -> Result<Json<Product>, ApiError> {
     let change = catalogue::check(change).map_err(|e| ApiError::invalid(e.to_string()))?;
     let changed = app.showcase.change(&id, &change).await?;
-    changed.map(Json).ok_or_else(|| Unread::NoProduct.into())
+    changed.map(Json).ok_or_else(|| ReadError::NoProduct.into())
 }
 
 async fn event(
@@ -139,7 +139,7 @@ async fn event(
     _: Service,
     Body(envelope): Body<Envelope>,
 ) -> Result<StatusCode, ApiError> {
-    events::receive(&app.kit, &envelope, app.showcase.take(&envelope)).await
+    events::receive(&app.kit, &envelope, app.showcase.handle(&envelope)).await
 }
 
 /// What was rendered before, perhaps for somebody else.
@@ -151,14 +151,14 @@ fn unreadable(rejection: QueryRejection) -> ApiError {
     ApiError::bad_request(rejection.body_text())
 }
 
-impl From<Unread> for ApiError {
-    fn from(e: Unread) -> Self {
+impl From<ReadError> for ApiError {
+    fn from(e: ReadError) -> Self {
         match e {
-            Unread::NoProduct => ApiError::not_found("product"),
-            Unread::Store(e) if e.is_overload() => {
+            ReadError::NoProduct => ApiError::not_found("product"),
+            ReadError::Store(e) if e.is_overload() => {
                 ApiError::overloaded("no connection to the database became free in time")
             }
-            Unread::Store(e) => ApiError::internal(e),
+            ReadError::Store(e) => ApiError::internal(e),
         }
     }
 }

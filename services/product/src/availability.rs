@@ -11,13 +11,13 @@ use shop_kit::client::{Answer, CallError};
 
 /// What came of asking inventory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
+pub enum StockReply {
     /// So many pieces can be reserved.
     Pieces(i64),
     /// It has no such product. That is an answer too: none of it can be reserved.
-    Unknown,
+    UnknownProduct,
     /// Nothing that helps.
-    Nothing(Reason),
+    Missing(Reason),
 }
 
 /// Why an answer has less in it than it should.
@@ -57,28 +57,28 @@ impl Reason {
     }
 }
 
-impl Heard {
+impl StockReply {
     /// Why there is no figure, where there should be one.
     pub fn missing(&self) -> Option<Reason> {
         match self {
-            Self::Nothing(reason) => Some(*reason),
-            Self::Pieces(_) | Self::Unknown => None,
+            Self::Missing(reason) => Some(*reason),
+            Self::Pieces(_) | Self::UnknownProduct => None,
         }
     }
 }
 
 /// Reads what came of the call.
-pub fn heard(called: Result<Answer, CallError>) -> Heard {
+pub fn read_reply(called: Result<Answer, CallError>) -> StockReply {
     let answer = match called {
         Ok(answer) => answer,
-        Err(e) => return Heard::Nothing(why(&e)),
+        Err(e) => return StockReply::Missing(why(&e)),
     };
     if answer.status == StatusCode::NOT_FOUND {
-        return Heard::Unknown;
+        return StockReply::UnknownProduct;
     }
     match answer.ok::<Stock>(Role::Inventory) {
-        Ok(stock) => Heard::Pieces(stock.available),
-        Err(_) => Heard::Nothing(Reason::Failed),
+        Ok(stock) => StockReply::Pieces(stock.available),
+        Err(_) => StockReply::Missing(Reason::Failed),
     }
 }
 
@@ -93,16 +93,16 @@ fn why(error: &CallError) -> Reason {
 }
 
 /// What the page shows, from what was heard at `now_ms` and what the view has.
-pub fn shown(heard: Heard, now_ms: i64, view: Option<Availability>) -> Option<Availability> {
-    match heard {
-        Heard::Pieces(pieces) => Some(Availability {
+pub fn shown(reply: StockReply, now_ms: i64, view: Option<Availability>) -> Option<Availability> {
+    match reply {
+        StockReply::Pieces(pieces) => Some(Availability {
             band: Band::of(pieces),
             pieces: Some(pieces),
             source: Source::Live,
             as_of_ms: now_ms,
         }),
-        Heard::Unknown => None,
-        Heard::Nothing(_) => view,
+        StockReply::UnknownProduct => None,
+        StockReply::Missing(_) => view,
     }
 }
 
@@ -132,9 +132,9 @@ mod tests {
 
     #[test]
     fn an_answer_is_shown_as_it_is_whatever_the_view_says() {
-        let heard = heard(answer(200, r#"{"product_id": "p-00001", "available": 3}"#));
-        assert_eq!(heard, Heard::Pieces(3));
-        let live = shown(heard, 77, Some(viewed(500, 1))).unwrap();
+        let reply = read_reply(answer(200, r#"{"product_id": "p-00001", "available": 3}"#));
+        assert_eq!(reply, StockReply::Pieces(3));
+        let live = shown(reply, 77, Some(viewed(500, 1))).unwrap();
         assert_eq!(
             (live.band, live.pieces, live.source, live.as_of_ms),
             (Band::FewLeft, Some(3), Source::Live, 77)
@@ -143,9 +143,9 @@ mod tests {
 
     #[test]
     fn what_inventory_does_not_know_cannot_be_had() {
-        let heard = heard(answer(404, "{}"));
-        assert_eq!(heard, Heard::Unknown);
-        assert_eq!(shown(heard, 77, Some(viewed(500, 1))), None);
+        let reply = read_reply(answer(404, "{}"));
+        assert_eq!(reply, StockReply::UnknownProduct);
+        assert_eq!(shown(reply, 77, Some(viewed(500, 1))), None);
     }
 
     #[test]
@@ -164,10 +164,10 @@ mod tests {
             (answer(500, "{}"), Reason::Failed),
             (answer(200, "nonsense"), Reason::Failed),
         ] {
-            let heard = heard(called);
-            assert_eq!(heard, Heard::Nothing(reason));
-            assert_eq!(shown(heard, 77, Some(viewed(0, 1))), Some(viewed(0, 1)));
-            assert_eq!(shown(heard, 77, None), None);
+            let reply = read_reply(called);
+            assert_eq!(reply, StockReply::Missing(reason));
+            assert_eq!(shown(reply, 77, Some(viewed(0, 1))), Some(viewed(0, 1)));
+            assert_eq!(shown(reply, 77, None), None);
         }
     }
 

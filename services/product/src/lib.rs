@@ -16,6 +16,7 @@ pub mod api;
 pub mod availability;
 pub mod cache;
 pub mod catalogue;
+pub mod config;
 pub mod listing;
 pub mod live;
 pub mod seed;
@@ -24,6 +25,8 @@ pub mod store;
 mod subscriber;
 pub mod vocabulary;
 pub mod words;
+
+use std::sync::LazyLock;
 
 use shop_kit::audit::Audit;
 use shop_kit::config::ServiceConfig;
@@ -37,26 +40,21 @@ use showcase::Showcase;
 use store::Catalogue;
 
 pub use api::router;
+pub use config::ProductConfig;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_catalogue.sql"];
 
 /// Opens the catalogue of a shop and adds the products that it does not have yet.
 ///
 /// # Errors
 /// A database that does not work.
-pub async fn open(kit: &Kit) -> Result<Showcase, ServeError> {
+pub async fn open(kit: &Kit, own: &ProductConfig) -> Result<Showcase, ServeError> {
     let config = kit.config();
-    let store = Store::open(
-        &config.database_url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     let catalogue = Catalogue::new(store);
-    let seed = config.shop.seed;
+    let seed = config.seed;
     catalogue
-        .seed(config.shop.products, |n| seed::product(seed, n))
+        .seed(own.products, |n| seed::product(seed, n))
         .await?;
     Ok(Showcase::new(
         catalogue,
@@ -69,14 +67,18 @@ pub async fn open(kit: &Kit) -> Result<Showcase, ServeError> {
 ///
 /// # Errors
 /// An address or a database that does not work.
-pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(
+    config: ServiceConfig,
+    own: ProductConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let kit = Kit::new(config);
-    let showcase = open(&kit).await?;
+    let showcase = open(&kit, &own).await?;
     let service = Service {
         store: Some(showcase.store().clone()),
         routes: router(&kit, showcase.clone()),
         // A catalogue promises nothing that could be broken; the stock is the inventory's.
-        audit: Audit::nothing(),
+        audit: Audit::empty(),
         workers: {
             let mut workers = events::workers(&kit, &showcase, &shutdown);
             workers.push(Box::pin(showcase.tend(shutdown.clone())));

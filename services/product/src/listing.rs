@@ -56,14 +56,14 @@ impl Sort {
 /// Where a page begins: after the product with this key and id. A place in the order and not a number of products
 /// to skip, so that the hundredth page costs what the first does, and products that come or go shift nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct Position {
     /// The sort key of the product before.
     pub key: i64,
     /// Its id.
     pub id: String,
 }
 
-impl Place {
+impl Position {
     /// Before all products.
     pub fn top() -> Self {
         Self {
@@ -100,7 +100,7 @@ pub struct Listing {
     /// How many at most.
     pub limit: u32,
     /// From where.
-    pub after: Place,
+    pub after: Position,
 }
 
 impl Listing {
@@ -127,8 +127,8 @@ impl Listing {
             return Err(Invalid::Limit);
         }
         let after = match cursor {
-            None => Place::top(),
-            Some(cursor) => Place::read(cursor, sort).ok_or(Invalid::Cursor)?,
+            None => Position::top(),
+            Some(cursor) => Position::read(cursor, sort).ok_or(Invalid::Cursor)?,
         };
         Ok(Self {
             category,
@@ -140,7 +140,7 @@ impl Listing {
 
     /// The cursor of the page after one that ends with `last`.
     pub fn after(&self, last: &Product) -> String {
-        let place = Place {
+        let place = Position {
             key: self.sort.key(last),
             id: last.id.clone(),
         };
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_cursor_leads_back_to_its_place_in_its_own_order_only() {
-        let place = Place {
+        let place = Position {
             key: -3,
             id: "p-00001".to_owned(),
         };
@@ -182,7 +182,7 @@ mod tests {
             category: None,
             sort: Sort::New,
             limit: 20,
-            after: Place::top(),
+            after: Position::top(),
         };
         assert_eq!(read, expected);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::counter;
-use shop_contract::Role;
+use shop_contract::operation::inventory;
 use shop_kit::Kit;
 use shop_kit::client::Call;
 use shop_kit::context::Context;
@@ -11,7 +11,7 @@ use shop_kit::problem::ApiError;
 use shop_kit::telemetry::names;
 use shop_resilience::Deadline;
 
-use crate::availability::{Heard, Reason, heard};
+use crate::availability::{Reason, StockReply, read_reply};
 
 /// The longest that a page waits for inventory, all tries together. People notice a page that takes a fifth of a
 /// second more; hardly anybody notices that its stock is a word and not a figure.
@@ -25,20 +25,18 @@ const PER_TRY: Duration = Duration::from_millis(120);
 /// # Errors
 /// None, unless fallbacks are switched off: then a page without an answer is no page, as in a shop that never thought
 /// of it.
-pub async fn ask(kit: &Kit, product_id: &str, context: &Context) -> Result<Heard, ApiError> {
-    let call = Call::get("/stock/{product_id}", format!("/stock/{product_id}"));
+pub async fn ask(kit: &Kit, product_id: &str, context: &Context) -> Result<StockReply, ApiError> {
+    let call = Call::to(&inventory::STOCK).path(product_id).unhedged();
     if !kit.config().resilience.fallbacks {
-        return Ok(
-            match heard(Ok(kit.call(Role::Inventory, call, context).await?)) {
-                Heard::Nothing(_) => {
-                    return Err(ApiError::unavailable(
-                        "no-stock",
-                        "inventory gives no figure",
-                    ));
-                }
-                known => known,
-            },
-        );
+        return Ok(match read_reply(Ok(kit.call(call, context).await?)) {
+            StockReply::Missing(_) => {
+                return Err(ApiError::unavailable(
+                    "no-stock",
+                    "inventory gives no figure",
+                ));
+            }
+            known => known,
+        });
     }
     let wait = Deadline::after(kit.now(), WAIT);
     let context = Context {
@@ -46,14 +44,11 @@ pub async fn ask(kit: &Kit, product_id: &str, context: &Context) -> Result<Heard
         deadline: Some(context.deadline.map_or(wait, |d| d.min(wait))),
         ..context.clone()
     };
-    let heard = heard(
-        kit.call(Role::Inventory, call.per_try(PER_TRY), &context)
-            .await,
-    );
-    if let Heard::Nothing(reason) = heard {
+    let reply = read_reply(kit.call(call.per_try(PER_TRY), &context).await);
+    if let StockReply::Missing(reason) = reply {
         count(kit, reason, 1);
     }
-    Ok(heard)
+    Ok(reply)
 }
 
 /// Shows every reason at zero, so that a rate over the first one is not lost.

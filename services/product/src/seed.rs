@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use shop_contract::Money;
 use shop_contract::product::{Product, seeded_id};
 
-use crate::vocabulary::{SHELVES, TRAITS};
+use crate::vocabulary::{CATEGORIES, TRAITS};
 
 /// 2026-01-01 00:00 UTC. All products came within the year before.
 const OPENED_MS: i64 = 1_767_225_600_000;
@@ -27,13 +27,13 @@ const SOLD_MOST: f64 = 100_000.0;
 pub fn product(seed: u64, n: u64) -> Product {
     let mut draws = ChaCha8Rng::seed_from_u64(seed);
     draws.set_stream(n);
-    let shelf = &SHELVES[draws.random_range(0..SHELVES.len())];
+    let category = &CATEGORIES[draws.random_range(0..CATEGORIES.len())];
     let mut pick = |words: &[&'static str]| words.choose(&mut draws).copied().unwrap_or_default();
-    let title = [pick(&TRAITS), pick(&shelf.kinds), pick(&shelf.things)].join(" ");
+    let title = [pick(&TRAITS), pick(&category.kinds), pick(&category.things)].join(" ");
     Product {
         id: seeded_id(n),
         title,
-        category: shelf.category.to_owned(),
+        category: category.name.to_owned(),
         price: Money::of(draws.random_range(PRICES_MINOR)),
         sold: sold(draws.random()),
         added_at_ms: OPENED_MS - draws.random_range(0..YEAR_MS),
@@ -69,12 +69,12 @@ mod tests {
     #[test]
     fn products_are_what_shops_sell() {
         for product in catalogue(7) {
-            let shelf = SHELVES
+            let category = CATEGORIES
                 .iter()
-                .find(|s| s.category == product.category)
+                .find(|c| c.name == product.category)
                 .unwrap();
             assert!(
-                shelf.things.iter().any(|t| product.title.ends_with(t)),
+                category.things.iter().any(|t| product.title.ends_with(t)),
                 "{}",
                 product.title
             );
@@ -88,13 +88,13 @@ mod tests {
     #[test]
     fn every_department_has_about_its_share() {
         let catalogue = catalogue(7);
-        for shelf in &SHELVES {
+        for category in &CATEGORIES {
             let of = catalogue
                 .iter()
-                .filter(|p| p.category == shelf.category)
+                .filter(|p| p.category == category.name)
                 .count();
             // Five standard deviations around 2000 / 12.
-            assert!((104..=229).contains(&of), "{}: {of}", shelf.category);
+            assert!((104..=229).contains(&of), "{}: {of}", category.name);
         }
     }
 

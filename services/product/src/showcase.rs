@@ -26,7 +26,7 @@ use shop_kit::telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::{Bounds, Cached};
-use crate::listing::{Listing, Place};
+use crate::listing::{Listing, Position};
 use crate::store::Catalogue;
 
 const PAGES: Bounds = Bounds {
@@ -48,7 +48,7 @@ const TEND_EVERY: Duration = Duration::from_secs(1);
 
 /// Why there is nothing to show.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Unread {
+pub enum ReadError {
     /// There is no such product.
     #[error("there is no such product")]
     NoProduct,
@@ -57,7 +57,7 @@ pub enum Unread {
     Store(Arc<StoreError>),
 }
 
-impl From<StoreError> for Unread {
+impl From<StoreError> for ReadError {
     fn from(e: StoreError) -> Self {
         Self::Store(Arc::new(e))
     }
@@ -95,10 +95,10 @@ impl Showcase {
     ///
     /// # Errors
     /// No such product, or the database's.
-    pub async fn product(&self, id: &str) -> Result<Arc<Product>, Unread> {
+    pub async fn product(&self, id: &str) -> Result<Arc<Product>, ReadError> {
         let load = async {
             let product = self.0.catalogue.by_id(id).await?;
-            product.map(Arc::new).ok_or(Unread::NoProduct)
+            product.map(Arc::new).ok_or(ReadError::NoProduct)
         };
         self.0.pages.get(id.to_owned(), load).await
     }
@@ -107,9 +107,9 @@ impl Showcase {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn list(&self, listing: Listing) -> Result<Bytes, Unread> {
+    pub async fn list(&self, listing: Listing) -> Result<Bytes, ReadError> {
         let load = async { json(&self.0.catalogue.list(&listing).await?) };
-        if listing.after == Place::top() {
+        if listing.after == Position::top() {
             self.0.lists.get(listing.clone(), load).await
         } else {
             load.await
@@ -120,7 +120,7 @@ impl Showcase {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn search(&self, asked: BTreeSet<String>) -> Result<Bytes, Unread> {
+    pub async fn search(&self, asked: BTreeSet<String>) -> Result<Bytes, ReadError> {
         let load = async {
             let items = self.0.catalogue.search(&asked).await?;
             json(&ProductPage { items, next: None })
@@ -193,7 +193,7 @@ impl Showcase {
     }
 }
 
-fn json(page: &ProductPage) -> Result<Bytes, Unread> {
+fn json(page: &ProductPage) -> Result<Bytes, ReadError> {
     match serde_json::to_vec(page) {
         Ok(body) => Ok(body.into()),
         Err(e) => Err(StoreError::Corrupt(e.to_string()).into()),

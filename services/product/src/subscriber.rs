@@ -1,7 +1,7 @@
 //! What the catalogue does about events, whichever way these come.
 
 use shop_contract::events::{Envelope, Event, ORDERS, STOCK};
-use shop_kit::events::{Subscriber, Taken};
+use shop_kit::events::{EventOutcome, Subscriber};
 use shop_kit::store::StoreError;
 
 use crate::showcase::Showcase;
@@ -9,7 +9,7 @@ use crate::showcase::Showcase;
 impl Subscriber for Showcase {
     const DESTINATIONS: &'static [&'static str] = &[ORDERS, STOCK];
 
-    async fn take(&self, envelope: &Envelope) -> Result<Taken, StoreError> {
+    async fn handle(&self, envelope: &Envelope) -> Result<EventOutcome, StoreError> {
         match &envelope.event {
             Event::OrderConfirmed(order) => Ok(self.sold(&envelope.id, &order.items).await?.into()),
             Event::StockChanged(stock) => {
@@ -17,7 +17,7 @@ impl Subscriber for Showcase {
                 Ok(new.into())
             }
             // A cancelled order has sold nothing.
-            Event::OrderCancelled(_) => Ok(Taken::Unwanted),
+            Event::OrderCancelled(_) => Ok(EventOutcome::Ignored),
         }
     }
 }

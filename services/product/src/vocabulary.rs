@@ -12,19 +12,19 @@ pub const TRAITS: [&str; 16] = [
 
 /// What a category has.
 #[derive(Debug, Clone, Copy)]
-pub struct Shelf {
+pub struct CategoryWords {
     /// The category's name.
-    pub category: &'static str,
+    pub name: &'static str,
     /// Materials, makes and subjects.
     pub kinds: [&'static str; 6],
     /// What is sold.
     pub things: [&'static str; 8],
 }
 
-/// A shelf for each category of the contract, in its order.
-pub const SHELVES: [Shelf; 12] = [
-    Shelf {
-        category: "audio",
+/// The words of each category of the contract, in the same order.
+pub const CATEGORIES: [CategoryWords; 12] = [
+    CategoryWords {
+        name: "audio",
         kinds: [
             "Bluetooth",
             "Studio",
@@ -44,8 +44,8 @@ pub const SHELVES: [Shelf; 12] = [
             "Radio",
         ],
     },
-    Shelf {
-        category: "baby",
+    CategoryWords {
+        name: "baby",
         kinds: [
             "Cotton", "Bamboo", "Organic", "Padded", "Folding", "Silicone",
         ],
@@ -53,8 +53,8 @@ pub const SHELVES: [Shelf; 12] = [
             "Blanket", "Stroller", "Bib", "Cradle", "Carrier", "Bottle", "Bathtub", "Rattle",
         ],
     },
-    Shelf {
-        category: "bikes",
+    CategoryWords {
+        name: "bikes",
         kinds: [
             "Steel",
             "Carbon",
@@ -74,8 +74,8 @@ pub const SHELVES: [Shelf; 12] = [
             "Pump",
         ],
     },
-    Shelf {
-        category: "books",
+    CategoryWords {
+        name: "books",
         kinds: [
             "Baking",
             "Travel",
@@ -95,8 +95,8 @@ pub const SHELVES: [Shelf; 12] = [
             "Primer",
         ],
     },
-    Shelf {
-        category: "camping",
+    CategoryWords {
+        name: "camping",
         kinds: [
             "Canvas",
             "Titanium",
@@ -109,8 +109,8 @@ pub const SHELVES: [Shelf; 12] = [
             "Tent", "Lantern", "Stove", "Hammock", "Backpack", "Mat", "Flask", "Chair",
         ],
     },
-    Shelf {
-        category: "cameras",
+    CategoryWords {
+        name: "cameras",
         kinds: [
             "Mirrorless",
             "Instant",
@@ -130,8 +130,8 @@ pub const SHELVES: [Shelf; 12] = [
             "Gimbal",
         ],
     },
-    Shelf {
-        category: "games",
+    CategoryWords {
+        name: "games",
         kinds: ["Strategy", "Puzzle", "Racing", "Card", "Fantasy", "Family"],
         things: [
             "Adventure",
@@ -144,8 +144,8 @@ pub const SHELVES: [Shelf; 12] = [
             "Dungeon",
         ],
     },
-    Shelf {
-        category: "garden",
+    CategoryWords {
+        name: "garden",
         kinds: ["Copper", "Cedar", "Ceramic", "Steel", "Solar", "Willow"],
         things: [
             "Planter",
@@ -158,8 +158,8 @@ pub const SHELVES: [Shelf; 12] = [
             "Sprinkler",
         ],
     },
-    Shelf {
-        category: "kitchen",
+    CategoryWords {
+        name: "kitchen",
         kinds: ["Steel", "Copper", "Oak", "Ceramic", "Marble", "Enamel"],
         things: [
             "Kettle",
@@ -172,8 +172,8 @@ pub const SHELVES: [Shelf; 12] = [
             "Whisk",
         ],
     },
-    Shelf {
-        category: "phones",
+    CategoryWords {
+        name: "phones",
         kinds: ["Rugged", "Slim", "Dual", "Foldable", "Titanium", "Glass"],
         things: [
             "Smartphone",
@@ -186,8 +186,8 @@ pub const SHELVES: [Shelf; 12] = [
             "Cable",
         ],
     },
-    Shelf {
-        category: "shoes",
+    CategoryWords {
+        name: "shoes",
         kinds: ["Leather", "Suede", "Canvas", "Running", "Trail", "Woollen"],
         things: [
             "Sneakers",
@@ -200,8 +200,8 @@ pub const SHELVES: [Shelf; 12] = [
             "Trainers",
         ],
     },
-    Shelf {
-        category: "toys",
+    CategoryWords {
+        name: "toys",
         kinds: ["Wooden", "Plush", "Magnetic", "Tin", "Musical", "Giant"],
         things: [
             "Train", "Bear", "Castle", "Robot", "Kite", "Blocks", "Puzzle", "Dinosaur",
@@ -214,9 +214,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_category_has_its_shelf() {
+    fn every_category_of_the_contract_has_words() {
         assert_eq!(
-            SHELVES.map(|s| s.category),
+            CATEGORIES.map(|c| c.name),
             shop_contract::product::CATEGORIES
         );
     }

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use crate::Moment;
+use crate::moment::Moment;
 
 /// How an endpoint's cost is reckoned.
 #[derive(Debug, Clone, Copy, PartialEq)]

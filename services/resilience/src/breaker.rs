@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::Moment;
+use crate::moment::Moment;
 use crate::window::Window;
 
 /// When a breaker opens, and for how long.

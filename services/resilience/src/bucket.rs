@@ -3,7 +3,7 @@
 //! What decides which traces are kept. A share of the traffic would do while the shop is quiet; under a rush it keeps ten
 //! times as much just when there is no room for it. A rate keeps its price.
 
-use crate::Moment;
+use crate::moment::Moment;
 
 /// Tokens that come back at a steady rate.
 ///

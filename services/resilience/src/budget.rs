@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::Moment;
+use crate::moment::Moment;
 use crate::window::Window;
 
 /// How many retries a caller may send, over all its calls to one service.

@@ -8,7 +8,7 @@
 //!
 //! What is refused here has cost nobody anything. It is not the dependency's fault that it was not asked.
 
-use crate::Priority;
+use crate::limit::Priority;
 
 /// How much of a service its calls to one dependency may take.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,7 +48,7 @@ pub struct Bulkhead {
 /// A place among the calls under way, to be given back once.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a place that is dropped is taken for ever; give it back with `leave`"]
-pub struct Place(());
+pub struct BulkheadSlot(());
 
 impl Bulkhead {
     /// No call under way.
@@ -58,16 +58,16 @@ impl Bulkhead {
 
     /// Takes a place for one call, all its tries included, where the caller may work on `limit` requests at present.
     /// `None`: there is no room for that priority.
-    pub fn enter(&mut self, priority: Priority, limit: u32) -> Option<Place> {
-        if self.in_use >= self.room(priority, limit) {
+    pub fn enter(&mut self, priority: Priority, limit: u32) -> Option<BulkheadSlot> {
+        if self.in_use >= self.capacity(priority, limit) {
             return None;
         }
         self.in_use += 1;
-        Some(Place(()))
+        Some(BulkheadSlot(()))
     }
 
     /// Gives a place back.
-    pub fn leave(&mut self, _: Place) {
+    pub fn leave(&mut self, _: BulkheadSlot) {
         self.in_use = self.in_use.saturating_sub(1);
     }
 
@@ -79,17 +79,17 @@ impl Bulkhead {
     /// Up to how many calls under way, of all priorities, one of this priority is let through. Each has at least one.
     ///
     /// It may be less than what is under way, when the limit has sunk since; then nobody enters until enough have left.
-    pub fn room(&self, priority: Priority, limit: u32) -> u32 {
+    pub fn capacity(&self, priority: Priority, limit: u32) -> u32 {
         let all = f64::from(limit) * self.config.share;
         // Browsing rounds down and buying up, so that a small bulkhead still tells them apart.
         match priority {
             Priority::Browsing => ((all * self.config.browsing_share) as u32).max(1),
             Priority::Buying => {
-                let browsing = self.room(Priority::Browsing, limit);
+                let browsing = self.capacity(Priority::Browsing, limit);
                 ((all * self.config.buying_share).ceil() as u32).max(browsing)
             }
             Priority::Critical => {
-                let buying = self.room(Priority::Buying, limit);
+                let buying = self.capacity(Priority::Buying, limit);
                 (all.ceil() as u32)
                     .max(buying)
                     .max(self.config.least_critical)

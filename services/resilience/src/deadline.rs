@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::Moment;
+use crate::moment::Moment;
 
 /// The moment after which nobody waits any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,8 +7,10 @@
 
 use std::time::Duration;
 
+use crate::budget::RetryBudget;
+use crate::deadline::Deadline;
+use crate::moment::Moment;
 use crate::window::Window;
-use crate::{Deadline, Moment, RetryBudget};
 
 /// When a read is asked for a second time.
 #[derive(Debug, Clone, Copy, PartialEq)]

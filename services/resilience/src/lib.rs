@@ -77,7 +77,7 @@ pub use balance::{BalanceConfig, Balancer};
 pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Pass};
 pub use bucket::TokenBucket;
 pub use budget::{RetryBudget, RetryBudgetConfig};
-pub use bulkhead::{Bulkhead, BulkheadConfig, Place};
+pub use bulkhead::{Bulkhead, BulkheadConfig, BulkheadSlot};
 pub use deadline::Deadline;
 pub use hedge::{Hedge, HedgeConfig, NoHedge, may_hedge};
 pub use limit::{LimitConfig, Limiter, Permit, Priority, Served, Shed, ShedReason};

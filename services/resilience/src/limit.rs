@@ -23,7 +23,7 @@ mod baseline;
 
 use std::time::Duration;
 
-use crate::Moment;
+use crate::moment::Moment;
 use baseline::Baseline;
 
 /// How much a request matters. The order is that of importance, most important first.
@@ -147,7 +147,7 @@ pub enum Served {
     /// at once. A callee that took too long is not meant, as fewer requests would not make it quicker.
     Overloaded,
     /// It failed otherwise or was cancelled: its latency tells nothing.
-    Untold,
+    Discarded,
 }
 
 /// A refusal.
@@ -203,7 +203,7 @@ impl Limiter {
     /// # Errors
     /// There is no room for that priority.
     pub fn try_acquire(&mut self, priority: Priority) -> Result<Permit, Shed> {
-        if self.in_flight >= self.room(priority) {
+        if self.in_flight >= self.capacity(priority) {
             let limit = self.limit();
             let full = self.in_flight >= limit;
             return Err(Shed {
@@ -231,7 +231,7 @@ impl Limiter {
                 sum.latency_s += latency.as_secs_f64();
             }
             Served::Overloaded => self.interval.overloaded += 1,
-            Served::Untold => {}
+            Served::Discarded => {}
         }
         let passed = now.since(*self.interval.began.get_or_insert(now));
         let samples = self.interval.samples();
@@ -256,7 +256,7 @@ impl Limiter {
     /// Up to how many requests under way, of all priorities, one of this priority is taken in.
     ///
     /// Browsing rounds down and buying up, so that a small limit still tells them apart, and each keeps one place.
-    fn room(&self, priority: Priority) -> u32 {
+    fn capacity(&self, priority: Priority) -> u32 {
         let limit = self.limit();
         let share = |share: f64| f64::from(limit) * share;
         let browsing = (share(self.config.browsing_share) as u32).clamp(1, limit);
@@ -273,7 +273,7 @@ impl Limiter {
         let interval = std::mem::take(&mut self.interval);
         self.interval.began = Some(now);
         self.interval.most_in_flight = self.in_flight;
-        let felt = interval.most_in_flight >= self.room(Priority::Browsing);
+        let felt = interval.most_in_flight >= self.capacity(Priority::Browsing);
         // TCP does not widen a window that it does not use (RFC 7661): nothing is known about a limit out of reach.
         let used = interval.most_in_flight >= self.limit() / 2;
         let congested = self.is_congested(&interval, now);

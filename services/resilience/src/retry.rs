@@ -6,7 +6,10 @@
 
 use std::time::Duration;
 
-use crate::{Deadline, Moment, Outcome, RetryBudget};
+use crate::budget::RetryBudget;
+use crate::deadline::Deadline;
+use crate::moment::Moment;
+use crate::outcome::Outcome;
 
 /// When and how soon a failed try is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Moment;
+use crate::moment::Moment;
 
 /// A ring of equally wide slots, the newest of which holds the present.
 ///

@@ -1,22 +1,21 @@
-//! A database for each test: a SQLite file by default, one on a PostgreSQL server when a URL of one is given.
+//! A database for each test: a SQLite file by default, or a database on a PostgreSQL server if its URL is given.
 //!
-//! The name on the server comes from the folder, as the file's does, so a test that opens its folder again, as after
-//! a restart or as a second replica, meets what it left there. Nothing is dropped: who starts the server throws it
-//! away, see `.ci/postgres`.
+//! Like the file, the name on the server depends on the folder, so a test that opens its folder again, such as after a restart
+//! or as a second replica, gets the same database. Nothing is dropped: `.ci/postgres` deletes the whole server.
 
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
-use shop_contract::Role;
+use shop_contract::role::Role;
 use shop_kit::store::{DatabaseServer, sqlite_url};
 
 /// The environment variable with the server, without a database: `postgres://user@127.0.0.1:5432`.
 const SERVER: &str = "DOORBUSTER_TEST_POSTGRES";
 
-/// The URL of a service's database, which exists when this returns.
+/// The URL of a service's database. It exists when this returns.
 pub(crate) fn url(role: Role, folder: &Path) -> String {
     match std::env::var(SERVER) {
-        // A gateway keeps nothing.
+        // A gateway has no database.
         Ok(server) if role != Role::Gateway => on_server(server, role, folder),
         _ => sqlite_url(&folder.join(format!("{role}.db"))),
     }
@@ -26,20 +25,20 @@ fn on_server(server: String, role: Role, folder: &Path) -> String {
     let name = name(role, folder);
     let parsed = DatabaseServer::parse(&server).unwrap_or_else(|e| panic!("{SERVER}: {e}"));
     let url = parsed.database(&name);
-    // A configuration is made without waiting, and a runtime cannot be blocked on within another one: hence a thread.
+    // This function is not async, and a runtime cannot block within another one: hence a thread.
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
-        let made = runtime.unwrap().block_on(parsed.create(&name));
-        made.unwrap_or_else(|e| panic!("{SERVER}: {e}"));
+        let created = runtime.unwrap().block_on(parsed.create(&name));
+        created.unwrap_or_else(|e| panic!("{SERVER}: {e}"));
     })
     .join()
     .unwrap();
     url
 }
 
-/// Short enough for PostgreSQL, which cuts names after 63 bytes, and in no need of quotes.
+/// A name short enough for PostgreSQL, which truncates at 63 bytes, and valid without quotes.
 fn name(role: Role, folder: &Path) -> String {
     let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
     let hex: String = digest[..16].iter().map(|b| format!("{b:02x}")).collect();
@@ -51,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_has_one_database_per_role_and_shares_it_with_no_other() {
+    fn each_folder_and_role_has_a_database_of_its_own() {
         let (one, other) = (Path::new("/tmp/one"), Path::new("/tmp/other"));
         assert_eq!(name(Role::Order, one), name(Role::Order, one));
         assert_ne!(name(Role::Order, one), name(Role::Order, other));

@@ -1,4 +1,4 @@
-//! Whether a service's document, its router and the copy that is checked in say the same.
+//! Compares a service's OpenAPI document with its router and with the copy in `docs/openapi`.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use axum::Router;
 use axum::http::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::{Ask, ask_get};
+use crate::ask::{Ask, ask_get};
 
-/// Set it to have the copies written anew, and look at the difference before it is committed.
+/// Set it to rewrite the copies. Review the difference before you commit it.
 const RENEW: &str = "DOORBUSTER_RENEW_DOCUMENTS";
 
-/// Checks `/openapi.json` of a router against `docs/openapi/<name>.json`, and each path of it against the router:
-/// methods that are described are there, others are refused.
+/// Checks `/openapi.json` of a router against `docs/openapi/<name>.json`, and its paths against the router: described methods
+/// exist, others are refused.
 pub async fn check_document(api: &Router, name: &str) {
     let (status, document) = ask_get("/openapi.json").send(api).await;
     assert_eq!(status, StatusCode::OK);
@@ -31,9 +31,9 @@ pub async fn check_document(api: &Router, name: &str) {
                     status != StatusCode::METHOD_NOT_ALLOWED && !nowhere,
                     "{method} {path}"
                 );
-                let told = &methods[method.to_ascii_lowercase()]["responses"];
+                let responses = &methods[method.to_ascii_lowercase()]["responses"];
                 assert!(
-                    told.get(status.as_str()).is_some(),
+                    responses.get(status.as_str()).is_some(),
                     "{method} {path}: {status}"
                 );
             } else {
@@ -55,7 +55,7 @@ fn check_copy(name: &str, document: &Value) {
     let kept: Value = serde_json::from_str(&text).unwrap_or_default();
     assert!(
         kept == *document,
-        "docs/openapi/{name}.json is not what the code says. If the code is right, run the test again with {RENEW}=1 \
-         and commit what changed"
+        "docs/openapi/{name}.json does not match the code. If the code is right, run the test again with {RENEW}=1 and \
+         commit the change"
     );
 }

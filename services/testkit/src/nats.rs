@@ -1,4 +1,4 @@
-//! A place for the events of one test on a NATS server, when a URL of one is given: see `.ci/nats`.
+//! A shop of its own for each test on a NATS server, if the server's URL is given: see `.ci/nats`.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 /// The environment variable with the server: `nats://127.0.0.1:4222`.
 const SERVER: &str = "DOORBUSTER_TEST_NATS";
 
-/// The URL for the tests' events; every folder is a shop of its own on the server. Without a server it gives nothing
-/// and says so.
+/// The URL for a test's events; each folder is a shop of its own on the server. Without a server it returns `None` and prints
+/// that the test is skipped.
 pub fn nats(folder: &Path) -> Option<String> {
     let Ok(server) = std::env::var(SERVER) else {
         let test = std::thread::current().name().unwrap_or_default().to_owned();

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, Router};
 use jsonwebtoken::jwk::JwkSet;
 use shop_contract::Role;
-use shop_contract::openapi::user as paths;
+use shop_contract::operation::user as operations;
 use shop_contract::user::{CUSTOMER, Login, NewUser, Session, User};
 use shop_kit::Kit;
 use shop_kit::auth::{Caller, Verifier, bearer};
@@ -17,10 +17,10 @@ use shop_kit::problem::{ApiError, Body, Path};
 use shop_kit::server;
 use uuid::Uuid;
 
-use crate::Users;
 use crate::account::{self, Invalid};
 use crate::password::PasswordError;
 use crate::token::TokenError;
+use crate::users::Users;
 
 #[derive(Clone)]
 struct App {
@@ -36,12 +36,12 @@ pub fn router(kit: &Kit, users: Users) -> Router {
         verifier: Arc::new(Verifier::new(kit.wall_clock().clone())),
         clock: kit.wall_clock().clone(),
     };
-    let routes = Routes::of(Role::User)
-        .on(&paths::REGISTER, register)
-        .on(&paths::LOGIN, login)
-        .on(&paths::ACCOUNT, account)
-        .on(&paths::KEYS, keys)
-        .with_state(app);
+    let routes = Routes::of(Role::User, app)
+        .on(&operations::REGISTER, register)
+        .on(&operations::LOGIN, login)
+        .on(&operations::ACCOUNT, account)
+        .on(&operations::KEYS, keys)
+        .finish();
     server::stack(kit, routes)
 }
 

@@ -9,12 +9,14 @@
 
 pub mod account;
 pub mod api;
+pub mod config;
 pub mod password;
 pub mod seed;
 pub mod store;
 pub mod token;
+pub mod users;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use shop_contract::user::SEEDED_PASSWORD;
 use shop_kit::Kit;
@@ -30,39 +32,24 @@ use store::Accounts;
 use token::{Key, Signer};
 
 pub use api::router;
+pub use config::UserConfig;
+pub use users::Users;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
-
-/// What the API works with.
-#[derive(Clone)]
-pub struct Users {
-    /// The accounts.
-    pub accounts: Accounts,
-    /// Checks and hashes passwords.
-    pub passwords: Passwords,
-    /// Signs tokens.
-    pub signer: Arc<Signer>,
-}
+static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_accounts.sql"];
 
 /// Opens the accounts of a shop: its database, its customers, its key. What is missing is made.
 ///
 /// # Errors
 /// A database that does not work, or a stored key that cannot be used.
-pub async fn open(kit: &Kit) -> Result<Users, ServeError> {
+pub async fn open(kit: &Kit, own: &UserConfig) -> Result<Users, ServeError> {
     let config = kit.config();
-    let store = Store::open(
-        &config.database_url,
-        &MIGRATIONS,
-        kit.metrics().clone(),
-        kit.wall_clock().clone(),
-    )
-    .await?;
+    let store = Store::open(kit, &MIGRATIONS).await?;
     let accounts = Accounts::new(store);
     let setup = |e: &dyn std::fmt::Display| ServeError::Setup(e.to_string());
     let passwords = Passwords::new(SEEDED_PASSWORD)
         .await
         .map_err(|e| setup(&e))?;
-    seed::customers(&accounts, &config.shop, passwords.decoy()).await?;
+    seed::customers(&accounts, config.seed, own.customers, passwords.decoy()).await?;
     let made = Key::generate().map_err(|e| setup(&e))?;
     let key = accounts.signing_key(&made).await?;
     Ok(Users {
@@ -76,14 +63,18 @@ pub async fn open(kit: &Kit) -> Result<Users, ServeError> {
 ///
 /// # Errors
 /// An address, a database or a key that does not work.
-pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(
+    config: ServiceConfig,
+    own: UserConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let kit = Kit::new(config);
-    let users = open(&kit).await?;
+    let users = open(&kit, &own).await?;
     let service = Service {
         store: Some(users.accounts.store().clone()),
         routes: router(&kit, users),
         // Accounts contradict nothing that others hold.
-        audit: Audit::nothing(),
+        audit: Audit::empty(),
         workers: Vec::new(),
     };
     service::run(kit, service, shutdown).await

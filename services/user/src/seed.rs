@@ -9,7 +9,6 @@ use fake::faker::name::en::Name;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use shop_contract::user::{ADMIN, CUSTOMER, SEEDED_ADMIN, User, seeded_email};
-use shop_kit::config::ShopConfig;
 use shop_kit::store::StoreError;
 
 use crate::store::Accounts;
@@ -43,11 +42,12 @@ pub fn admin() -> User {
 /// Those of the database.
 pub async fn customers(
     accounts: &Accounts,
-    shop: &ShopConfig,
+    seed: u64,
+    customers: u64,
     password_hash: &str,
 ) -> Result<(), StoreError> {
     let everyone: Vec<User> = std::iter::once(admin())
-        .chain((0..shop.customers).map(|n| customer(shop.seed, n)))
+        .chain((0..customers).map(|n| customer(seed, n)))
         .collect();
     accounts.seed(&everyone, password_hash).await
 }

@@ -6,6 +6,7 @@ use ed25519_dalek::pkcs8::{EncodePrivateKey, KeypairBytes};
 use jsonwebtoken::jwk::{Jwk, JwkSet, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use shop_contract::user::{Claims, ISSUER, Session, User};
+use shop_kit::auth::ed25519;
 
 /// How long a token is good for, in seconds.
 pub const VALID_S: u64 = 3600;
@@ -36,6 +37,7 @@ impl Key {
     /// # Errors
     /// The key cannot be written down.
     pub fn generate() -> Result<Self, TokenError> {
+        ed25519::install();
         let der = KeypairBytes {
             secret_key: rand::random(),
             // Some readers of PKCS #8, jsonwebtoken among them, know the short form alone.
@@ -64,6 +66,7 @@ impl Signer {
     /// # Errors
     /// The key is none.
     pub fn new(key: &Key) -> Result<Self, TokenError> {
+        ed25519::install();
         let der = STANDARD.decode(&key.pkcs8).map_err(|_| TokenError::Key)?;
         let private = EncodingKey::from_ed_der(&der);
         let mut public = public_half(&private).map_err(|_| TokenError::Key)?;

@@ -16,18 +16,19 @@ use shop_contract::user::{SEEDED_ADMIN, SEEDED_PASSWORD, Session, User, seeded_e
 use shop_kit::Kit;
 use shop_kit::auth::Verifier;
 use shop_testkit::{ask_get, ask_post, check_document, config, slug};
-use shop_user::Users;
 use shop_user::token::{Key, Signer};
+use shop_user::{UserConfig, Users};
 use tempfile::TempDir;
 
 const CUSTOMERS: u64 = 30;
 
 /// Opens the shop that is in a folder, or a new one.
 async fn open(folder: &Path) -> (Router, Users) {
-    let mut config = config(Role::User, folder, BTreeMap::new());
-    config.shop.customers = CUSTOMERS;
-    let kit = Kit::new(config);
-    let users = shop_user::open(&kit).await.unwrap();
+    let kit = Kit::new(config(Role::User, folder, BTreeMap::new()));
+    let own = UserConfig {
+        customers: CUSTOMERS,
+    };
+    let users = shop_user::open(&kit, &own).await.unwrap();
     (shop_user::router(&kit, users.clone()), users)
 }
 

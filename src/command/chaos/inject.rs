@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use chaos::{
-    AdminClient, Board, Fault, FaultKind, InjectError, Injector, Planned, Processes, Schedule,
+    AdminClient, Fault, FaultKind, FaultStatuses, InjectError, Injector, Processes, Schedule,
+    ScheduledFault,
 };
 use results::record::{FaultEventKind, FaultRow};
 use syntax::{Document, Mistakes};
@@ -53,7 +54,7 @@ pub(super) fn inject(args: &InjectArgs) -> Result<u8> {
     let targets = AdminTargets::of(&args.attach.find()?)?;
     let fault = read(&args.fault, &targets)?;
     match fault.kind {
-        FaultKind::InService(_) => {}
+        FaultKind::Service(_) => {}
         FaultKind::Path(_) => bail!(
             "kind `{}` needs a proxy between {} and the service that it calls, and this shop has none; \
              open one with `doorbuster chaos proxy` and give the caller its address, or write the fault into a scenario \
@@ -109,7 +110,7 @@ async fn detached(
     client: &AdminClient,
 ) -> Result<u8> {
     let schedule = Schedule::new([fault.clone()], seed);
-    let planned = schedule.planned().first().context("there is no fault")?;
+    let scheduled = schedule.scheduled().first().context("there is no fault")?;
     let role = &fault.target.role;
     let replicas = match fault.target.replica {
         Some(replica) => vec![replica],
@@ -117,7 +118,7 @@ async fn detached(
     };
     let (mut injected, mut failed) = (Vec::new(), Vec::new());
     for replica in replicas {
-        match inject_at(planned, replica, targets, client).await {
+        match inject_at(scheduled, replica, targets, client).await {
             Ok(()) => injected.push(replica),
             Err(e) => failed.push((replica, e)),
         }
@@ -147,17 +148,17 @@ async fn detached(
 }
 
 async fn inject_at(
-    planned: &Planned,
+    scheduled: &ScheduledFault,
     replica: u32,
     targets: &AdminTargets,
     client: &AdminClient,
 ) -> Result<(), InjectError> {
-    let fault = &planned.fault;
+    let fault = &scheduled.fault;
     let target = || format!("{}/{replica}", fault.target.role);
     let address = targets
         .admin_address(&fault.target.role, replica)
         .ok_or_else(|| InjectError::NoSuchTarget { target: target() })?;
-    let order = planned.order_at(replica, fault.length());
+    let order = scheduled.order_at(replica, fault.length());
     let order = order.ok_or(InjectError::TooLate)?;
     client.inject(address, &order).await.map(|_| ())
 }
@@ -175,7 +176,7 @@ async fn followed(
     let (tx, mut rx) = tokio::sync::mpsc::unbounded_channel();
     let targets = Arc::new(targets.clone());
     let injector = Injector::new(targets.clone(), targets, client, tx);
-    let board = injector.board();
+    let statuses = injector.statuses();
     let schedule = Schedule::new([fault], args.seed);
     let ended = CancellationToken::new();
     let running = async {
@@ -185,7 +186,7 @@ async fn followed(
         rows
     };
     let watching = async {
-        let watching = show_hits(board, &name, &progress);
+        let watching = show_hits(statuses, &name, &progress);
         ended.run_until_cancelled(watching).await;
     };
     let mut refused = None;
@@ -212,10 +213,10 @@ async fn followed(
 }
 
 /// Shows the hits whenever they change. The injector updates them once a second.
-async fn show_hits(mut board: watch::Receiver<Board>, name: &str, progress: &Progress) {
+async fn show_hits(mut statuses: watch::Receiver<FaultStatuses>, name: &str, progress: &Progress) {
     let mut shown = 0;
-    while board.changed().await.is_ok() {
-        let hits = board.borrow().get(name).map_or(0, |now| now.hits);
+    while statuses.changed().await.is_ok() {
+        let hits = statuses.borrow().get(name).map_or(0, |status| status.hits);
         if hits > shown {
             shown = hits;
             progress.report(&format!("{name}: {hits} hits"));
@@ -234,7 +235,7 @@ fn show_result(row: &FaultRow) -> Result<u8> {
         hits => format!("{} is over after {after:.1} s: {hits} hits", row.name),
     };
     output::print(&format!("{text}\n"));
-    if let Some(trouble) = &row.trouble {
+    if let Some(trouble) = &row.end_error {
         bail!(
             "{} may still be in force until its time is over: {trouble}; `doorbuster chaos clear` tries again",
             row.name

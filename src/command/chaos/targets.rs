@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use chaos::{AdminClient, BoxFuture, CallerHits, Counts, InjectError, Processes, Struck};
+use chaos::{AdminClient, BoxFuture, CallerHits, Counts, InjectError, ProcessAction, Processes};
 use shop_contract::Role;
 
 use crate::command::attach::AttachedShop;
@@ -87,49 +87,17 @@ impl Processes for AdminTargets {
         self.of_role(role).get(replica as usize).copied().flatten()
     }
 
-    fn kill<'a>(
+    fn act<'a>(
         &'a self,
         role: &'a str,
         replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(async move { Err(unsupported(role, replica)) })
-    }
-
-    fn stop<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(async move { Err(unsupported(role, replica)) })
-    }
-
-    fn restart<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        _: Duration,
-    ) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(async move { Err(unsupported(role, replica)) })
-    }
-
-    fn pause<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        _: Duration,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(async move { Err(unsupported(role, replica)) })
-    }
-
-    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(async move { Err(unsupported(role, replica)) })
-    }
-}
-
-fn unsupported(role: &str, replica: u32) -> InjectError {
-    InjectError::Process {
-        target: format!("{role}/{replica}"),
-        reason: "its process belongs to the command that opened the shop".to_owned(),
+        _: ProcessAction,
+    ) -> BoxFuture<'a, Result<Option<u32>, InjectError>> {
+        let unsupported = InjectError::Process {
+            target: format!("{role}/{replica}"),
+            reason: "its process belongs to the command that opened the shop".to_owned(),
+        };
+        Box::pin(async { Err(unsupported) })
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use bollard::query_parameters::{KillContainerOptions, StopContainerOptionsBuilder};
-use chaos::{InjectError, Struck};
+use chaos::{InjectError, ProcessAction};
 use tokio::time::{Instant, sleep};
 
 use super::api;
@@ -25,31 +25,27 @@ const GRACE_S: i32 = 10;
 
 /// What a fault does to a container.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Action {
+enum Action {
     Kill,
     Stop,
     Pause(Duration),
 }
 
 impl Containers {
-    /// Runs an action on a replica, in a task of its own.
-    pub(super) async fn run_action<T, F>(
+    /// Runs an action on a replica, in a task of its own. Returns the process id of a container that was disrupted.
+    pub(super) async fn run_action(
         &self,
         role: &str,
         replica: u32,
-        action: impl FnOnce(Self, usize) -> F,
-    ) -> Result<T, InjectError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T>> + Send + 'static,
-    {
+        action: ProcessAction,
+    ) -> Result<Option<u32>, InjectError> {
         let target = format!("{role}/{replica}");
         let is_target =
             |s: &ServiceContainer| s.info.role.name() == role && s.info.replica == replica;
         let Some(index) = self.services.iter().position(is_target) else {
             return Err(InjectError::NoSuchTarget { target });
         };
-        let result = match tokio::spawn(action(self.clone(), index)).await {
+        let result = match tokio::spawn(self.clone().perform(index, action)).await {
             Ok(result) => result,
             Err(e) => Err(anyhow!("the action failed: {e}")),
         };
@@ -59,8 +55,24 @@ impl Containers {
         })
     }
 
+    async fn perform(self, index: usize, action: ProcessAction) -> Result<Option<u32>> {
+        let disrupted = match action {
+            ProcessAction::Kill => self.disrupt(index, Action::Kill).await,
+            ProcessAction::Stop => self.disrupt(index, Action::Stop).await,
+            ProcessAction::Pause { at_most } => self.disrupt(index, Action::Pause(at_most)).await,
+            ProcessAction::Start { delay } => {
+                return self.restore_and_wait(index, delay).await.map(|()| None);
+            }
+            ProcessAction::Resume => {
+                let resumed = self.restore_and_wait(index, Duration::ZERO).await;
+                return resumed.map(|()| None);
+            }
+        };
+        disrupted.map(Some)
+    }
+
     /// Disrupts a container, and waits until its state shows it.
-    pub(super) async fn disrupt(self, index: usize, action: Action) -> Result<Struck> {
+    async fn disrupt(self, index: usize, action: Action) -> Result<u32> {
         let service = &self.services[index];
         let _locked = service.action_lock.lock().await;
         if self.stop.is_cancelled() {
@@ -106,9 +118,7 @@ impl Containers {
         }
         // Without a response Docker may still have done it, so the container's state decides.
         let Err(not_visible) = self.wait_until_visible(service, disruption).await else {
-            return Ok(Struck {
-                pid: state.pid.unwrap_or_default(),
-            });
+            return Ok(state.pid.unwrap_or_default());
         };
         // The caller takes an error as "not disrupted", so the container is restored here. The undo stays pending.
         service.set_in_doubt();

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use chaos::{
-    AdminClient, BoxFuture, Breaker, CallerHits, Counts, InjectError, Paths, Processes, Struck,
-    Watch,
+    AdminClient, BoxFuture, Breaker, BreakerWatch, CallerHits, Counts, InjectError, Paths,
+    ProcessAction, Processes,
 };
 use results::record::ResourceRow;
 
-use super::actions::Action;
 use super::containers::Containers;
 use super::service::ServiceContainer;
 use crate::http::HttpClient;
@@ -115,45 +113,13 @@ impl Processes for Containers {
         self.service(role, replica)?.admin()
     }
 
-    fn kill<'a>(
+    fn act<'a>(
         &'a self,
         role: &'a str,
         replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.run_action(role, replica, |shop, i| shop.disrupt(i, Action::Kill)))
-    }
-
-    fn stop<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.run_action(role, replica, |shop, i| shop.disrupt(i, Action::Stop)))
-    }
-
-    fn restart<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        late: Duration,
-    ) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(self.run_action(role, replica, move |shop, i| shop.restore_and_wait(i, late)))
-    }
-
-    fn pause<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        most: Duration,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        let pause = move |shop: Self, i| shop.disrupt(i, Action::Pause(most));
-        Box::pin(self.run_action(role, replica, pause))
-    }
-
-    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(self.run_action(role, replica, |shop, i| {
-            shop.restore_and_wait(i, Duration::ZERO)
-        }))
+        action: ProcessAction,
+    ) -> BoxFuture<'a, Result<Option<u32>, InjectError>> {
+        Box::pin(self.run_action(role, replica, action))
     }
 }
 
@@ -187,7 +153,7 @@ impl CallerHits for Containers {
     }
 }
 
-impl Watch for Containers {
+impl BreakerWatch for Containers {
     fn is_open<'a>(&'a self, breaker: &'a Breaker) -> BoxFuture<'a, Option<bool>> {
         Box::pin(breakers::is_open(self, breaker))
     }

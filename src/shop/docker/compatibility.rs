@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 use chaos::{Fault, FaultKind, ProcessFault};
+use shop_bank::BankConfig;
 use shop_contract::Role;
-use shop_kit::config::BankConfig;
 
 use super::container::ContainerInfo;
 use crate::scenario::ShopSpec;
@@ -27,7 +27,7 @@ pub(crate) fn unsupported(faults: &[Fault]) -> Vec<String> {
             FaultKind::Process(ProcessFault::SlowStart { .. }) => unsupported.push(format!(
                 "{what}: Docker cannot delay one start of a container; use kind kill with a longer `restart`, or leave out --docker"
             )),
-            FaultKind::Process(_) | FaultKind::InService(_) => {}
+            FaultKind::Process(_) | FaultKind::Service(_) => {}
         }
     }
     unsupported

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use chaos::proxy::{Hits, NewToxic, ProxyError};
+use chaos::proxy::Proxies;
 use chaos::{
-    AdminClient, BoxFuture, Breaker, CallerHits, Counts, InjectError, Paths, Processes, Struck,
-    Target, Watch,
+    AdminClient, BoxFuture, Breaker, BreakerWatch, CallerHits, Counts, InjectError, Paths,
+    ProcessAction, Processes, Target,
 };
 use results::record::ResourceRow;
-use tokio::sync::oneshot;
 
 use super::monitor::{Command, State};
 use super::paths::Path;
@@ -74,18 +72,6 @@ impl ShopBackend for Supervisor {
     }
 }
 
-impl Supervisor {
-    async fn disrupt(
-        &self,
-        role: &str,
-        replica: u32,
-        command: impl FnOnce(oneshot::Sender<Result<u32, String>>) -> Command,
-    ) -> Result<Struck, InjectError> {
-        let pid = self.command(role, replica, command).await?;
-        Ok(Struck { pid })
-    }
-}
-
 impl Processes for Supervisor {
     fn replicas(&self, role: &str) -> u32 {
         self.processes
@@ -100,42 +86,30 @@ impl Processes for Supervisor {
             .then(|| process.admin.address())
     }
 
-    fn kill<'a>(
+    fn act<'a>(
         &'a self,
         role: &'a str,
         replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.disrupt(role, replica, Command::Kill))
-    }
-
-    fn stop<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.disrupt(role, replica, Command::Stop))
-    }
-
-    fn restart<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        late: Duration,
-    ) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(self.command(role, replica, move |tx| Command::Restart(late, tx)))
-    }
-
-    fn pause<'a>(
-        &'a self,
-        role: &'a str,
-        replica: u32,
-        most: Duration,
-    ) -> BoxFuture<'a, Result<Struck, InjectError>> {
-        Box::pin(self.disrupt(role, replica, move |tx| Command::Pause(most, tx)))
-    }
-
-    fn resume<'a>(&'a self, role: &'a str, replica: u32) -> BoxFuture<'a, Result<(), InjectError>> {
-        Box::pin(self.command(role, replica, Command::Resume))
+        action: ProcessAction,
+    ) -> BoxFuture<'a, Result<Option<u32>, InjectError>> {
+        Box::pin(async move {
+            match action {
+                ProcessAction::Kill => self.command(role, replica, Command::Kill).await.map(Some),
+                ProcessAction::Stop => self.command(role, replica, Command::Stop).await.map(Some),
+                ProcessAction::Pause { at_most } => {
+                    let pause = |tx| Command::Pause(at_most, tx);
+                    self.command(role, replica, pause).await.map(Some)
+                }
+                ProcessAction::Start { delay } => {
+                    let restart = |tx| Command::Restart(delay, tx);
+                    self.command(role, replica, restart).await.map(|()| None)
+                }
+                ProcessAction::Resume => {
+                    let resumed = self.command(role, replica, Command::Resume).await;
+                    resumed.map(|()| None)
+                }
+            }
+        })
     }
 }
 
@@ -167,48 +141,19 @@ impl CallerHits for Supervisor {
     }
 }
 
-impl Watch for Supervisor {
+impl BreakerWatch for Supervisor {
     fn is_open<'a>(&'a self, breaker: &'a Breaker) -> BoxFuture<'a, Option<bool>> {
         Box::pin(breakers::is_open(self, breaker))
     }
 }
 
 impl Paths for Supervisor {
-    fn on_way(&self, edge: &Target) -> Vec<String> {
+    fn on_edge(&self, edge: &Target) -> Vec<String> {
         let on_edge = self.proxies.paths().filter(|path| path.is_on(edge));
         on_edge.map(Path::name).collect()
     }
 
-    fn add<'a>(&'a self, path: &'a str, toxic: NewToxic) -> BoxFuture<'a, Result<(), InjectError>> {
-        let added = self.proxies.proxies.add_toxic(path, toxic);
-        Box::pin(async move { added.map(drop).map_err(|e| failure(path, &e)) })
-    }
-
-    fn remove<'a>(
-        &'a self,
-        path: &'a str,
-        toxic: &'a str,
-    ) -> BoxFuture<'a, Result<(), InjectError>> {
-        let removed = match self.proxies.proxies.remove_toxic(path, toxic) {
-            Err(ProxyError::ToxicNotFound) => Ok(()),
-            removed => removed.map(drop),
-        };
-        Box::pin(async move { removed.map_err(|e| failure(path, &e)) })
-    }
-
-    fn hits<'a>(
-        &'a self,
-        path: &'a str,
-        toxic: &'a str,
-    ) -> BoxFuture<'a, Result<Hits, InjectError>> {
-        let hits = self.proxies.proxies.toxic_hits(path, toxic);
-        Box::pin(async move { hits.map_err(|e| failure(path, &e)) })
-    }
-}
-
-fn failure(path: &str, error: &ProxyError) -> InjectError {
-    InjectError::Path {
-        way: path.to_owned(),
-        reason: error.to_string(),
+    fn proxies(&self) -> &Proxies {
+        &self.proxies.proxies
     }
 }

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shop_kit::clock::WallClock;
-use shop_testkit::ask_post;
+use shop_testkit::{ConfirmedOrder, ask_post};
 
 use crate::shop::Shop;
 
@@ -11,20 +11,15 @@ fn confirmed(event_id: &str, user: &str, bought: &[(&str, u32)]) -> Value {
     confirmed_at(WallClock::default().unix_ms(), event_id, user, bought)
 }
 
-fn confirmed_at(at_ms: i64, event_id: &str, user: &str, bought: &[(&str, u32)]) -> Value {
-    let price = json!({"minor": 1999, "currency": "EUR"});
-    let items: Vec<Value> = bought
-        .iter()
-        .map(|(id, n)| json!({"product_id": id, "title": "Kettle", "quantity": n, "unit_price": price}))
-        .collect();
-    json!({
-        "id": event_id, "source": "order", "subject": "order-1", "time_ms": at_ms,
-        "type": "order.confirmed",
-        "data": {
-            "order_id": "order-1", "user_id": user, "email": "ada@shop.example",
-            "items": items, "total": price, "placed_at_ms": at_ms,
-        },
-    })
+fn confirmed_at(at_ms: i64, event_id: &str, user_id: &str, bought: &[(&str, u32)]) -> Value {
+    let order = ConfirmedOrder {
+        event_id,
+        user_id,
+        at_ms,
+        bought,
+        ..ConfirmedOrder::default()
+    };
+    order.event()
 }
 
 /// Product and quantity of each line.

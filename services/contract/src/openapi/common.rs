@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Seat;
-use super::operation::{Asks, Operation, Place};
+use super::scope::DocumentScope;
+use crate::headers;
+use crate::operation::{Auth, Operation, ParameterLocation};
 use crate::problem::{MEDIA_TYPE, PREFIX};
-use crate::{Role, headers};
+use crate::role::Role;
 
 /// Answered before anybody knows which path is meant, hence without a body and without a request id.
 pub(super) const BEFORE_ROUTING: [(u16, &str); 2] = [
@@ -25,7 +26,7 @@ pub(super) struct Refusals {
 }
 
 /// All that an operation can refuse, by status.
-pub(super) fn refusals(operation: &Operation, seat: Seat) -> BTreeMap<u16, Refusals> {
+pub(super) fn refusals(operation: &Operation, scope: DocumentScope) -> BTreeMap<u16, Refusals> {
     let mut all: BTreeMap<u16, Refusals> = BTreeMap::new();
     for own in operation.refusals {
         let refusals = all.entry(own.status).or_default();
@@ -35,38 +36,38 @@ pub(super) fn refusals(operation: &Operation, seat: Seat) -> BTreeMap<u16, Refus
         let refusals = all.entry(status).or_default();
         refusals.common.push((slug, when));
     };
-    let at_door = seat == Seat::Door;
+    let is_public = scope == DocumentScope::Public;
     let has_body = operation.body.is_some();
-    let shows_token = matches!(operation.asks, Asks::Token | Asks::Admin);
-    if at_door || has_body || operation.keyed || !operation.parameters.is_empty() {
+    let needs_token = operation.needs_token();
+    if is_public || has_body || operation.keyed || !operation.parameters.is_empty() {
         let when = "The path, the query, a header or the body cannot be read";
         add(400, "bad-request", when);
     }
-    if shows_token {
+    if needs_token {
         add(
             401,
             "unauthorized",
             "There is no token, or none that is good",
         );
     }
-    if operation.asks == Asks::Admin {
+    if operation.auth == Auth::Admin {
         add(403, "forbidden", "The token is not an administrator's");
     }
-    if operation.asks == Asks::ServiceKey || operation.has(Place::Path) {
+    if operation.auth == Auth::ServiceKey || operation.has(ParameterLocation::Path) {
         let when = "There is no such thing, or none that this caller may know of";
         add(404, "not-found", when);
     }
-    if at_door {
+    if is_public {
         add(408, "too-slow", "The body did not arrive in time");
     }
-    if at_door || has_body {
+    if is_public || has_body {
         add(413, "too-large", "The body is larger than 64 KiB");
     }
     if has_body {
         let when = "The body is not `application/json`";
         add(415, "unsupported-media-type", when);
     }
-    if at_door {
+    if is_public {
         let when = "This caller asks too often; `Retry-After` says when it may again";
         add(429, "rate-limited", when);
     }
@@ -77,13 +78,13 @@ pub(super) fn refusals(operation: &Operation, seat: Seat) -> BTreeMap<u16, Refus
     );
     let when = "There is more work than can be done. Do not repeat the request";
     add(503, "overloaded", when);
-    if at_door || operation.calls || shows_token {
+    if is_public || operation.calls || needs_token {
         let when = "Something that is needed does not answer";
         add(503, "dependency-unavailable", when);
         let when = "Too much waits for something that is needed. Do not repeat the request";
         add(503, "dependency-busy", when);
     }
-    if shows_token {
+    if needs_token {
         let when = "The keys to check tokens with cannot be had just now";
         add(503, "keys-unavailable", when);
     }
@@ -96,7 +97,7 @@ pub(super) fn refusals(operation: &Operation, seat: Seat) -> BTreeMap<u16, Refus
 }
 
 /// One status of the above, as a response.
-pub(super) fn refusal(status: u16, refusals: &Refusals, seat: Seat) -> Value {
+pub(super) fn refusal(status: u16, refusals: &Refusals, scope: DocumentScope) -> Value {
     let all: Vec<_> = refusals.own.iter().chain(&refusals.common).collect();
     let mut slugs: Vec<&str> = all.iter().map(|(slug, _)| *slug).collect();
     slugs.sort_unstable();
@@ -113,7 +114,7 @@ pub(super) fn refusal(status: u16, refusals: &Refusals, seat: Seat) -> Value {
             {"properties": {"type": {"enum": kinds}, "status": {"const": status}}},
         ]}}},
     });
-    let mut own = answer_headers(seat).unwrap_or_else(|| json!({}));
+    let mut own = answer_headers(scope).unwrap_or_else(|| json!({}));
     match status {
         401 => own["WWW-Authenticate"] = reference("WWW-Authenticate"),
         429 | 503 => own["Retry-After"] = reference("Retry-After"),
@@ -149,13 +150,13 @@ pub(super) fn header_parameters(operation: &Operation) -> impl Iterator<Item = V
 }
 
 /// The headers of every answer.
-pub(super) fn answer_headers(seat: Seat) -> Option<Value> {
+pub(super) fn answer_headers(scope: DocumentScope) -> Option<Value> {
     // A service knows requests by their trace; it is the gateway that gives ids, and gives them back.
-    (seat == Seat::Door).then(|| json!({"X-Request-Id": reference("X-Request-Id")}))
+    (scope == DocumentScope::Public).then(|| json!({"X-Request-Id": reference("X-Request-Id")}))
 }
 
 /// What the references to headers lead to.
-pub(super) fn headers(seat: Seat) -> Value {
+pub(super) fn headers(scope: DocumentScope) -> Value {
     let mut all = json!({
         "Retry-After": {
             "description": "Seconds after which the request may be sent again; not on what was refused as `overloaded`.",
@@ -166,7 +167,7 @@ pub(super) fn headers(seat: Seat) -> Value {
             "schema": {"type": "string", "const": "Bearer"},
         },
     });
-    if seat == Seat::Door {
+    if scope == DocumentScope::Public {
         all["X-Request-Id"] = json!({
             "description": "The caller's own id of the request, or a new one.",
             "required": true,
@@ -181,7 +182,7 @@ fn reference(header: &str) -> Value {
 }
 
 /// Who shows what.
-pub(super) fn security_schemes(seat: Seat) -> Value {
+pub(super) fn security_schemes(scope: DocumentScope) -> Value {
     let mut all = json!({
         "token": {
             "type": "http",
@@ -190,7 +191,7 @@ pub(super) fn security_schemes(seat: Seat) -> Value {
             "description": "A token from `POST /users/login`, signed with EdDSA under a key of `/.well-known/jwks.json`.",
         },
     });
-    if matches!(seat, Seat::Service(_)) {
+    if matches!(scope, DocumentScope::Service(_)) {
         all["serviceKey"] = json!({
             "type": "apiKey",
             "in": "header",
@@ -202,18 +203,18 @@ pub(super) fn security_schemes(seat: Seat) -> Value {
 }
 
 /// The head of a document.
-pub(super) fn info(seat: Seat, version: &str) -> Value {
+pub(super) fn info(scope: DocumentScope, version: &str) -> Value {
     const RULES: &str = "Money is an integer of minor units with a currency, times are milliseconds since 1970. What \
         is not in a schema is ignored in requests. Every error is a problem (RFC 9457) whose `type` never changes its \
         meaning. A path that is not here is answered 404 `not-found`, a method that a path has not 405 \
         `method-not-allowed` with `Allow`. `X-Deadline-Ms` says how many milliseconds the caller still waits; what \
         does not come about in that time is answered 504.";
-    let (title, about) = match seat {
-        Seat::Door => (
+    let (title, about) = match scope {
+        DocumentScope::Public => (
             "The shop".to_owned(),
             "The public API of the shop, as the gateway serves it.".to_owned(),
         ),
-        Seat::Service(role) => (
+        DocumentScope::Service(role) => (
             format!("The {role} service"),
             purpose(role).to_owned() + ".",
         ),

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::operation::Method;
+use crate::problem;
 
-const ALL: [&Operation; 29] = [
+const ALL: [&Operation; 30] = [
     &bank::CHARGE,
     &bank::ONE,
     &bank::REFUND,
@@ -15,6 +17,7 @@ const ALL: [&Operation; 29] = [
     &inventory::COMMIT,
     &inventory::RELEASE,
     &inventory::RESERVE,
+    &inventory::RESTOCK,
     &inventory::STOCK,
     &notification::EVENT,
     &notification::LIST,
@@ -42,7 +45,7 @@ fn a_path_has_the_parameters_of_its_template() {
         let in_path = operation
             .parameters
             .iter()
-            .filter(|p| p.place == Place::Path);
+            .filter(|p| p.location == ParameterLocation::Path);
         let described: BTreeSet<_> = in_path.map(|p| format!("{{{}}}", p.name)).collect();
         let segments = operation.path.split('/').filter(|s| s.starts_with('{'));
         let named: BTreeSet<_> = segments.map(str::to_owned).collect();
@@ -53,8 +56,11 @@ fn a_path_has_the_parameters_of_its_template() {
 #[test]
 fn every_refusal_is_of_a_known_kind() {
     for operation in ALL {
-        for seat in [Seat::Door, Seat::Service(operation.service)] {
-            for refusals in common::refusals(operation, seat).values() {
+        for scope in [
+            DocumentScope::Public,
+            DocumentScope::Service(operation.service),
+        ] {
+            for refusals in common::refusals(operation, scope).values() {
                 for (slug, _) in refusals.own.iter().chain(&refusals.common) {
                     assert!(problem::SLUGS.contains(slug), "{}: {slug}", operation.path);
                 }
@@ -66,8 +72,11 @@ fn every_refusal_is_of_a_known_kind() {
 #[test]
 fn every_reference_leads_somewhere() {
     for operation in ALL {
-        for seat in [Seat::Door, Seat::Service(operation.service)] {
-            let document = document(seat, &[operation]);
+        for scope in [
+            DocumentScope::Public,
+            DocumentScope::Service(operation.service),
+        ] {
+            let document = document(scope, &[operation]);
             for reference in references(&document) {
                 let pointer = reference.strip_prefix('#').unwrap_or(&reference);
                 let found = document.pointer(pointer);
@@ -75,6 +84,38 @@ fn every_reference_leads_somewhere() {
             }
         }
     }
+}
+
+#[test]
+fn only_reads_are_hedged() {
+    for operation in ALL {
+        assert!(
+            !operation.hedged || operation.method == Method::Get,
+            "{}",
+            operation.path
+        );
+    }
+}
+
+#[test]
+fn an_order_is_found_in_the_paths_that_have_one() {
+    assert_eq!(order::SHOW.order_id_in("/orders/o-1"), Some("o-1"));
+    let committed = inventory::COMMIT.order_id_in("/reservations/o-1/commit");
+    assert_eq!(committed, Some("o-1"));
+    let released = inventory::RELEASE.order_id_in("/reservations/o-1");
+    assert_eq!(released, Some("o-1"));
+    assert_eq!(product::ONE.order_id_in("/products/p-1"), None);
+    assert_eq!(order::LIST.order_id_in("/orders"), None);
+    assert_eq!(order::SHOW.order_id_in("/"), None);
+}
+
+#[test]
+fn a_repetition_needs_a_reason() {
+    assert!(cart::SET.may_repeat(false), "PUT is idempotent");
+    assert!(inventory::RESERVE.may_repeat(false), "the body has an id");
+    assert!(!order::CHECKOUT.may_repeat(false));
+    assert!(order::CHECKOUT.may_repeat(true));
+    assert!(!user::REGISTER.may_repeat(true), "it takes no key");
 }
 
 fn references(value: &Value) -> Vec<String> {
@@ -96,8 +137,11 @@ fn references(value: &Value) -> Vec<String> {
 fn the_door_says_of_a_path_what_its_service_says() {
     for operation in ALL {
         let method = operation.method.name();
-        let said = |seat| document(seat, &[operation])["paths"][operation.path][method].clone();
-        let (mut inside, mut outside) = (said(Seat::Service(operation.service)), said(Seat::Door));
+        let said = |scope| document(scope, &[operation])["paths"][operation.path][method].clone();
+        let (mut inside, mut outside) = (
+            said(DocumentScope::Service(operation.service)),
+            said(DocumentScope::Public),
+        );
         let statuses = |said: &mut Value| -> BTreeSet<String> {
             let responses = said["responses"].take();
             let responses = responses.as_object().cloned().unwrap_or_default();

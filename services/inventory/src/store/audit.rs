@@ -1,14 +1,14 @@
 //! What the inventory holds, for the audit, and where its figures contradict each other.
 
 use shop_contract::audit::{AuditLine, Moving};
-use shop_kit::audit::Holds;
+use shop_kit::audit::AuditSource;
 use shop_kit::events;
-use shop_kit::store::{StoreError, word};
+use shop_kit::store::{StoreError, parse_stored};
 use sqlx::Row;
 
 use super::Inventory;
 
-impl Holds for Inventory {
+impl AuditSource for Inventory {
     async fn rows(&self, after: &str, most: i64) -> Result<Vec<AuditLine>, StoreError> {
         let rows = sqlx::query(
             "SELECT r.id, r.status, CAST(COALESCE(SUM(i.quantity), 0) AS BIGINT) AS pieces
@@ -24,7 +24,7 @@ impl Holds for Inventory {
             let status: String = row.try_get("status")?;
             lines.push(AuditLine::Reservation {
                 id: row.try_get("id")?,
-                status: word(&status)?,
+                status: parse_stored(&status)?,
                 pieces: row.try_get("pieces")?,
             });
         }

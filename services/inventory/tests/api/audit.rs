@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 
-use shop_kit::audit::Holds;
+use shop_kit::audit::AuditSource;
 
 use crate::shop::Shop;
 

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use shop_contract::Role;
 use shop_contract::audit::AuditLine;
 use shop_contract::events::{Envelope, Event, StockLevel};
+use shop_inventory::InventoryConfig;
 use shop_inventory::store::Inventory;
 use shop_kit::Kit;
-use shop_kit::audit::Holds;
+use shop_kit::audit::AuditSource;
 use shop_testkit::{Ask, Identity, ask_get, ask_post, config};
 use sqlx::Row;
 use tempfile::TempDir;
@@ -44,10 +45,12 @@ impl Shop {
         let identity = Identity::start().await;
         let mut peers = BTreeMap::from([(Role::User, vec![identity.address.clone()])]);
         peers.extend(product.map(|address| (Role::Product, vec![address])));
-        let mut config = config(Role::Inventory, folder, peers);
-        config.shop.products = products;
-        let kit = Kit::new(config);
-        let inventory = shop_inventory::open(&kit).await.unwrap();
+        let kit = Kit::new(config(Role::Inventory, folder, peers));
+        let own = InventoryConfig {
+            products,
+            stock: 10,
+        };
+        let inventory = shop_inventory::open(&kit, &own).await.unwrap();
         Self {
             api: shop_inventory::router(&kit, inventory.clone()),
             inventory,

@@ -7,29 +7,21 @@ use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Either, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use metrics::{counter, histogram};
 use shop_contract::Role;
 use shop_contract::headers::{CALLER, NOT_AT_FAULT, SERVICE_KEY, SHED};
 use shop_resilience::{Deadline, Outcome, RetryReason};
 use tracing::Instrument;
 
-use super::peer::{Turn, port};
-use super::{Answer, Call, CallError};
+use super::answer::{Answer, CallError};
+use super::call::Call;
+use super::peer::{AttemptGuard, port};
 use crate::Kit;
-use crate::connections::HEAD;
 use crate::context::Context;
-use crate::faults::{Asked, Plan, Stop};
-use crate::telemetry::tracing::context_of;
+use crate::faults::{Injections, Interruption, RequestInfo};
+use crate::telemetry::trace_context::context_of;
 use crate::telemetry::{names, propagation, urls};
 
-/// How long a connection may take to come about. On one machine or in one cluster it takes a millisecond or never.
-const CONNECT: Duration = Duration::from_millis(500);
-/// How long an idle connection is kept. Less than a service keeps it ([`HEAD`]), or a request would now and then meet a
-/// connection in the very moment in which it is closed; such a one is a failure, and without a key it is not repeated.
-const IDLE: Duration = HEAD.saturating_sub(Duration::from_secs(5));
 /// The largest answer that is read.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// Without deadlines an attempt still ends some time.
@@ -37,19 +29,6 @@ const WITHOUT_DEADLINES: Duration = Duration::from_secs(10);
 /// This much before the deadline an attempt gives up by itself, so that its failure is still told to breaker and
 /// balancer instead of being cut off with the request it was made for.
 const MARGIN: Duration = Duration::from_millis(2);
-
-pub(crate) type Http = Client<HttpConnector, Full<Bytes>>;
-
-/// The connections of a process.
-pub(crate) fn http() -> Http {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(CONNECT));
-    Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(64)
-        .build(connector)
-}
 
 /// An attempt that brought no answer.
 pub(super) struct Failed {
@@ -98,21 +77,21 @@ impl Failed {
 
 pub(super) async fn send(
     kit: &Kit,
-    peer: Role,
-    turn: Turn,
+    guard: AttemptGuard,
     call: &Call,
     context: &Context,
     which: Try,
 ) -> Answered {
+    let peer = call.peer();
     let span = tracing::info_span!(
         "call",
-        otel.name = format!("{} {}", call.method, call.template),
+        otel.name = format!("{} {}", call.method, call.template()),
         otel.kind = "client",
         http.request.method = call.method.as_str(),
-        url.template = call.template,
-        url.full = urls::full(turn.address(), &call.path),
+        url.template = call.template(),
+        url.full = urls::full(guard.address(), &call.path),
         server.address = peer.name(),
-        server.port = port(turn.address()).parse::<i64>().ok(),
+        server.port = port(guard.address()).parse::<i64>().ok(),
         network.protocol.version = "1.1",
         http.request.resend_count = (which.number > 1).then(|| i64::from(which.number) - 1),
         shop.hedge = which.hedge.then_some(true),
@@ -121,7 +100,7 @@ pub(super) async fn send(
         otel.status_code = tracing::field::Empty,
         shop.fault = tracing::field::Empty,
     );
-    let server_port = port(turn.address());
+    let server_port = port(guard.address());
     kit.metrics().record(|| {
         counter!(
             names::ATTEMPTS,
@@ -143,13 +122,13 @@ pub(super) async fn send(
     let in_a_hurry = context
         .deadline
         .is_some_and(|d| d.remaining(now) < call.per_try);
-    let request = request(kit, peer, &turn, call, context, limit, &span);
-    let touches = kit.faults().at_call(|| {
+    let request = request(kit, &guard, call, context, limit, &span);
+    let injections = kit.faults().for_call(|| {
         let by = kit.config().role;
         let token = context.authorization.as_ref();
-        Asked::calling(peer, &call.method, call.template, by, token)
+        RequestInfo::calling(peer, &call.method, call.template(), by, token)
     });
-    let exchange = exchange(kit, request, peer, Plan::of(touches, &span));
+    let exchange = exchange(kit, request, peer, Injections::new(injections, &span));
     let result = match tokio::time::timeout(limit, exchange)
         .instrument(span.clone())
         .await
@@ -181,16 +160,16 @@ pub(super) async fn send(
         span.record("otel.status_code", "ERROR");
     }
     if speaks_of_the_callee(&result, in_a_hurry) {
-        turn.finish(kit.now(), started.elapsed(), outcome);
+        guard.finish(kit.now(), started.elapsed(), outcome);
     } else {
-        drop(turn);
+        drop(guard);
     }
     let _in_span = span.enter();
     kit.metrics().record(|| {
         histogram!(
             names::HTTP_CLIENT_DURATION,
             "http_request_method" => call.method.as_str().to_owned(),
-            "url_template" => call.template,
+            "url_template" => call.template(),
             "server_address" => peer.name(),
             "server_port" => server_port,
             "http_response_status_code" => status,
@@ -220,14 +199,13 @@ fn speaks_of_the_callee(result: &Answered, in_a_hurry: bool) -> bool {
 
 fn request(
     kit: &Kit,
-    peer: Role,
-    turn: &Turn,
+    guard: &AttemptGuard,
     call: &Call,
     context: &Context,
     limit: Duration,
     span: &tracing::Span,
 ) -> Result<Request<Full<Bytes>>, http::Error> {
-    let uri = format!("http://{}{}", turn.address(), call.path);
+    let uri = format!("http://{}{}", guard.address(), call.path);
     let mut request = Request::builder()
         .method(call.method.clone())
         .uri(uri)
@@ -235,7 +213,7 @@ fn request(
     let headers = request.headers_mut();
     headers.extend(call.headers.clone());
     // The bank is an outside party; what services know each other by is none of its business.
-    if peer != Role::Bank
+    if call.peer() != Role::Bank
         && let Ok(key) = HeaderValue::from_str(&kit.config().service_key)
     {
         headers.insert(SERVICE_KEY, key);
@@ -258,21 +236,23 @@ async fn exchange(
     kit: &Kit,
     request: Result<Request<Full<Bytes>>, http::Error>,
     peer: Role,
-    mut plan: Option<Plan>,
+    mut injections: Option<Injections>,
 ) -> Answered {
     let request = request.map_err(|e| Failed {
         outcome: Outcome::Rejected,
         error: CallError::Body(e.to_string()),
     })?;
     let reset = || Failed::new(peer, RetryReason::Reset);
-    let stop = match &mut plan {
-        Some(plan) => plan.before().await,
+    let interruption = match &mut injections {
+        Some(injections) => injections.before().await,
         None => None,
     };
-    let response = match stop {
-        Some(Stop::Answer(error)) => error.into_response().map(Either::Left),
-        Some(Stop::Reset) => return Err(reset()),
-        Some(Stop::Refused) => return Err(Failed::new(peer, RetryReason::Connect)),
+    let response = match interruption {
+        Some(Interruption::Response(error)) => error.into_response().map(Either::Left),
+        Some(Interruption::Reset) => return Err(reset()),
+        Some(Interruption::ConnectionRefused) => {
+            return Err(Failed::new(peer, RetryReason::Connect));
+        }
         None => {
             let sent = kit.http().request(request).await;
             let response = sent.map_err(|e| match e.is_connect() {
@@ -288,8 +268,8 @@ async fn exchange(
         .await
         .map_err(|_| reset())?
         .to_bytes();
-    if let Some(plan) = &mut plan {
-        body = plan.spoil(body).read().await.map_err(|_| reset())?;
+    if let Some(injections) = &mut injections {
+        body = injections.deliver(body).read().await.map_err(|_| reset())?;
     }
     let shed = head.headers.contains_key(SHED);
     let outcome = Outcome::of_status(head.status.as_u16(), shed, retry_after(&head.headers));

@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
-use shop_contract::Role;
 use shop_resilience::{Moment, Outcome};
 
-use super::Call;
 use super::attempt::{self, Answered, Try};
-use super::peer::{Peer, Turn};
+use super::call::Call;
+use super::peer::{AttemptGuard, Peer};
 use crate::Kit;
 use crate::context::Context;
 use crate::telemetry::names;
@@ -26,25 +25,24 @@ pub(super) struct Hedged {
 
 pub(super) async fn send(
     kit: &Kit,
-    peer: Role,
     endpoints: &Arc<Peer>,
-    turn: Turn,
+    guard: AttemptGuard,
     call: &Call,
     context: &Context,
 ) -> Hedged {
     let reads = Reads {
         kit,
         endpoints,
-        template: call.template,
+        template: call.template(),
         began: kit.now(),
-        replica: turn.index(),
+        replica: guard.index(),
     };
     // A replica is judged by its probe, so the probe has to run to its end.
-    let patience = match turn.is_probe() {
+    let patience = match guard.is_probe() {
         true => None,
-        false => endpoints.patience(reads.began, call.template),
+        false => endpoints.patience(reads.began, call.template()),
     };
-    let mut first = pin!(attempt::send(kit, peer, turn, call, context, Try::FIRST));
+    let mut first = pin!(attempt::send(kit, guard, call, context, Try::FIRST));
     let early = match patience {
         Some(patience) => tokio::time::timeout(patience, &mut first).await.ok(),
         None => Some(first.as_mut().await),
@@ -57,7 +55,7 @@ pub(super) async fn send(
         };
     }
     let breakers = kit.config().resilience.breakers;
-    let Some(turn) = endpoints.hedge(kit.now(), reads.replica, breakers, context.deadline) else {
+    let Some(guard) = endpoints.hedge(kit.now(), reads.replica, breakers, context.deadline) else {
         let result = first.await;
         reads.answered(&result);
         return Hedged {
@@ -65,8 +63,8 @@ pub(super) async fn send(
             second: None,
         };
     };
-    let second = Some(turn.index());
-    let mut hedge = pin!(attempt::send(kit, peer, turn, call, context, Try::HEDGE));
+    let second = Some(guard.index());
+    let mut hedge = pin!(attempt::send(kit, guard, call, context, Try::HEDGE));
     let (won, result) = tokio::select! {
         one = &mut first => {
             reads.answered(&one);
@@ -90,7 +88,8 @@ pub(super) async fn send(
     };
     let outcome = if won { "won" } else { "lost" };
     kit.metrics().record(|| {
-        counter!(names::HEDGES, "server_address" => peer.name(), "outcome" => outcome).increment(1);
+        counter!(names::HEDGES, "server_address" => call.peer().name(), "outcome" => outcome)
+            .increment(1);
     });
     Hedged { result, second }
 }

@@ -1,10 +1,11 @@
 //! The replicas of each role that may be called, with what is known of them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
+use parking_lot::{Mutex, MutexGuard};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use shop_contract::Role;
@@ -14,7 +15,7 @@ use shop_resilience::{
     Tried, may_hedge,
 };
 
-use super::room::Room;
+use super::bulkhead::BulkheadGate;
 use crate::config::{ServiceConfig, Switches};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
@@ -26,7 +27,7 @@ impl Peers {
     /// The peers of a service. Draws for balancing and jitter are seeded with who asks and who is asked.
     pub(crate) fn new(config: &ServiceConfig, metrics: &Metrics) -> Self {
         let peers = config.peers.iter().map(|(&role, addresses)| {
-            let seed = config.shop.seed
+            let seed = config.seed
                 ^ ((config.role as u64) << 32 | u64::from(config.replica) << 16 | role as u64);
             let peer = Peer::new(role, addresses, seed, metrics, config.resilience);
             (role, Arc::new(peer))
@@ -45,7 +46,7 @@ pub(crate) struct Peer {
     role: Role,
     addresses: Vec<String>,
     known: Mutex<Known>,
-    room: Arc<Room>,
+    bulkhead: Arc<BulkheadGate>,
     metrics: Metrics,
 }
 
@@ -89,7 +90,7 @@ impl Peer {
             role,
             addresses: addresses.to_vec(),
             known: Mutex::new(known),
-            room: Arc::new(Room::new(role, metrics.clone())),
+            bulkhead: Arc::new(BulkheadGate::new(role, metrics.clone())),
             metrics: metrics.clone(),
         };
         for index in 0..addresses.len() {
@@ -110,12 +111,12 @@ impl Peer {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// Where calls to it are bounded.
-    pub(super) fn room(&self) -> &Arc<Room> {
-        &self.room
+    pub(super) fn bulkhead(&self) -> &Arc<BulkheadGate> {
+        &self.bulkhead
     }
 
     /// Counts a call, on which the retry budget grows.
@@ -140,7 +141,7 @@ impl Peer {
         now: Moment,
         tried: &[usize],
         breakers: bool,
-    ) -> Option<Turn> {
+    ) -> Option<AttemptGuard> {
         let mut known = self.known();
         let all = 0..self.addresses.len();
         let (index, pass, probe) = if breakers {
@@ -167,7 +168,7 @@ impl Peer {
             let all: Vec<usize> = all.collect();
             (known.choose(now, &all, tried)?, None, false)
         };
-        Some(self.turn(&mut known, index, pass, probe))
+        Some(self.guard(&mut known, index, pass, probe))
     }
 
     /// Chooses a replica for a second try beside the first, other than `first` where that is possible, and pays for it.
@@ -178,7 +179,7 @@ impl Peer {
         first: usize,
         breakers: bool,
         deadline: Option<Deadline>,
-    ) -> Option<Turn> {
+    ) -> Option<AttemptGuard> {
         let mut known = self.known();
         let closed = |i: &usize| known.breakers[*i].state() == BreakerState::Closed;
         let allowed: Vec<usize> = (0..self.addresses.len())
@@ -191,23 +192,23 @@ impl Peer {
             // A closed breaker admits, and one that is switched off is not told.
             _ => None,
         };
-        Some(self.turn(&mut known, index, pass, false))
+        Some(self.guard(&mut known, index, pass, false))
     }
 
-    fn turn(
+    fn guard(
         self: &Arc<Self>,
         known: &mut Known,
         index: usize,
         pass: Option<Pass>,
         probe: bool,
-    ) -> Turn {
+    ) -> AttemptGuard {
         known.balancer.started(index);
-        Turn {
+        AttemptGuard {
             peer: Arc::clone(self),
             index,
             pass,
             probe,
-            told: false,
+            finished: false,
         }
     }
 
@@ -254,15 +255,15 @@ pub(crate) fn port(address: &str) -> String {
 
 /// One attempt's hold on a replica. Dropped without a result (the attempt was cancelled), it gives everything back
 /// and says nothing about the replica.
-pub(crate) struct Turn {
+pub(crate) struct AttemptGuard {
     peer: Arc<Peer>,
     index: usize,
     pass: Option<Pass>,
     probe: bool,
-    told: bool,
+    finished: bool,
 }
 
-impl Turn {
+impl AttemptGuard {
     /// Which replica.
     pub(crate) fn index(&self) -> usize {
         self.index
@@ -280,7 +281,7 @@ impl Turn {
 
     /// Tells how it went.
     pub(crate) fn finish(mut self, now: Moment, took: Duration, outcome: Outcome) {
-        self.told = true;
+        self.finished = true;
         let mut known = self.peer.known();
         known
             .balancer
@@ -299,9 +300,9 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for AttemptGuard {
     fn drop(&mut self) {
-        if !self.told {
+        if !self.finished {
             let mut known = self.peer.known();
             known.balancer.abandoned(self.index);
             if let Some(pass) = self.pass.take() {
@@ -333,13 +334,13 @@ mod tests {
     fn fail(peer: &Arc<Peer>, index: usize, now: Moment) {
         let other = 1 - index;
         while peer.known().breakers[index].state() == BreakerState::Closed {
-            let turn = peer.pick(now, &[other], true).unwrap();
-            assert_eq!(turn.index(), index);
+            let guard = peer.pick(now, &[other], true).unwrap();
+            assert_eq!(guard.index(), index);
             let failed = Outcome::Retryable {
                 reason: RetryReason::Reset,
                 retry_after: None,
             };
-            turn.finish(now, Duration::from_millis(1), failed);
+            guard.finish(now, Duration::from_millis(1), failed);
         }
     }
 
@@ -348,8 +349,8 @@ mod tests {
         let peer = two_replicas();
         let now = Moment::after_origin(Duration::from_secs(60));
         for first in [0, 1] {
-            let turn = peer.hedge(now, first, true, None).unwrap();
-            assert_eq!(turn.index(), 1 - first);
+            let guard = peer.hedge(now, first, true, None).unwrap();
+            assert_eq!(guard.index(), 1 - first);
         }
         fail(&peer, 1, now);
         assert_eq!(peer.hedge(now, 0, true, None).unwrap().index(), 0);
@@ -366,9 +367,9 @@ mod tests {
         let peer = two_replicas();
         let now = Moment::after_origin(Duration::from_secs(60));
         let mut sent = 0;
-        while let Some(turn) = peer.hedge(now, 0, true, None) {
+        while let Some(guard) = peer.hedge(now, 0, true, None) {
             assert_eq!(peer.known().balancer.in_flight(1), 1);
-            drop(turn);
+            drop(guard);
             sent += 1;
         }
         assert_eq!(sent, 100, "the floor of the retries' budget");

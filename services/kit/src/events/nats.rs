@@ -1,9 +1,8 @@
-//! The line to NATS JetStream: connection, stream, publishing. What is drawn from it is `draw`'s business.
+//! NATS JetStream: connection, stream, publishing. Pulling is in `pull`.
 //!
-//! All events of a shop are in one stream on disk. It keeps them for [`KEPT`], taken or not, so a subscriber that is
-//! created late, or was away over the weekend, still finds them. A shop whose URL has a path
-//! (`nats://127.0.0.1:4222/blue`) has a stream and subjects of its own on the same server; without that, a second shop
-//! would take in the events of the first.
+//! All events of a shop are in one stream on disk. It keeps them for [`RETENTION`], processed or not, so a subscriber that is
+//! created late, or was down over the weekend, still finds them. A shop whose URL has a path (`nats://127.0.0.1:4222/blue`) has
+//! a stream and subjects of its own; without it, a second shop on the server would receive the events of the first.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,28 +17,28 @@ use shop_contract::headers::TRACEPARENT;
 use tokio::sync::OnceCell;
 
 /// How long the stream keeps an event.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Within this time the server drops an event that it has been given before. Beyond it, the inbox does.
-const DUPLICATES: Duration = Duration::from_secs(600);
-/// How long the server has for one answer. Shorter than a relay's claim.
-const ANSWER: Duration = Duration::from_secs(3);
-/// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(1);
-/// A line on which nothing comes back for two of these is dead.
-const PING: Duration = Duration::from_secs(3);
-/// The longest wait between two tries to connect.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Within this time the server drops duplicates. After it, the inbox does.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);
+/// The limit for one response of the server. Shorter than a relay's claim.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// The limit for connecting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The ping interval. A connection without a pong for two intervals is dead.
+const PING_INTERVAL: Duration = Duration::from_secs(3);
+/// The longest wait between two attempts to connect.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// Why NATS cannot be worked with. It may be able to a moment later.
+/// Why an operation of NATS failed. Most causes are temporary.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NatsError {
-    /// The address can never work.
+    /// The address is invalid.
     #[error("{0}")]
     Address(String),
-    /// There is no connection now; the client goes on trying by itself.
+    /// There is no connection now; the client reconnects by itself.
     #[error("there is no connection to NATS")]
-    Away,
-    /// The server, or JetStream on it, refused or did not answer.
+    Disconnected,
+    /// The server, or JetStream on it, refused or did not respond.
     #[error("{0}: {1}")]
     Refused(&'static str, String),
 }
@@ -50,11 +49,11 @@ impl NatsError {
     }
 }
 
-/// Where the events of a shop are.
+/// The NATS server and the shop on it.
 #[derive(Debug, Clone)]
 struct Address {
     server: ServerAddr,
-    /// Set when several shops share the server.
+    /// Set if several shops share the server.
     shop: Option<String>,
 }
 
@@ -92,62 +91,62 @@ impl Address {
     }
 }
 
-/// The line of one service. Made without a connection; the first use begins one, which from then on comes back by
-/// itself however often it breaks.
+/// The NATS client of one service. It connects on first use, and reconnects by itself from then on.
 pub(crate) struct Nats {
     address: Result<Address, String>,
     name: String,
     jetstream: OnceCell<Context>,
-    prepared: AtomicBool,
+    /// Whether the stream is known to exist.
+    stream_ready: AtomicBool,
 }
 
 impl Nats {
-    /// A line to the server of `url`, under the name that the server's own lists will show.
+    /// A client for the server of `url`. The server lists the connection under `name`.
     pub(crate) fn new(url: &str, name: String) -> Self {
         Self {
             address: Address::parse(url),
             name,
             jetstream: OnceCell::new(),
-            prepared: AtomicBool::new(false),
+            stream_ready: AtomicBool::new(false),
         }
     }
 
-    /// What is wrong with the address, if anything is.
-    pub(crate) fn mistake(&self) -> Option<&str> {
+    /// The error in the address, if there is one.
+    pub(crate) fn address_error(&self) -> Option<&str> {
         self.address.as_ref().err().map(String::as_str)
     }
 
-    /// Whether there is a connection now. The first question begins one.
+    /// Whether there is a connection now. The first call starts one.
     pub(super) async fn is_connected(&self) -> bool {
         self.connected().await.is_ok()
     }
 
-    /// JetStream with the stream in place. Fails at once when there is no connection, so that nobody waits for one.
+    /// JetStream, with the stream created. Fails at once without a connection, instead of waiting for one.
     pub(super) async fn ready(&self) -> Result<&Context, NatsError> {
         let context = self.connected().await?;
-        if !self.prepared.load(Ordering::Acquire) {
+        if !self.stream_ready.load(Ordering::Acquire) {
             let address = self.address()?;
             let config = Config {
                 name: address.stream(),
                 subjects: vec![address.subject("shop.*")],
                 storage: StorageType::File,
-                max_age: KEPT,
-                duplicate_window: DUPLICATES,
+                max_age: RETENTION,
+                duplicate_window: DUPLICATE_WINDOW,
                 ..Config::default()
             };
-            let made = context.get_or_create_stream(config).await;
-            made.map_err(|e| NatsError::refused("the stream cannot be made")(e.into()))?;
-            self.prepared.store(true, Ordering::Release);
+            let created = context.get_or_create_stream(config).await;
+            created.map_err(|e| NatsError::refused("the stream could not be created")(e.into()))?;
+            self.stream_ready.store(true, Ordering::Release);
         }
         Ok(context)
     }
 
-    /// Takes the stream away with all that is in it. One that is not there is as good as gone.
-    async fn remove(&self) -> Result<(), NatsError> {
-        let refused = NatsError::refused("the stream cannot be taken away");
-        let context = self.jetstream.get_or_try_init(|| self.begin()).await?;
+    /// Deletes the stream with all its events. A missing stream is no error.
+    async fn delete_stream(&self) -> Result<(), NatsError> {
+        let refused = NatsError::refused("the stream could not be deleted");
+        let context = self.jetstream.get_or_try_init(|| self.connect()).await?;
         let stream = self.stream()?;
-        match tokio::time::timeout(ANSWER, context.delete_stream(&stream)).await {
+        match tokio::time::timeout(RESPONSE_TIMEOUT, context.delete_stream(&stream)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(e)) if e.to_string().contains("not found") => Ok(()),
             Ok(Err(e)) => Err(refused(e.into())),
@@ -155,10 +154,10 @@ impl Nats {
         }
     }
 
-    /// To be called after a refusal: the stream may be gone, as after the server lost its disk, and is looked for
-    /// again before the next use.
-    pub(super) fn doubt(&self) {
-        self.prepared.store(false, Ordering::Release);
+    /// Call it after a refusal: the stream may be gone, such as after the server lost its disk. It is created again before the
+    /// next use.
+    pub(super) fn forget_stream(&self) {
+        self.stream_ready.store(false, Ordering::Release);
     }
 
     /// The stream's name.
@@ -171,20 +170,22 @@ impl Nats {
         Ok(self.address()?.subject(destination))
     }
 
-    /// Publishes an event and waits until the server has it on disk. A second time under the same id changes nothing.
+    /// Publishes an event and waits until the server has stored it. Publishing the same id again has no effect.
     pub(super) async fn publish(
         &self,
         envelope: &Envelope,
         traceparent: Option<&str>,
     ) -> Result<(), NatsError> {
-        // All of it together, the stream's making too: a claim is not for longer.
+        // One limit for everything, also creating the stream: a claim does not last longer.
         let published =
-            match tokio::time::timeout(ANSWER, self.try_publish(envelope, traceparent)).await {
+            match tokio::time::timeout(RESPONSE_TIMEOUT, self.try_publish(envelope, traceparent))
+                .await
+            {
                 Ok(published) => published,
                 Err(e) => Err(NatsError::refused("not published")(e.into())),
             };
         if matches!(published, Err(NatsError::Refused(..))) {
-            self.doubt();
+            self.forget_stream();
         }
         published
     }
@@ -199,7 +200,7 @@ impl Nats {
         let payload = serde_json::to_vec(envelope).map_err(|e| refused(e.into()))?;
         let mut headers = HeaderMap::new();
         headers.insert(NATS_MESSAGE_ID, envelope.id.as_str());
-        // Were some other stream to catch the subject, its receipt would mean nothing.
+        // Refuses the receipt of another stream that might capture the subject.
         headers.insert(NATS_EXPECTED_STREAM, self.stream()?);
         if let Some(traceparent) = traceparent {
             headers.insert(TRACEPARENT, traceparent);
@@ -210,7 +211,7 @@ impl Nats {
         receipt.await.map(drop).map_err(|e| refused(e.into()))
     }
 
-    /// Sends out what the client still holds, acknowledgements above all.
+    /// Sends what the client has buffered, mainly acknowledgements.
     pub(super) async fn flush(&self) {
         if let Some(context) = self.jetstream.get()
             && context.client().connection_state() == State::Connected
@@ -227,43 +228,43 @@ impl Nats {
     }
 
     async fn connected(&self) -> Result<&Context, NatsError> {
-        let context = self.jetstream.get_or_try_init(|| self.begin()).await?;
+        let context = self.jetstream.get_or_try_init(|| self.connect()).await?;
         match context.client().connection_state() {
             State::Connected => Ok(context),
-            _ => Err(NatsError::Away),
+            _ => Err(NatsError::Disconnected),
         }
     }
 
-    async fn begin(&self) -> Result<Context, NatsError> {
+    async fn connect(&self) -> Result<Context, NatsError> {
         let server = self.address()?.server.clone();
         let client = ConnectOptions::new()
             .name(&self.name)
             .retry_on_initial_connect()
-            .connection_timeout(CONNECT)
-            .ping_interval(PING)
-            .reconnect_delay_callback(|tries| wait(tries as u32))
+            .connection_timeout(CONNECT_TIMEOUT)
+            .ping_interval(PING_INTERVAL)
+            .reconnect_delay_callback(|attempts| wait(attempts as u32))
             .event_callback(|event| async move { tracing::info!(%event, "NATS") })
             .connect(server)
             .await
             .map_err(|e| NatsError::refused("no connection")(e.into()))?;
         let mut context = jetstream::new(client);
-        context.set_timeout(ANSWER);
+        context.set_timeout(RESPONSE_TIMEOUT);
         Ok(context)
     }
 }
 
-/// Forgets a shop on a NATS server: its stream, its subscribers' places in it, every event.
+/// Deletes a shop on a NATS server: its stream with all events and consumers.
 ///
 /// # Errors
-/// Not the address of a server, no answer, or a refusal, in words.
-pub async fn forget(url: &str) -> Result<(), String> {
-    let line = Nats::new(url, "doorbuster".to_owned());
-    line.remove().await.map_err(|e| e.to_string())
+/// An invalid address, no response, or a refusal, as a message.
+pub async fn delete_stream(url: &str) -> Result<(), String> {
+    let nats = Nats::new(url, "doorbuster".to_owned());
+    nats.delete_stream().await.map_err(|e| e.to_string())
 }
 
-/// The wait before a try to connect: 50 ms doubled with each one before, [`LONGEST_WAIT`] at most.
-fn wait(tries: u32) -> Duration {
-    (Duration::from_millis(50) * 2u32.pow(tries.min(6))).min(LONGEST_WAIT)
+/// The wait before an attempt to connect: 50 ms, doubled with each earlier attempt, at most [`MAX_WAIT`].
+fn wait(attempts: u32) -> Duration {
+    (Duration::from_millis(50) * 2u32.pow(attempts.min(6))).min(MAX_WAIT)
 }
 
 #[cfg(test)]
@@ -271,10 +272,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shops_that_share_a_server_share_no_subject() {
-        let alone = Address::parse("nats://127.0.0.1:4222").unwrap();
-        assert_eq!(alone.stream(), "SHOP");
-        assert_eq!(alone.subject("shop.orders"), "shop.orders");
+    fn shops_on_one_server_have_separate_subjects() {
+        let only_shop = Address::parse("nats://127.0.0.1:4222").unwrap();
+        assert_eq!(only_shop.stream(), "SHOP");
+        assert_eq!(only_shop.subject("shop.orders"), "shop.orders");
         let blue = Address::parse("nats://shop:secret@127.0.0.1:4222/blue").unwrap();
         assert_eq!(blue.stream(), "SHOP-blue");
         assert_eq!(blue.subject("shop.orders"), "blue.shop.orders");
@@ -285,16 +286,16 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_would_be_a_wildcard_is_refused() {
+    fn a_name_that_is_a_wildcard_is_refused() {
         for url in ["nats://h/a.b", "nats://h/*", "nats://h/a/b", "http://h"] {
             assert!(Address::parse(url).is_err(), "{url}");
         }
     }
 
     #[test]
-    fn the_wait_grows_and_stays_bounded() {
+    fn the_wait_grows_up_to_its_maximum() {
         assert_eq!(wait(0), Duration::from_millis(50));
         assert!(wait(3) > wait(2));
-        assert_eq!(wait(1000), LONGEST_WAIT);
+        assert_eq!(wait(1000), MAX_WAIT);
     }
 }

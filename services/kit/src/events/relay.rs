@@ -1,8 +1,8 @@
-//! The relay: takes rows from the outbox, hands over what is in them, deletes what was taken.
+//! The relay: claims rows of the outbox, delivers them, and deletes those that were accepted.
 //!
-//! Over HTTP a delivery is a row, and its subscriber takes it. Over NATS a delivery is an event with all its rows, and
-//! the server takes it. Claims, waits and the end are the same. A relay that dies between handing over and deleting
-//! leaves the row to be handed over again: the server knows the event's id and drops it, as does every inbox.
+//! Over HTTP a delivery is a row, sent to its subscriber. Over NATS a delivery is an event with all its rows, sent to the
+//! server. Claims, waits and shutdown are the same. If a relay dies between delivery and deletion, the row is delivered again:
+//! the server knows the event's id and drops it, as does every inbox.
 
 use std::collections::HashSet;
 use std::str::FromStr;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 use shop_contract::Role;
 use shop_contract::events::Envelope;
+use shop_contract::operation::events::push_to;
 use shop_resilience::{Deadline, Priority};
 use sqlx::Row;
 use tokio::sync::Notify;
@@ -19,26 +20,28 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::{FAILED, wait_ms};
+use super::outbox::{pending, wait_ms};
+use super::subscriber::FAILED;
 use crate::Kit;
 use crate::client::Call;
 use crate::context::Context;
-use crate::queue::{self, Queue, UnderWay};
+use crate::queue::{self, Queue, RunningTasks};
 use crate::store::{Store, StoreError};
-use crate::telemetry::tracing::current_context;
+use crate::telemetry::trace_context::current_context;
 use crate::telemetry::{names, propagation};
 
-/// What spans and metrics call NATS, which is nobody's role.
+/// The name of NATS in spans and metrics, in place of a subscriber's role.
 const NATS: &str = "nats";
 /// Rows claimed at once.
 const BATCH: i64 = 32;
-/// How long a claim holds. A relay that dies leaves its claims to the other replicas after this.
+/// How long a claim holds. After this, other replicas take over the claims of a dead relay.
 const LEASE_MS: i64 = 5_000;
-/// How long one push may take, all its tries together. Shorter than a claim.
-const PUSH: Duration = Duration::from_secs(3);
-/// Deliveries that may be under way at once.
-const MOST_UNDER_WAY: usize = 128;
-/// Delivers what is in an outbox. Cloning shares it.
+/// The limit for one push with all its attempts. Shorter than a claim.
+const PUSH_TIMEOUT: Duration = Duration::from_secs(3);
+/// Deliveries running at once.
+const MAX_RUNNING: usize = 128;
+
+/// Delivers the events of an outbox. Clones share it.
 #[derive(Clone)]
 pub struct Relay {
     kit: Kit,
@@ -46,17 +49,17 @@ pub struct Relay {
     woken: Arc<Notify>,
 }
 
-/// Something to be handed over.
+/// A row or an event to be delivered.
 struct Delivery {
     id: String,
-    /// To one subscriber; without, to whoever draws it.
+    /// The subscriber; `None` for NATS, where subscribers pull.
     to: Option<String>,
     payload: String,
     attempts: i64,
 }
 
 impl Relay {
-    /// A relay over the outbox of `store`.
+    /// A relay for the outbox of `store`.
     pub fn new(kit: Kit, store: Store) -> Self {
         Self {
             kit,
@@ -65,14 +68,15 @@ impl Relay {
         }
     }
 
-    /// Shows the deliveries to come at zero, so that a rate over the first one is not lost.
+    /// Declares the metrics of a destination at zero, so that a rate over the first delivery is not lost.
     #[must_use]
     pub fn to(self, destination: &'static str, subscribers: &[Role]) -> Self {
         let by_nats = self.kit.nats().map(|_| NATS);
         let roles = subscribers.iter().map(|role| role.name());
-        let whom: Vec<&'static str> = by_nats.map_or_else(|| roles.collect(), |nats| vec![nats]);
+        let receivers: Vec<&'static str> =
+            by_nats.map_or_else(|| roles.collect(), |nats| vec![nats]);
         self.kit.metrics().record(|| {
-            for subscriber in whom {
+            for subscriber in receivers {
                 for error in ["", FAILED] {
                     counter!(names::MESSAGING_SENT, "messaging_destination_name" => destination, "subscriber" => subscriber, "error_type" => error)
                         .increment(0);
@@ -82,19 +86,19 @@ impl Relay {
         self
     }
 
-    /// To be called after a transaction that wrote into the outbox was committed.
+    /// Call it after a transaction that wrote to the outbox was committed.
     pub fn wake(&self) {
         self.woken.notify_one();
     }
 
-    /// Delivers until told to stop.
+    /// Delivers until shutdown.
     pub async fn run(self, shutdown: CancellationToken) {
         queue::work(&self, &shutdown).await;
     }
 
-    /// Claims rows for the time of a lease. The outer condition repeats the lease: under PostgreSQL's isolation two
-    /// claimants can see the same rows in the inner one.
-    async fn claim(&self, most: i64) -> Result<Vec<Delivery>, StoreError> {
+    /// Claims rows for the time of a lease. The outer condition repeats the lease check: under PostgreSQL's isolation two
+    /// relays can see the same rows in the inner query.
+    async fn claim(&self, max: i64) -> Result<Vec<Delivery>, StoreError> {
         let now = self.store.unix_ms();
         let rows = sqlx::query(
             "UPDATE outbox SET lease_until = $1, attempts = attempts + 1
@@ -105,7 +109,7 @@ impl Relay {
         )
         .bind(now + LEASE_MS)
         .bind(now)
-        .bind(most)
+        .bind(max)
         .fetch_all(self.store.writer())
         .await?;
         rows.iter()
@@ -123,25 +127,25 @@ impl Relay {
     async fn deliver(&self, delivery: Delivery) -> Result<(), StoreError> {
         let envelope: Result<Envelope, _> = serde_json::from_str(&delivery.payload);
         let destination = envelope.as_ref().map_or("", |e| e.event.destination());
-        let handed_over = match envelope {
-            Ok(envelope) => self.hand_over(delivery.to.as_deref(), &envelope).await,
+        let delivered = match envelope {
+            Ok(envelope) => self.send(delivery.to.as_deref(), &envelope).await,
             Err(e) => Err(format!("a broken event: {e}")),
         };
         let subscriber = delivery.to.clone().unwrap_or_else(|| NATS.to_owned());
-        if let Err(e) = &handed_over {
+        if let Err(e) = &delivered {
             tracing::debug!(event = delivery.id, subscriber, error = e, "not delivered");
         }
-        let result = handed_over.as_ref().map_or(FAILED, |()| "");
+        let result = delivered.as_ref().map_or(FAILED, |()| "");
         self.kit.metrics().record(|| {
             counter!(names::MESSAGING_SENT, "messaging_destination_name" => destination, "subscriber" => subscriber, "error_type" => result)
                 .increment(1);
         });
-        self.settle(&delivery, handed_over.is_ok()).await
+        self.settle(&delivery, delivered.is_ok()).await
     }
 
-    /// Deletes what was taken, and puts off what was not: the row of the one subscriber, or all of the event's.
-    async fn settle(&self, delivery: &Delivery, taken: bool) -> Result<(), StoreError> {
-        let query = match (taken, &delivery.to) {
+    /// Deletes an accepted delivery, and postpones another: the row of the one subscriber, or all rows of the event.
+    async fn settle(&self, delivery: &Delivery, accepted: bool) -> Result<(), StoreError> {
+        let query = match (accepted, &delivery.to) {
             (true, Some(_)) => "DELETE FROM outbox WHERE id = $1 AND subscriber = $2",
             (true, None) => "DELETE FROM outbox WHERE id = $1",
             (false, Some(_)) => {
@@ -153,16 +157,15 @@ impl Relay {
         if let Some(subscriber) = &delivery.to {
             query = query.bind(subscriber);
         }
-        if !taken {
+        if !accepted {
             query = query.bind(self.store.unix_ms() + wait_ms(delivery.attempts));
         }
         query.execute(self.store.writer()).await?;
         Ok(())
     }
 
-    /// Hands an event over, in a span of its own that belongs to what caused the event: the relay works later and
-    /// elsewhere.
-    async fn hand_over(&self, to: Option<&str>, envelope: &Envelope) -> Result<(), String> {
+    /// Sends an event, in a span that belongs to the trace of the event's cause.
+    async fn send(&self, to: Option<&str>, envelope: &Envelope) -> Result<(), String> {
         let destination = envelope.event.destination();
         let span = tracing::info_span!(
             "send",
@@ -185,20 +188,23 @@ impl Relay {
                 None => self.publish(envelope).await,
             }
         };
-        let handed_over = work.instrument(span.clone()).await;
-        if handed_over.is_err() {
+        let sent = work.instrument(span.clone()).await;
+        if sent.is_err() {
             span.record("error.type", FAILED);
             span.record("otel.status_code", "ERROR");
         }
-        handed_over
+        sent
     }
 
     async fn push(&self, subscriber: &str, envelope: &Envelope) -> Result<(), String> {
         let subscriber = Role::from_str(subscriber).map_err(|e| e.to_string())?;
-        let call = Call::post("/events", "/events", envelope)
+        let operation =
+            push_to(subscriber).ok_or_else(|| format!("{subscriber} takes no events"))?;
+        let call = Call::to(operation)
+            .json(envelope)
             .map_err(|e| e.to_string())?
             .key(&envelope.id);
-        let answer = self.kit.call(subscriber, call, &self.context()).await;
+        let answer = self.kit.call(call, &self.context()).await;
         match answer {
             Ok(a) if a.status.is_success() => Ok(()),
             Ok(a) => Err(format!("{subscriber} answered {}", a.status)),
@@ -213,11 +219,11 @@ impl Relay {
         published.map_err(|e| e.to_string())
     }
 
-    /// A delivery ends before its claim does, or another replica would send the row a second time.
+    /// The context of a delivery. It ends before the claim does, or another replica would send the row a second time.
     fn context(&self) -> Context {
         Context {
-            deadline: Some(Deadline::after(self.kit.now(), PUSH)),
-            // Nobody waits for it: what is asked of the same peer on the way of a checkout goes before.
+            deadline: Some(Deadline::after(self.kit.now(), PUSH_TIMEOUT)),
+            // No shopper waits for it: calls of a checkout to the same peer go first.
             priority: Priority::Browsing,
             ..Context::background()
         }
@@ -227,31 +233,31 @@ impl Relay {
 impl Queue for Relay {
     const WHAT: &'static str = "deliveries";
 
-    async fn begin(&self, under_way: &mut UnderWay) -> Result<bool, StoreError> {
-        let room = MOST_UNDER_WAY.saturating_sub(under_way.len()) as i64;
-        // Most looks find nothing; they must not take the writers' turn.
-        let pending = super::pending(&self.store).await?;
+    async fn start(&self, running: &mut RunningTasks) -> Result<bool, StoreError> {
+        let free = MAX_RUNNING.saturating_sub(running.len()) as i64;
+        // Most polls find nothing; they must not take the write connection.
+        let pending = pending(&self.store).await?;
         self.kit
             .metrics()
             .record(|| gauge!(names::OUTBOX_PENDING).set(pending as f64));
-        if pending == 0 || room == 0 {
+        if pending == 0 || free == 0 {
             return Ok(false);
         }
-        // While there is no server to publish to, rows rest unclaimed, and none has a wait to sit out afterwards.
+        // Without a connection to the server, rows stay unclaimed, so none has to wait for the end of a claim afterwards.
         if let Some(nats) = self.kit.nats()
             && !nats.is_connected().await
         {
             return Ok(false);
         }
-        let claimed = self.claim(room.min(BATCH)).await?;
+        let claimed = self.claim(free.min(BATCH)).await?;
         let more = claimed.len() as i64 == BATCH;
         let deliveries = match self.kit.nats() {
-            Some(_) => once_each(claimed),
+            Some(_) => per_event(claimed),
             None => claimed,
         };
         for delivery in deliveries {
             let relay = self.clone();
-            under_way.spawn(async move { relay.deliver(delivery).await });
+            running.spawn(async move { relay.deliver(delivery).await });
         }
         Ok(more)
     }
@@ -261,8 +267,8 @@ impl Queue for Relay {
     }
 }
 
-/// One delivery of each event for all its subscribers.
-fn once_each(rows: Vec<Delivery>) -> Vec<Delivery> {
+/// One delivery for each event, in place of one per subscriber.
+fn per_event(rows: Vec<Delivery>) -> Vec<Delivery> {
     let mut seen = HashSet::new();
     rows.into_iter()
         .filter(|row| seen.insert(row.id.clone()))

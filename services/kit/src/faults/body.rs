@@ -1,4 +1,4 @@
-//! Bodies that come slowly, break off, or are not what was sent.
+//! Response bodies that are slow, truncated or corrupted.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,27 +12,27 @@ use rand::{Rng, RngExt};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// How often a slow body moves on, unless a single byte takes longer.
+/// How often a slow body sends a piece, unless a single byte takes longer.
 const TICK: Duration = Duration::from_millis(20);
 
-/// A body, and how it is to be delivered.
+/// A body, and how to deliver it.
 pub(crate) struct Delivery {
     pub(super) bytes: Bytes,
-    /// After half of it.
-    pub(super) breaks_off: bool,
+    /// Whether it breaks off after half.
+    pub(super) truncated: bool,
     pace: Option<Pace>,
 }
 
 struct Pace {
     bytes_per_s: u64,
-    over: CancellationToken,
+    ended: CancellationToken,
 }
 
 impl Delivery {
-    pub(super) fn of(bytes: Bytes) -> Self {
+    pub(super) fn new(bytes: Bytes) -> Self {
         Self {
             bytes,
-            breaks_off: false,
+            truncated: false,
             pace: None,
         }
     }
@@ -41,69 +41,69 @@ impl Delivery {
         self.bytes.is_empty()
     }
 
-    /// Of several paces the slowest counts.
-    pub(super) fn slow_down(&mut self, bytes_per_s: u64, over: CancellationToken) {
+    /// Sets the rate until `ended` is cancelled. Of several rates the lowest counts.
+    pub(super) fn slow_down(&mut self, bytes_per_s: u64, ended: CancellationToken) {
         if self
             .pace
             .as_ref()
             .is_none_or(|p| bytes_per_s < p.bytes_per_s)
         {
-            self.pace = Some(Pace { bytes_per_s, over });
+            self.pace = Some(Pace { bytes_per_s, ended });
         }
     }
 
-    /// As the reader of an answer meets it: the whole body after the time that it takes, or nothing.
+    /// For a client: the whole body, after the time that it takes.
     ///
     /// # Errors
-    /// It broke off.
-    pub(crate) async fn read(self) -> Result<Bytes, BrokeOff> {
-        let sent = match self.breaks_off {
+    /// It is truncated.
+    pub(crate) async fn read(self) -> Result<Bytes, Truncated> {
+        let sent = match self.truncated {
             true => self.bytes.len() / 2,
             false => self.bytes.len(),
         };
-        if let Some(Pace { bytes_per_s, over }) = self.pace {
+        if let Some(Pace { bytes_per_s, ended }) = self.pace {
             let takes = Duration::from_secs_f64(sent as f64 / bytes_per_s as f64);
             tokio::select! {
                 () = tokio::time::sleep(takes) => {}
-                () = over.cancelled() => {}
+                () = ended.cancelled() => {}
             }
         }
-        match self.breaks_off {
-            true => Err(BrokeOff),
+        match self.truncated {
+            true => Err(Truncated),
             false => Ok(self.bytes),
         }
     }
 
-    /// As a server sends it.
-    pub(crate) fn send(self) -> Sending {
+    /// For a server: the body as a stream.
+    pub(crate) fn send(self) -> SendingBody {
         let whole = self.bytes.len() as u64;
         let mut left = self.bytes;
-        if self.breaks_off {
+        if self.truncated {
             left.truncate(left.len() / 2);
         }
         let now = Instant::now();
-        Sending {
+        SendingBody {
             whole,
             sent: 0,
             left,
-            breaks_off: self.breaks_off,
+            truncated: self.truncated,
             flushed: false,
             pace: self.pace.map(|pace| Pacing {
                 bytes_per_s: pace.bytes_per_s,
                 began: now,
                 tick: Box::pin(tokio::time::sleep_until(now)),
-                over: Box::pin(pace.over.cancelled_owned()),
+                ended: Box::pin(pace.ended.cancelled_owned()),
             }),
         }
     }
 }
 
-/// A body on its way. It is announced in full length, also when it is going to break off.
-pub(crate) struct Sending {
+/// A body being sent. Its size hint is the full length, also when it will be truncated.
+pub(crate) struct SendingBody {
     whole: u64,
     sent: u64,
     left: Bytes,
-    breaks_off: bool,
+    truncated: bool,
     flushed: bool,
     pace: Option<Pacing>,
 }
@@ -112,26 +112,26 @@ struct Pacing {
     bytes_per_s: u64,
     began: Instant,
     tick: Pin<Box<Sleep>>,
-    over: Pin<Box<WaitForCancellationFutureOwned>>,
+    ended: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-/// The body broke off.
+/// The body was truncated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BrokeOff;
+pub(crate) struct Truncated;
 
-impl fmt::Display for BrokeOff {
+impl fmt::Display for Truncated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an injected fault broke the body off")
+        f.write_str("an injected fault truncated the body")
     }
 }
 
-impl std::error::Error for BrokeOff {}
+impl std::error::Error for Truncated {}
 
 impl Pacing {
-    /// How many bytes may have been sent by now, where that is more than `sent`.
+    /// Resolves to the bytes that may have been sent by now, once that is more than `sent`.
     fn poll_due(&mut self, sent: u64, cx: &mut Context<'_>) -> Poll<u64> {
         loop {
-            if self.over.as_mut().poll(cx).is_ready() {
+            if self.ended.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(u64::MAX);
             }
             ready!(self.tick.as_mut().poll(cx));
@@ -146,25 +146,25 @@ impl Pacing {
     }
 }
 
-impl HttpBody for Sending {
+impl HttpBody for SendingBody {
     type Data = Bytes;
-    type Error = BrokeOff;
+    type Error = Truncated;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Truncated>>> {
         if self.left.is_empty() {
-            if !self.breaks_off {
+            if !self.truncated {
                 return Poll::Ready(None);
             }
-            // Asked once more, so that what came before is written out: an error throws away what is still buffered.
+            // One more poll lets hyper flush the half: an error discards what is still buffered.
             if !self.flushed {
                 self.flushed = true;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            return Poll::Ready(Some(Err(BrokeOff)));
+            return Poll::Ready(Some(Err(Truncated)));
         }
         let sent = self.sent;
         let due = match &mut self.pace {
@@ -179,7 +179,7 @@ impl HttpBody for Sending {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left.is_empty() && !self.breaks_off
+        self.left.is_empty() && !self.truncated
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -187,19 +187,18 @@ impl HttpBody for Sending {
     }
 }
 
-/// The same bytes but for about one in a hundred, one at least. What takes their place occurs in no UTF-8, so a text is
-/// known to be broken by whoever reads it, and never a different one that looks good: the checksums below see to that
-/// on a real wire as well, and what they let through is garbage.
-pub(super) fn corrupt(bytes: &Bytes, draws: &mut impl Rng) -> Bytes {
-    let mut garbled = bytes.to_vec();
-    let wrong = garbled.len().div_ceil(100);
-    for index in rand::seq::index::sample(draws, garbled.len(), wrong) {
-        let before = garbled[index];
-        while garbled[index] == before {
-            garbled[index] = draws.random_range(0xf8..=0xff);
+/// Changes about one byte in a hundred, at least one. The new bytes occur in no UTF-8 text, so a reader always notices the
+/// corruption, and never sees a different text that looks valid. On a real network, checksums have the same effect.
+pub(super) fn corrupt(bytes: &Bytes, rng: &mut impl Rng) -> Bytes {
+    let mut corrupted = bytes.to_vec();
+    let changes = corrupted.len().div_ceil(100);
+    for index in rand::seq::index::sample(rng, corrupted.len(), changes) {
+        let before = corrupted[index];
+        while corrupted[index] == before {
+            corrupted[index] = rng.random_range(0xf8..=0xff);
         }
     }
-    garbled.into()
+    corrupted.into()
 }
 
 #[cfg(test)]

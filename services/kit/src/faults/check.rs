@@ -1,12 +1,12 @@
-//! Which orders are refused, and what their askers are told instead.
+//! Which fault orders are refused, and with what advice.
 
 use shop_contract::Role;
 use shop_contract::faults::{Distribution, FaultEffect, FaultOrder, MAX_TTL_MS, Only, Touches};
 
-use super::FaultRefused;
+use super::error::FaultRefused;
 
-/// What must be so of every order, wherever it goes.
-pub(super) fn figures(order: &FaultOrder) -> Result<(), FaultRefused> {
+/// Checks the values that every fault has.
+pub(super) fn values(order: &FaultOrder) -> Result<(), FaultRefused> {
     if order.name.is_empty() {
         return invalid("a fault needs a name");
     }
@@ -39,8 +39,8 @@ pub(super) fn figures(order: &FaultOrder) -> Result<(), FaultRefused> {
     }
 }
 
-/// What must be so of an order's `only` at a service of this role that calls these others.
-pub(super) fn aim(order: &FaultOrder, role: Role, peers: &[Role]) -> Result<(), FaultRefused> {
+/// Checks the `only` of an order at a service of this role with these peers.
+pub(super) fn target(order: &FaultOrder, role: Role, peers: &[Role]) -> Result<(), FaultRefused> {
     let only = &order.only;
     if order.effect == FaultEffect::Refuse && only.calling.is_none() {
         return invalid(
@@ -63,10 +63,10 @@ pub(super) fn aim(order: &FaultOrder, role: Role, peers: &[Role]) -> Result<(), 
     if only.calling.is_some() && only.caller.is_some_and(|caller| caller != role) {
         return invalid(&format!("with `only.calling` the caller is {role} itself"));
     }
-    spelling(only)
+    syntax(only)
 }
 
-fn spelling(only: &Only) -> Result<(), FaultRefused> {
+fn syntax(only: &Only) -> Result<(), FaultRefused> {
     if let Some(route) = &only.route {
         let path = route.split_once(' ').map_or(route.as_str(), |(_, p)| p);
         if !path.trim_start().starts_with('/') {

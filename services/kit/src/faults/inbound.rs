@@ -1,4 +1,4 @@
-//! Faults of requests that a service serves, as the innermost layer of its server stack.
+//! Faults of served requests: the innermost layer of the server stack.
 
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
@@ -8,55 +8,60 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Span;
 
-use super::only::Asked;
-use super::plan::{Plan, Stop};
+use super::filter::RequestInfo;
+use super::injections::{Injections, Interruption};
 use crate::Kit;
-use crate::auth::calling_service;
-use crate::connections::Reset;
-use crate::server::Told;
+use crate::auth::credentials::calling_service;
+use crate::response_marks::ResetConnection;
+use crate::server::request_log::RequestLogFields;
 
-/// Does to a request what the faults in force do to it.
-pub(crate) async fn suffer(State(kit): State<Kit>, request: Request, next: Next) -> Response {
-    let touches = kit.faults().at_request(|| {
+/// Applies the active faults to a request.
+pub(crate) async fn inject_faults(
+    State(kit): State<Kit>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let found = kit.faults().for_request(|| {
         let route = request.extensions().get::<MatchedPath>();
         let headers = request.headers();
-        Asked::served(
+        RequestInfo::served(
             request.method(),
             route.map_or("", MatchedPath::as_str),
             calling_service(&kit, headers),
             headers.get(AUTHORIZATION),
         )
     });
-    let Some(mut plan) = Plan::of(touches, &Span::current()) else {
+    let Some(mut injections) = Injections::new(found, &Span::current()) else {
         return next.run(request).await;
     };
-    let mut response = match plan.before().await {
-        Some(Stop::Answer(error)) => error.into_response(),
-        Some(Stop::Reset | Stop::Refused) => reset(),
-        None => spoilt(&mut plan, next.run(request).await).await,
+    let mut response = match injections.before().await {
+        Some(Interruption::Response(error)) => error.into_response(),
+        Some(Interruption::Reset | Interruption::ConnectionRefused) => reset(),
+        None => change_body(&mut injections, next.run(request).await).await,
     };
-    if let Some(names) = plan.names() {
-        Told::of(&mut response).fault = Some(names);
+    if let Some(names) = injections.names() {
+        RequestLogFields::of(&mut response).fault = Some(names);
     }
     response
 }
 
-/// The connection is told by the mark; the status is what a listener that does not know it makes of it.
+/// A response whose connection will be reset. Only a listener that ignores the mark sends the status.
 fn reset() -> Response {
     let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    response.extensions_mut().insert(Reset);
+    response.extensions_mut().insert(ResetConnection);
     response
 }
 
-/// Answers have bodies of known length; what flows for as long as it likes is left alone, as it has no half.
-async fn spoilt(plan: &mut Plan, response: Response) -> Response {
-    if !plan.spoils() || response.body().size_hint().exact().is_none_or(|n| n == 0) {
+/// Applies the body faults to a response. A body of unknown length is left alone, as it has no half to break off at.
+async fn change_body(injections: &mut Injections, response: Response) -> Response {
+    let length = response.body().size_hint().exact();
+    if !injections.change_body() || length.is_none_or(|n| n == 0) {
         return response;
     }
     let (head, body) = response.into_parts();
-    // It lies in memory already.
+    // A body of known length is in memory already.
     let Ok(bytes) = to_bytes(body, usize::MAX).await else {
         return reset();
     };
-    Response::from_parts(head, Body::new(plan.spoil(bytes).send()))
+    Response::from_parts(head, Body::new(injections.deliver(bytes).send()))
 }

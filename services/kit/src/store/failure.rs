@@ -1,12 +1,12 @@
-//! What spans and figures call a failure of the database: `error.type`, the same on both.
+//! The `error.type` of a failed database operation, the same in spans and metrics.
 
 use std::borrow::Cow;
 use std::error::Error;
 
-use super::StoreError;
+use super::error::StoreError;
 
-/// The code that the database gave, such as `5` (SQLite's busy) or `23505`; else a word of ours. Codes are few, and none of
-/// them carries data.
+/// The code of the database, such as `5` (SQLite's busy) or `23505`, else a name of our own. Codes are few, and none contains
+/// data.
 pub(super) fn error_type(error: &(dyn Error + 'static)) -> Cow<'static, str> {
     if let Some(e) = error.downcast_ref::<sqlx::Error>() {
         return of_sql(e);
@@ -18,7 +18,7 @@ pub(super) fn error_type(error: &(dyn Error + 'static)) -> Cow<'static, str> {
     }
 }
 
-/// The code that the database itself gave, where it did.
+/// The code of the database, if it returned one.
 pub(super) fn code(error: &(dyn Error + 'static)) -> Option<String> {
     let error = match error.downcast_ref::<StoreError>() {
         Some(StoreError::Sql(e)) => e,
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_are_told_apart_by_code_or_word() {
+    fn failures_have_a_code_or_a_name() {
         let late = StoreError::Sql(sqlx::Error::PoolTimedOut);
         assert_eq!(
             (error_type(&late), code(&late)),
@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(
             error_type(&corrupt),
             "corrupt_row",
-            "and not what was in it"
+            "without the content of the row"
         );
         assert_eq!(error_type(&sqlx::Error::RowNotFound), "row_not_found");
         assert_eq!(error_type(&std::fmt::Error), "_OTHER");

@@ -1,4 +1,4 @@
-//! Faults of the database, as they are asked for: which can be carried out here, and how each begins and ends.
+//! The injector of database faults: which orders can be carried out here, and how each fault starts and ends.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -7,59 +7,60 @@ use std::time::Duration;
 use shop_contract::faults::{FaultEffect, FaultOrder};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::trouble::{Ailing, Ill, Trouble};
-use super::{Pool, Store, leak, lock};
-use crate::faults::{Doer, Effect, FaultRefused, Hits};
+use super::db_fault::{DbFault, DbFaultGuard, DbFaultKind};
+use super::pool::Pool;
+use super::{Store, leak, lock};
+use crate::faults::{FaultGuard, FaultHits, FaultInjector, FaultRefused};
 
-/// Something real that is in the way: a task has it, and lets go of it when this is dropped. It goes before the count of
-/// those whom it was in the way of.
-struct InTheWay {
-    _let_go: DropGuard,
-    _counted: Vec<Ailing>,
+/// A real lock or leak, held by a task that releases it when this is dropped. The field order matters: the release comes
+/// before the end of the fault that counts the hits.
+struct HeldResource {
+    _release: DropGuard,
+    _faults: Vec<DbFaultGuard>,
 }
 
 impl Store {
-    /// The pools, each once.
+    /// The distinct pools.
     fn pools(&self) -> Vec<&Pool> {
         let mut pools = vec![&self.write, &self.read];
         pools.dedup_by_key(|pool| pool.name);
         pools
     }
 
-    fn ail(&self, order: &FaultOrder, ill: Ill, hits: &Hits) -> Ailing {
-        let trouble = Trouble::new(ill, order.share, order.seed, hits.clone());
-        self.troubles.add(trouble)
+    fn activate(&self, order: &FaultOrder, kind: DbFaultKind, hits: &FaultHits) -> DbFaultGuard {
+        let fault = DbFault::new(kind, order.share, order.seed, hits.clone());
+        self.faults.add(fault)
     }
 
-    fn lock(&self, order: &FaultOrder, hits: &Hits) -> InTheWay {
-        let (over, taken) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
-        let counted = self.ail(order, Ill::Locked(taken.clone()), hits);
+    fn lock(&self, order: &FaultOrder, hits: &FaultHits) -> HeldResource {
+        let (ended, taken) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
+        let fault = self.activate(order, DbFaultKind::Locked(taken.clone()), hits);
         let (system, url) = (self.system, self.url.clone());
-        let (lasts, until) = (Duration::from_millis(order.ttl_ms), over.clone());
+        let (lasts, until) = (Duration::from_millis(order.ttl_ms), ended.clone());
         tokio::spawn(async move { lock::hold(system, &url, lasts, taken, until).await });
-        InTheWay {
-            _let_go: over.drop_guard(),
-            _counted: vec![counted],
+        HeldResource {
+            _release: ended.drop_guard(),
+            _faults: vec![fault],
         }
     }
 
-    fn leak(&self, order: &FaultOrder, left: u32, hits: &Hits) -> InTheWay {
-        let over = CancellationToken::new();
+    fn leak(&self, order: &FaultOrder, left: u32, hits: &FaultHits) -> HeldResource {
+        let ended = CancellationToken::new();
         let pools = self.pools();
-        let leaking = pools.into_iter().filter(|pool| pool.most() > left);
-        let counted = leaking.map(|pool| {
+        let leaking = pools.into_iter().filter(|pool| pool.max() > left);
+        let faults = leaking.map(|pool| {
             let taken = Arc::new(AtomicBool::new(false));
-            tokio::spawn(leak::hold(pool.clone(), left, taken.clone(), over.clone()));
-            self.ail(order, Ill::Leaking(pool.name, taken), hits)
+            tokio::spawn(leak::hold(pool.clone(), left, taken.clone(), ended.clone()));
+            self.activate(order, DbFaultKind::Leaking(pool.name, taken), hits)
         });
-        InTheWay {
-            _counted: counted.collect(),
-            _let_go: over.drop_guard(),
+        HeldResource {
+            _faults: faults.collect(),
+            _release: ended.drop_guard(),
         }
     }
 }
 
-impl Doer for Store {
+impl FaultInjector for Store {
     fn check(&self, order: &FaultOrder) -> Result<(), FaultRefused> {
         let invalid = |why: String| Err(FaultRefused::Invalid(why));
         let kind = order.effect.kind();
@@ -81,7 +82,7 @@ impl Doer for Store {
                     .to_owned(),
             ),
             FaultEffect::LeakedConnections { left } => {
-                let most = self.pools().iter().map(|p| p.most()).max().unwrap_or(0);
+                let most = self.pools().iter().map(|p| p.max()).max().unwrap_or(0);
                 if left < most {
                     return Ok(());
                 }
@@ -94,23 +95,25 @@ impl Doer for Store {
         }
     }
 
-    fn begin(&self, order: &FaultOrder, hits: Hits) -> Effect {
+    fn start(&self, order: &FaultOrder, hits: FaultHits) -> FaultGuard {
         match order.effect {
             FaultEffect::SlowDatabase {
                 delay_us,
                 jitter_us,
             } => {
-                let slow = Ill::Slow {
+                let slow = DbFaultKind::Slow {
                     delay_us,
                     jitter_us,
                 };
-                Box::new(self.ail(order, slow, &hits))
+                Box::new(self.activate(order, slow, &hits))
             }
-            FaultEffect::FailingDatabase => Box::new(self.ail(order, Ill::Failing, &hits)),
-            FaultEffect::FullDisk => Box::new(self.ail(order, Ill::FullDisk, &hits)),
+            FaultEffect::FailingDatabase => {
+                Box::new(self.activate(order, DbFaultKind::Failing, &hits))
+            }
+            FaultEffect::FullDisk => Box::new(self.activate(order, DbFaultKind::FullDisk, &hits)),
             FaultEffect::LockedDatabase => Box::new(self.lock(order, &hits)),
             FaultEffect::LeakedConnections { left } => Box::new(self.leak(order, left, &hits)),
-            // Not of the database: never asked of this doer.
+            // Not a database fault: never given to this injector.
             _ => Box::new(()),
         }
     }

@@ -1,8 +1,7 @@
-//! Somebody else's lock on writes, held on purpose: by a connection of its own, that belongs to none of the pools.
+//! The lock of a locked-database fault, held by a connection of its own outside of the pools.
 //!
-//! It is a real lock. On SQLite it is the file's one write lock, on PostgreSQL an `EXCLUSIVE` one on every table, beside
-//! which reads go on. So it stands in the way of every process that has the database open, and ends when this process
-//! does, however that comes about.
+//! It is a real lock: on SQLite the file's write lock, on PostgreSQL an `EXCLUSIVE` lock on every table, which lets reads go
+//! on. So it blocks every process that has the database open, and it ends when this process ends, in whatever way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,24 +10,26 @@ use std::time::Duration;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 use tokio_util::sync::CancellationToken;
 
-use super::{System, is_lock_timeout, without_credentials};
+use super::error::is_lock_timeout;
+use super::system::System;
+use super::url::without_credentials;
 
-/// How long one attempt waits for the lock. Less than the second after which PostgreSQL looks for deadlocks: of two who
-/// wait for each other it is to be this one that gives way.
+/// How long one attempt waits for the lock. Less than the second after which PostgreSQL looks for deadlocks, so that in a
+/// deadlock this side gives up first.
 const ATTEMPT: Duration = Duration::from_millis(250);
-/// Between two attempts, where the database itself did not make us wait.
+/// The pause between two attempts, where the database itself did not wait.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How much longer than the fault the database leaves the lock to a holder that does not move any more.
+/// How long after the end of the fault PostgreSQL ends the session of a stopped holder.
 const OVERTIME: Duration = Duration::from_secs(2);
 
-/// Takes the lock and holds it until `over`. `taken` says whether writes meet a lock meanwhile: this one, or one that
-/// kept this one away, such as that of another replica with the same fault. `lasts` is how long it is meant to be held.
+/// Takes the lock and holds it until `ended`. `taken` is set while writes are blocked: by this lock, or by another one that
+/// this one waits for, such as another replica's with the same fault. `lasts` is the planned duration.
 pub(super) async fn hold(
     system: System,
     url: &str,
     lasts: Duration,
     taken: Arc<AtomicBool>,
-    over: CancellationToken,
+    ended: CancellationToken,
 ) {
     let attempts = async {
         loop {
@@ -36,23 +37,23 @@ pub(super) async fn hold(
                 Ok(held) => return held,
                 Err(e) if is_lock_timeout(&e) => taken.store(true, Ordering::Relaxed),
                 Err(e) => {
-                    // Whatever keeps us from the database, it is no lock.
+                    // The database is unavailable for another reason than a lock.
                     taken.store(false, Ordering::Relaxed);
                     let url = without_credentials(url);
-                    tracing::warn!(url, error = %e, "the lock cannot be taken yet");
+                    tracing::warn!(url, error = %e, "the lock could not be taken; trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         }
     };
-    // An attempt that is cut short loses its connection, and with it what it may have got.
-    let held = over.run_until_cancelled(attempts).await;
+    // A cancelled attempt drops its connection, and with it the lock that it may have taken.
+    let held = ended.run_until_cancelled(attempts).await;
     if let Some(mut held) = held {
         taken.store(true, Ordering::Relaxed);
-        over.cancelled().await;
+        ended.cancelled().await;
         let released = sqlx::raw_sql("ROLLBACK").execute(&mut held).await;
         if let Err(e) = released {
-            tracing::warn!(error = %e, "the lock ends with its connection");
+            tracing::warn!(error = %e, "the rollback failed; closing the connection releases the lock");
         }
         let _ = held.close().await;
     }
@@ -64,12 +65,12 @@ async fn take(system: System, url: &str, lasts: Duration) -> sqlx::Result<AnyCon
     let attempt_ms = ATTEMPT.as_millis();
     match system {
         System::Sqlite => {
-            let patience = format!("PRAGMA busy_timeout = {attempt_ms}");
-            run(&mut connection, patience).await?;
+            let timeout = format!("PRAGMA busy_timeout = {attempt_ms}");
+            run(&mut connection, timeout).await?;
             run(&mut connection, system.begin().to_owned()).await?;
         }
         System::Postgres => {
-            // Should this process be stopped in its tracks, the server ends the session by itself.
+            // If this process is stopped (SIGSTOP), the server ends the session by itself.
             let most_ms = (lasts + OVERTIME).as_millis();
             run(&mut connection, "BEGIN".to_owned()).await?;
             for setting in [
@@ -88,7 +89,7 @@ async fn take(system: System, url: &str, lasts: Duration) -> sqlx::Result<AnyCon
     Ok(connection)
 }
 
-/// The service's own tables, quoted and in one order, so that two holders do not wait for each other.
+/// The service's own tables, quoted and sorted, so that two holders do not deadlock.
 async fn tables(connection: &mut AnyConnection) -> sqlx::Result<Vec<String>> {
     let rows = sqlx::query(
         "SELECT CAST(quote_ident(tablename) AS TEXT) AS name FROM pg_tables

@@ -1,4 +1,4 @@
-//! One operation of the database as span and figure see it: both are told how it ended, also when nobody waited for that.
+//! The span and the duration metric of one database operation. Both record its end, also when it is abandoned.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -7,26 +7,31 @@ use std::time::Instant;
 use metrics::histogram;
 use tracing::Span;
 
-use super::trouble::Met;
-use super::{Store, failure};
+use super::db_fault::HitBy;
+use super::failure;
+use super::system::System;
+use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
 
-/// An operation under way.
+/// A running operation.
 pub(super) struct Operation<'a> {
-    store: &'a Store,
+    system: System,
+    metrics: &'a Metrics,
     operation: &'static str,
     collection: &'static str,
     pub(super) span: Span,
-    /// The faults that have touched it.
-    pub(super) met: Met,
+    /// The faults that had a hit on it.
+    pub(super) hit_by: HitBy,
     started: Instant,
-    is_over: bool,
+    ended: bool,
 }
 
 impl<'a> Operation<'a> {
-    /// Begins its span, below that of whoever asks for it.
-    pub(super) fn begin(
-        store: &'a Store,
+    /// Starts its span as a child of the current span.
+    pub(super) fn start(
+        system: System,
+        namespace: Option<&str>,
+        metrics: &'a Metrics,
         operation: &'static str,
         collection: &'static str,
     ) -> Self {
@@ -34,8 +39,8 @@ impl<'a> Operation<'a> {
             "db",
             otel.name = format!("{operation} {collection}"),
             otel.kind = "client",
-            db.system.name = store.system.name(),
-            db.namespace = store.namespace.as_deref(),
+            db.system.name = system.name(),
+            db.namespace = namespace,
             db.operation.name = operation,
             db.collection.name = collection,
             db.response.status_code = tracing::field::Empty,
@@ -44,38 +49,39 @@ impl<'a> Operation<'a> {
             shop.fault = tracing::field::Empty,
         );
         Self {
-            store,
+            system,
+            metrics,
             operation,
             collection,
             span,
-            met: Met::default(),
+            hit_by: HitBy::default(),
             started: Instant::now(),
-            is_over: false,
+            ended: false,
         }
     }
 
-    /// It has ended by itself.
+    /// Records its end.
     pub(super) fn end(mut self, failure: Option<&(dyn Error + 'static)>) {
-        self.is_over = true;
+        self.ended = true;
         if let Some(code) = failure.and_then(failure::code) {
             self.span.record("db.response.status_code", code);
         }
-        self.tell(failure.map_or("".into(), failure::error_type));
+        self.record(failure.map_or("".into(), failure::error_type));
     }
 
-    fn tell(&self, error: Cow<'static, str>) {
+    fn record(&self, error: Cow<'static, str>) {
         if !error.is_empty() {
             self.span.record("error.type", &*error);
             self.span.record("otel.status_code", "ERROR");
         }
-        if let Some(faults) = self.met.names() {
+        if let Some(faults) = self.hit_by.names() {
             self.span.record("shop.fault", faults);
         }
         let _in_span = self.span.enter();
-        self.store.metrics.record(|| {
+        self.metrics.record(|| {
             histogram!(
                 names::DB_DURATION,
-                "db_system_name" => self.store.system.name(),
+                "db_system_name" => self.system.name(),
                 "db_operation_name" => self.operation,
                 "db_collection_name" => self.collection,
                 "error_type" => error,
@@ -85,11 +91,11 @@ impl<'a> Operation<'a> {
     }
 }
 
-/// Given up in its midst, most likely because the time for its request is over: just what a slow database brings about.
+/// Records an abandoned operation, most likely one whose request ran out of time: just what a slow database causes.
 impl Drop for Operation<'_> {
     fn drop(&mut self) {
-        if !self.is_over {
-            self.tell(names::CANCELLED.into());
+        if !self.ended {
+            self.record(names::CANCELLED.into());
         }
     }
 }

@@ -1,7 +1,7 @@
-//! A pool of connections that shows how long its users wait.
+//! A pool of connections with metrics, among them how long its users wait.
 //!
-//! The figures are those of OpenTelemetry's convention for database clients. Waiting is the one to watch: a service
-//! whose pool is too small for its work looks like a slow database in every other figure.
+//! The metrics follow OpenTelemetry's convention for database clients. The wait time is the one to watch: a pool that is too
+//! small looks like a slow database in every other metric.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,20 +13,20 @@ use futures_util::{TryFutureExt, TryStreamExt};
 use metrics::{counter, gauge, histogram};
 use sqlx::any::{AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyPool, Describe, Either, Execute, Executor, SqlSafeStr, SqlStr, Transaction};
+use sqlx::{Any, AnyPool, Either, Execute, Executor, SqlSafeStr, SqlStr, Transaction};
 
-use super::trouble::{Troubles, Work};
+use super::db_fault::{DbFaults, Work};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
 
-/// A pool with its figures. A reference to it executes queries, as one to sqlx's own pool does. Cloning shares it.
+/// A pool with metrics. A reference to it executes queries, like one to sqlx's own pool. Clones share it.
 #[derive(Clone)]
 pub struct Pool {
     pub(super) inner: AnyPool,
     pub(super) name: &'static str,
-    /// Whether what it is asked for writes.
+    /// Whether its statements write.
     writes: bool,
-    troubles: Arc<Troubles>,
+    faults: Arc<DbFaults>,
     metrics: Metrics,
 }
 
@@ -37,14 +37,14 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// A pool by its name in figures.
+    /// A pool; `name` is its label in the metrics.
     pub(super) fn new(
         inner: AnyPool,
         name: &'static str,
-        troubles: Arc<Troubles>,
+        faults: Arc<DbFaults>,
         metrics: Metrics,
     ) -> Self {
-        // Known beforehand, so that a rate over the first timeout is not lost.
+        // Declared at zero, so that a rate over the first timeout is not lost.
         metrics.record(|| {
             counter!(names::DB_POOL_TIMEOUTS, names::DB_POOL_NAME => name).increment(0);
         });
@@ -52,10 +52,10 @@ impl Pool {
             inner,
             name,
             writes: false,
-            troubles,
+            faults,
             metrics,
         };
-        pool.show();
+        pool.update_metrics();
         pool
     }
 
@@ -67,78 +67,74 @@ impl Pool {
         }
     }
 
-    /// A connection, to run several statements on.
+    /// A connection for several statements.
     ///
     /// # Errors
-    /// None became free in time, or none can be opened.
+    /// No connection became free in time, or none could be opened.
     pub async fn acquire(&self) -> sqlx::Result<PoolConnection<Any>> {
-        let asked = Instant::now();
-        let acquired = self.turn().await;
-        self.waited(asked.elapsed(), acquired.as_ref().err());
+        let start = Instant::now();
+        let acquired = self.acquire_connection().await;
+        self.record_wait(start.elapsed(), acquired.as_ref().err());
         let connection = acquired?;
-        self.meet_troubles().await?;
+        self.apply_faults().await?;
         Ok(connection)
     }
 
-    /// Begins a transaction. Its wait includes the statement, for there a SQLite writer waits for the turn of another
-    /// process.
+    /// Begins a transaction. The recorded wait includes the `BEGIN` statement, in which a SQLite writer waits for a writer of
+    /// another process.
     pub(super) async fn begin(
         &self,
         statement: &'static str,
     ) -> sqlx::Result<Transaction<'static, Any>> {
-        let asked = Instant::now();
-        let acquired = self.turn().await;
-        let mut waited = asked.elapsed();
-        let connection = acquired.inspect_err(|e| self.waited(waited, Some(e)))?;
-        self.meet_troubles().await?;
-        let asked = Instant::now();
-        // What the pool's own `begin_with` does, in two steps: troubles lie between them.
+        let start = Instant::now();
+        let acquired = self.acquire_connection().await;
+        let mut waited = start.elapsed();
+        let connection = acquired.inspect_err(|e| self.record_wait(waited, Some(e)))?;
+        self.apply_faults().await?;
+        let start = Instant::now();
+        // The same as sqlx's `begin_with`, in two steps, with the faults between them.
         let begun = Transaction::begin(connection, Some(statement.into_sql_str())).await;
-        waited += asked.elapsed();
-        self.waited(waited, begun.as_ref().err());
+        waited += start.elapsed();
+        self.record_wait(waited, begun.as_ref().err());
         begun
     }
 
-    /// Whether nobody gets a connection now without waiting for somebody else to give one back.
-    fn is_used_up(&self) -> bool {
-        self.inner.num_idle() == 0 && self.inner.size() >= self.most()
+    /// Whether all connections are in use and no more can be opened.
+    fn is_exhausted(&self) -> bool {
+        self.inner.num_idle() == 0 && self.inner.size() >= self.max()
     }
 
-    /// How many connections it has at most.
-    pub(super) fn most(&self) -> u32 {
+    /// The largest number of connections.
+    pub(super) fn max(&self) -> u32 {
         self.inner.options().get_max_connections()
     }
 
-    async fn turn(&self) -> sqlx::Result<PoolConnection<Any>> {
-        if self.troubles.any() {
-            let work = Work::Comes {
+    async fn acquire_connection(&self) -> sqlx::Result<PoolConnection<Any>> {
+        if self.faults.any() {
+            let work = Work::Acquire {
                 pool: self.name,
                 writes: self.writes,
-                waits: self.is_used_up(),
+                waits: self.is_exhausted(),
             };
-            self.troubles.meet(work).await?;
+            self.faults.apply(work).await?;
         }
         self.inner.acquire().await
     }
 
-    /// After there is a connection and before it is used: what a slow database works on holds its connection.
-    async fn meet_troubles(&self) -> sqlx::Result<()> {
-        if self.troubles.any() {
-            let work = if self.writes {
-                Work::Writes
-            } else {
-                Work::Reads
-            };
-            self.troubles.meet(work).await?;
+    /// Applies faults after a connection was acquired and before it is used, so that slow work holds its connection.
+    async fn apply_faults(&self) -> sqlx::Result<()> {
+        if self.faults.any() {
+            let work = if self.writes { Work::Write } else { Work::Read };
+            self.faults.apply(work).await?;
         }
         Ok(())
     }
 
-    /// Sets the figures that are read off the pool: to be called before they are shown.
-    pub(super) fn show(&self) {
+    /// Sets the gauges of the pool. Call it before the metrics are rendered.
+    pub(super) fn update_metrics(&self) {
         let open = self.inner.size() as usize;
         let idle = self.inner.num_idle().min(open);
-        let most = self.most();
+        let max = self.max();
         self.metrics.record(|| {
             for (state, count) in [("idle", idle), ("used", open - idle)] {
                 gauge!(
@@ -148,11 +144,11 @@ impl Pool {
                 )
                 .set(count as f64);
             }
-            gauge!(names::DB_POOL_MAX, names::DB_POOL_NAME => self.name).set(f64::from(most));
+            gauge!(names::DB_POOL_MAX, names::DB_POOL_NAME => self.name).set(f64::from(max));
         });
     }
 
-    fn waited(&self, time: Duration, error: Option<&sqlx::Error>) {
+    fn record_wait(&self, time: Duration, error: Option<&sqlx::Error>) {
         self.metrics.record(|| match error {
             None => histogram!(names::DB_POOL_WAIT, names::DB_POOL_NAME => self.name)
                 .record(time.as_secs_f64()),
@@ -167,8 +163,8 @@ impl Pool {
 impl<'p> Executor<'p> for &'_ Pool {
     type Database = Any;
 
-    /// All rows are fetched before the first one is given, so that the connection goes back at once: no list of this
-    /// shop is longer than a page.
+    /// Fetches all rows before it yields the first one, so that the connection is released at once. The shop reads at most a
+    /// page of rows at a time.
     fn fetch_many<'e, 'q: 'e, E>(
         self,
         query: E,
@@ -205,13 +201,5 @@ impl<'p> Executor<'p> for &'_ Pool {
     {
         let pool = self.clone();
         Box::pin(async move { pool.acquire().await?.prepare_with(sql, parameters).await })
-    }
-
-    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, sqlx::Result<Describe<Any>>>
-    where
-        'p: 'e,
-    {
-        let pool = self.clone();
-        Box::pin(async move { pool.acquire().await?.describe(sql).await })
     }
 }

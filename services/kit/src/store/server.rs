@@ -1,34 +1,34 @@
-//! A PostgreSQL server on which each service gets a database of its own, made for the occasion and dropped after it.
+//! A PostgreSQL server on which each service of a run gets its own database, created before the run and dropped after it.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::without_credentials;
+use super::url::without_credentials;
 
-/// The longest name of a database. PostgreSQL cuts what is longer, and two names could become one.
-const LONGEST_NAME: usize = 63;
+/// The longest database name. PostgreSQL truncates longer ones, so two names could become one.
+const MAX_NAME_LEN: usize = 63;
 
-/// A server, without a database.
+/// A server, without a database name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseServer {
     url: String,
 }
 
-/// What is wrong with a server, or with what it was asked for.
+/// An error of the server, or a wrong URL.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// Not the URL of a server.
+    /// Not the URL of a PostgreSQL server.
     #[error(
         "`{0}` is not a PostgreSQL server such as postgres://user:password@127.0.0.1:5432 (without a database, for each service gets its own)"
     )]
     NotAServer(String),
-    /// It refuses.
+    /// The server refused or could not be reached.
     #[error("the PostgreSQL server {server} does not {what}: {source}")]
     Refused {
         /// Its address, without credentials.
         server: String,
-        /// What it was asked for.
+        /// What was requested.
         what: String,
-        /// Why not.
+        /// The cause.
         source: sqlx::Error,
     },
 }
@@ -56,25 +56,25 @@ impl DatabaseServer {
         format!("{}/{name}", self.url)
     }
 
-    /// Makes a database, where it is not there yet. A name has 1 to 63 of a-z, 0-9 and `_`.
+    /// Creates a database unless it exists. A name has 1 to 63 of a-z, 0-9 and `_`.
     ///
     /// # Errors
-    /// The server cannot be reached, or its user may not make databases.
+    /// The server cannot be reached, or its user may not create databases.
     ///
     /// # Panics
-    /// A name that would need quotes: names are ours, not a user's.
+    /// A name that would need quotes: names come from this program, not from a user.
     pub async fn create(&self, name: &str) -> Result<(), ServerError> {
         assert!(is_plain(name), "{name}");
         let refused = |source| self.refused(&format!("make the database {name}"), source);
         let mut connection = self.connect().await?;
-        let there = sqlx::query_scalar::<_, bool>(
+        let exists = sqlx::query_scalar::<_, bool>(
             "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)",
         )
         .bind(name)
         .fetch_one(&mut connection)
         .await
         .map_err(refused)?;
-        if !there {
+        if !exists {
             sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
                 .execute(&mut connection)
                 .await
@@ -84,7 +84,7 @@ impl DatabaseServer {
         Ok(())
     }
 
-    /// Drops a database, also one that somebody is still connected to.
+    /// Drops a database, also one with open connections.
     ///
     /// # Errors
     /// The server cannot be reached, or refuses.
@@ -121,7 +121,7 @@ impl DatabaseServer {
 
 fn is_plain(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(plain)
+    (1..=MAX_NAME_LEN).contains(&name.len()) && name.chars().all(plain)
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_named_without_a_database() {
+    fn a_server_url_has_no_database() {
         let server = DatabaseServer::parse("postgres://shop:secret@h:5432/").unwrap();
         assert_eq!(
             server.database("order_1"),
@@ -145,8 +145,8 @@ mod tests {
             assert!(DatabaseServer::parse(wrong).is_err(), "{wrong}");
         }
         let error = DatabaseServer::parse("postgres://shop:secret@h/x").err();
-        let told = error.unwrap().to_string();
-        assert!(!told.contains("secret"), "{told}");
+        let message = error.unwrap().to_string();
+        assert!(!message.contains("secret"), "{message}");
     }
 
     #[test]

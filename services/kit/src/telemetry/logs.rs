@@ -1,7 +1,7 @@
-//! Log lines as JSON: one object a line, with the ids of the trace and the span that it was written in.
+//! Log lines as JSON: one object a line, with the ids of the current trace and span.
 //!
-//! `timestamp`, `level`, `message`, `target`, the event's own fields, and `trace_id` and `span_id` where there is a span:
-//! at the top of the object, where every tool for logs finds them without being told.
+//! `timestamp`, `level`, `message`, `target`, the event's own fields, and inside of a span `trace_id` and `span_id`. All are at
+//! the top level, where log tools find them without configuration.
 
 use std::fmt;
 use std::io;
@@ -53,7 +53,7 @@ fn line(writer: &mut Writer<'_>, time: &str, event: &Event<'_>) -> serde_json::R
     map.end()
 }
 
-/// The ids of what is being done now, whether or not its trace is kept.
+/// The ids of the current trace and span, whether or not the trace is sampled.
 fn current_ids() -> Option<(TraceId, SpanId)> {
     opentelemetry::Context::map_current(|context| {
         let span = context.span();
@@ -62,7 +62,7 @@ fn current_ids() -> Option<(TraceId, SpanId)> {
     })
 }
 
-/// Lets JSON, which is bytes, be written where text is wanted.
+/// Writes the bytes of JSON to a text writer.
 struct Bytes<'a, 'b>(&'a mut Writer<'b>);
 
 impl io::Write for Bytes<'_, '_> {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_tells_the_span_that_it_was_written_in_also_when_the_trace_is_not_kept() {
+    fn a_line_has_the_ids_of_its_span_also_in_an_unsampled_trace() {
         for sampler in [Sampler::AlwaysOn, Sampler::AlwaysOff] {
             let lines = written(sampler, || {
                 let outer = tracing::info_span!("outer").entered();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_stand_at_the_top_with_their_types_and_text_cannot_break_a_line() {
+    fn fields_are_at_the_top_level_with_their_types_and_text_cannot_break_a_line() {
         let lines = written(Sampler::AlwaysOn, || {
             tracing::warn!(
                 ms = 1.5,

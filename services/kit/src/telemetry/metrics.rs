@@ -1,17 +1,18 @@
-//! Where the `metrics` facade's figures go: OpenMetrics text with exemplars.
+//! The recorder behind the `metrics` facade: it renders OpenMetrics text with exemplars.
 //!
-//! The code records through the facade's macros. Behind them stands our own [`metrics::Recorder`] over the types
-//! of `prometheus-client`, because neither the facade's usual exporter nor the OpenTelemetry SDK puts exemplars on
-//! histograms, and exemplars are what leads from a spike to its trace. There is one recorder per service and
-//! nothing global, so several services can share a process in a test.
+//! Code records with the facade's macros. The recorder is our own [`metrics::Recorder`] over the types of
+//! `prometheus-client`, because neither the facade's usual exporter nor the OpenTelemetry SDK adds exemplars to histograms, and
+//! exemplars lead from a spike to its trace. Each service has its own recorder and nothing is global, so several services can
+//! share a process in a test.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use ::metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use parking_lot::RwLock;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter as PromCounter;
 use prometheus_client::metrics::exemplar::HistogramWithExemplars;
@@ -19,19 +20,20 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge as PromGauge;
 use prometheus_client::registry::Registry;
 
-use super::{names, tracing::current_trace_id};
+use super::names;
+use super::trace_context::current_trace_id;
 
-/// The media type of what [`Metrics::render`] gives.
+/// The media type of [`Metrics::render`].
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The figures of one service. Cloning shares them.
+/// The metrics of one service. Clones share them.
 #[derive(Clone)]
 pub struct Metrics {
     recorder: Arc<OpenMetrics>,
 }
 
 impl Metrics {
-    /// An empty set; every series will carry the service's name and instance.
+    /// No metrics yet. Every series will have the labels `service_name` and `service_instance_id`.
     pub fn new(service_name: &str, instance_id: &str) -> Self {
         let label = |k, v: &str| (Cow::Borrowed(k), Cow::Owned(v.to_owned()));
         let registry = Registry::with_labels(
@@ -51,40 +53,39 @@ impl Metrics {
         }
     }
 
-    /// With buckets of its own, in seconds, for a histogram that is not of the kit.
+    /// Sets the buckets of a histogram, in seconds, if it is not one of the kit's.
     #[must_use]
     pub fn with_buckets(self, name: &'static str, buckets: &'static [f64]) -> Self {
-        write(&self.recorder.families).buckets.insert(name, buckets);
+        self.recorder.families.write().buckets.insert(name, buckets);
         self
     }
 
-    /// The recorder itself, for whoever keeps handles. Help texts that it is told by the facade's `describe_` macros come
-    /// before those of [`names::HELP`].
+    /// The recorder, for code that keeps handles. Help texts of the facade's `describe_` macros override [`names::HELP`].
     pub fn recorder(&self) -> Arc<dyn Recorder + Send + Sync> {
         self.recorder.clone()
     }
 
-    /// Runs `f` with the facade's macros recording here. `f` must not await: the recorder is the thread's.
+    /// Runs `f` with this recorder as the target of the facade's macros. `f` must not await: the recorder is set per thread.
     pub fn record<T>(&self, f: impl FnOnce() -> T) -> T {
         ::metrics::with_local_recorder(&*self.recorder, f)
     }
 
-    /// Shows a sum that was looked up elsewhere and grows by fractions, such as seconds: the facade's counters are whole
-    /// numbers. It never falls, whatever is shown.
-    pub fn show_sum(&self, name: &'static str, sum: f64) {
-        let cell = read(&self.recorder.families).sums.get(name).cloned();
-        let cell = cell.unwrap_or_else(|| write(&self.recorder.families).sum(name));
-        // Of numbers that are not negative, the greater one has the greater bits.
+    /// Sets a counter with fractions, such as seconds, to a sum that is kept elsewhere: the facade's counters are integers. A
+    /// lower value is ignored.
+    pub fn set_sum(&self, name: &'static str, sum: f64) {
+        let cell = self.recorder.families.read().sums.get(name).cloned();
+        let cell = cell.unwrap_or_else(|| self.recorder.families.write().sum(name));
+        // For non-negative numbers, the order of the bits is the order of the values.
         if sum.is_finite() && sum >= 0.0 {
             cell.inner().fetch_max(sum.to_bits(), Ordering::Relaxed);
         }
     }
 
-    /// All figures as OpenMetrics text.
+    /// All metrics as OpenMetrics text.
     pub fn render(&self) -> String {
-        let families = read(&self.recorder.families);
+        let families = self.recorder.families.read();
         let mut text = String::with_capacity(16 * 1024);
-        // Writing to a String cannot fail; were it to, half a page is worse than a page that says so.
+        // Writing to a String cannot fail. If it did, a page that reports the error is better than half a page.
         match encode(&mut text, &families.registry) {
             Ok(()) => text,
             Err(e) => format!("# metrics could not be encoded: {e}\n# EOF\n"),
@@ -108,7 +109,7 @@ type Gauges = Family<Labels, PromGauge<f64, AtomicU64>>;
 type Sum = PromCounter<f64, AtomicU64>;
 type Histograms = Family<Labels, HistogramWithExemplars<Labels>, BucketsOf>;
 
-/// The families by name, and the handles by key: a recording after the first costs one look-up.
+/// The families by name, and the handles by key, so that recording costs one look-up.
 #[derive(Default)]
 struct Families {
     registry: Registry,
@@ -136,22 +137,13 @@ impl Families {
     }
 }
 
-/// The encoder adds the suffix that OpenMetrics demands of every counter.
+/// The name without `_total`: the encoder adds the suffix, which OpenMetrics requires of every counter.
 fn without_suffix(name: &str) -> &str {
     name.strip_suffix("_total").unwrap_or(name)
 }
 
 struct OpenMetrics {
     families: RwLock<Families>,
-}
-
-/// A poisoned lock only says that some thread panicked while recording; the figures are still good.
-fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn labels(key: &Key) -> Labels {
@@ -177,7 +169,7 @@ impl Families {
 
 impl OpenMetrics {
     fn describe(&self, name: KeyName, text: SharedString) {
-        let mut families = write(&self.families);
+        let mut families = self.families.write();
         let (name, text) = (name.as_str().to_owned(), text.into_owned());
         families.described.insert(name, text);
     }
@@ -197,10 +189,10 @@ impl Recorder for OpenMetrics {
     }
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        if let Some(handle) = read(&self.families).counter_handles.get(key) {
+        if let Some(handle) = self.families.read().counter_handles.get(key) {
             return handle.clone();
         }
-        let mut families = write(&self.families);
+        let mut families = self.families.write();
         let help = families.help(key.name());
         let Families {
             registry, counters, ..
@@ -218,10 +210,10 @@ impl Recorder for OpenMetrics {
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        if let Some(handle) = read(&self.families).gauge_handles.get(key) {
+        if let Some(handle) = self.families.read().gauge_handles.get(key) {
             return handle.clone();
         }
-        let mut families = write(&self.families);
+        let mut families = self.families.write();
         let help = families.help(key.name());
         let Families {
             registry, gauges, ..
@@ -238,10 +230,10 @@ impl Recorder for OpenMetrics {
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        if let Some(handle) = read(&self.families).histogram_handles.get(key) {
+        if let Some(handle) = self.families.read().histogram_handles.get(key) {
             return handle.clone();
         }
-        let mut families = write(&self.families);
+        let mut families = self.families.write();
         let (help, buckets) = (families.help(key.name()), families.buckets(key.name()));
         let Families {
             registry,
@@ -294,9 +286,9 @@ struct HistogramCell(HistogramWithExemplars<Labels>);
 
 impl ::metrics::HistogramFn for HistogramCell {
     fn record(&self, value: f64) {
-        // Only a sampled trace can be looked up, so only its id is worth carrying.
+        // Only a sampled trace can be looked up.
         let exemplar = current_trace_id(true).map(|id| vec![("trace_id".to_owned(), id)]);
-        // With its time, or Prometheus would take the same one for a new one at every scrape.
+        // With a timestamp, or Prometheus would take the same exemplar for a new one at every scrape.
         let at = exemplar.is_some().then(SystemTime::now);
         self.0.observe(value, exemplar, at);
     }
@@ -307,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_come_out_as_openmetrics_with_the_service_on_every_series() {
+    fn metrics_are_rendered_as_openmetrics_with_the_service_on_every_series() {
         let m = Metrics::new("order", "order-1");
         m.record(|| {
             ::metrics::counter!(names::ORDERS, "outcome" => "confirmed").increment(2);
@@ -330,15 +322,15 @@ mod tests {
     #[test]
     fn a_sum_has_fractions_and_never_falls() {
         let m = Metrics::new("order", "order-1");
-        for shown in [1.5, 1.25, f64::NAN, -1.0] {
-            m.show_sum(names::PROCESS_CPU, shown);
+        for sum in [1.5, 1.25, f64::NAN, -1.0] {
+            m.set_sum(names::PROCESS_CPU, sum);
         }
         let line = r#"process_cpu_time_seconds_total{service_name="order",service_instance_id="order-1"} 1.5"#;
         assert!(m.render().contains(line), "{}", m.render());
     }
 
     #[test]
-    fn two_services_in_one_process_keep_their_figures_apart() {
+    fn two_services_in_one_process_have_separate_metrics() {
         let (a, b) = (Metrics::new("a", "a-0"), Metrics::new("b", "b-0"));
         a.record(|| ::metrics::counter!(names::RETRIES).increment(1));
         assert!(a.render().contains("shop_client_retries_total"));

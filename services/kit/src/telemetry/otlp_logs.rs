@@ -1,7 +1,7 @@
-//! Log lines to whoever keeps the logs of all services, by OTLP. They are written to standard error all the same.
+//! Exports log records by OTLP, in addition to the lines on standard error.
 //!
-//! Records leave in batches from a thread of the SDK's own, which is not one of the runtime's. So the HTTP client hands
-//! each request over to the runtime and waits for what comes of it.
+//! The SDK sends batches from its own thread, outside of the runtime. So the HTTP client runs each request on the runtime and
+//! waits for the result.
 
 use std::fmt;
 use std::future::Future;
@@ -11,31 +11,31 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
-use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_http::HttpError;
 use opentelemetry_otlp::{LogExporter, Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use tokio::runtime::Handle;
 
-use super::tracing::TelemetryError;
-use crate::client::{Http, http};
+use super::error::TelemetryError;
+use crate::client::connector::{HttpClient, http_client};
 
-/// How long a batch may take. What cannot be sent is lost; it is in the log file.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// The most of a receiver's answer that is read.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// The limit for sending a batch. Records that cannot be sent are lost here, but they are in the log file.
+const SEND_TIMEOUT: Duration = Duration::from_secs(3);
+/// The most of a receiver's response that is read.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
-/// Where log records go, and how.
+/// The receiver of log records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtlpLogs {
-    /// For gRPC the receiver, such as `http://127.0.0.1:4317`; for HTTP the whole of the path, such as
+    /// For gRPC the receiver, such as `http://127.0.0.1:4317`; for HTTP the full URL, such as
     /// `http://127.0.0.1:3100/otlp/v1/logs`.
     pub endpoint: String,
-    /// Protobuf over HTTP, instead of gRPC.
+    /// Protobuf over HTTP instead of gRPC.
     pub http: bool,
 }
 
-/// Sends log records there. To be called within the runtime that will send them.
+/// A provider that sends log records to the receiver. Call it within the runtime that will send them.
 pub(super) fn provider(
     config: &OtlpLogs,
     resource: Resource,
@@ -43,7 +43,7 @@ pub(super) fn provider(
     let builder = LogExporter::builder();
     let exporter = if config.http {
         let client = OnRuntime {
-            http: http(),
+            http: http_client(),
             runtime: Handle::current(),
         };
         builder
@@ -51,13 +51,13 @@ pub(super) fn provider(
             .with_http_client(client)
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(&config.endpoint)
-            .with_timeout(PATIENCE)
+            .with_timeout(SEND_TIMEOUT)
             .build()
     } else {
         builder
             .with_tonic()
             .with_endpoint(&config.endpoint)
-            .with_timeout(PATIENCE)
+            .with_timeout(SEND_TIMEOUT)
             .build()
     };
     let exporter =
@@ -68,9 +68,9 @@ pub(super) fn provider(
         .build())
 }
 
-/// A client whose requests are made by the runtime, whichever thread asks for them.
+/// An HTTP client that sends on the runtime, whichever thread calls it.
 struct OnRuntime {
-    http: Http,
+    http: HttpClient,
     runtime: Handle,
 }
 
@@ -80,7 +80,7 @@ impl fmt::Debug for OnRuntime {
     }
 }
 
-impl HttpClient for OnRuntime {
+impl opentelemetry_http::HttpClient for OnRuntime {
     fn send_bytes<'life0, 'async_trait>(
         &'life0 self,
         request: Request<Bytes>,
@@ -90,17 +90,17 @@ impl HttpClient for OnRuntime {
         Self: 'async_trait,
     {
         let sending = send(self.http.clone(), request);
-        // Made within the task: outside of a runtime there are no timers.
+        // The timeout is created in the task: outside of a runtime there are no timers.
         let sent = self
             .runtime
-            .spawn(async move { tokio::time::timeout(PATIENCE, sending).await });
+            .spawn(async move { tokio::time::timeout(SEND_TIMEOUT, sending).await });
         Box::pin(async move { sent.await?? })
     }
 }
 
-async fn send(http: Http, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-    let answer = http.request(request.map(Full::new)).await?;
-    let (head, body) = answer.into_parts();
-    let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await?;
+async fn send(http: HttpClient, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    let response = http.request(request.map(Full::new)).await?;
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, MAX_RESPONSE_BYTES).collect().await?;
     Ok(Response::from_parts(head, body.to_bytes()))
 }

@@ -1,6 +1,6 @@
-//! What a process uses, as Linux tells it in `/proc/self`. Elsewhere nothing is known, and nothing is shown.
+//! The resource usage of this process, from `/proc/self`. Not available outside of Linux.
 
-/// What this process uses now.
+/// The current resource usage of this process.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Usage {
     /// User and system time so far, in seconds.
@@ -11,7 +11,7 @@ pub(super) struct Usage {
     pub(super) threads: u64,
 }
 
-/// Reads it; nothing where the system does not tell.
+/// The current usage, if `/proc` exists.
 pub(super) fn usage() -> Option<Usage> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let ticks_per_s = rustix::param::clock_ticks_per_second();
@@ -19,10 +19,10 @@ pub(super) fn usage() -> Option<Usage> {
     parse(&stat, ticks_per_s, page_bytes as u64)
 }
 
-/// How many file descriptors are open; nothing where the system does not tell.
+/// The number of open file descriptors, if `/proc` exists.
 pub(super) fn open_files() -> Option<u64> {
     let entries = std::fs::read_dir("/proc/self/fd").ok()?;
-    // One of them is the folder's own, open only for this look.
+    // One of them is open only for this listing.
     Some((entries.count() as u64).saturating_sub(1))
 }
 
@@ -47,20 +47,20 @@ mod tests {
     const STAT: &str = "42 (a b) c) S 1 42 42 0 -1 4194560 100 0 0 0 70 55 0 0 20 0 7 0 9000 1000000 300 18446744073709551615 1 1";
 
     #[test]
-    fn figures_are_found_in_what_the_kernel_writes() {
+    fn usage_is_parsed_from_the_kernels_format() {
         let usage = parse(STAT, 100, 4096).unwrap();
         assert_eq!((usage.memory_bytes, usage.threads), (300 * 4096, 7));
         assert!((usage.cpu_s - 1.25).abs() < 1e-9, "{usage:?}");
     }
 
     #[test]
-    fn what_is_cut_short_or_strange_tells_nothing() {
+    fn truncated_or_malformed_text_is_rejected() {
         for length in 0..STAT.len() {
-            let known = parse(&STAT[..length], 100, 4096);
-            assert!(known.is_none() || length > STAT.find("300").unwrap());
+            let usage = parse(&STAT[..length], 100, 4096);
+            assert!(usage.is_none() || length > STAT.find("300").unwrap());
         }
-        for strange in ["", ")", "1 (x) S a b c", "1 x S 1 1"] {
-            assert_eq!(parse(strange, 100, 4096), None, "{strange}");
+        for malformed in ["", ")", "1 (x) S a b c", "1 x S 1 1"] {
+            assert_eq!(parse(malformed, 100, 4096), None, "{malformed}");
         }
     }
 
@@ -73,7 +73,7 @@ mod tests {
         let _held: Vec<_> = (0..50)
             .map(|_| std::fs::File::open("/proc/self/stat").unwrap())
             .collect();
-        // Other tests of this process open and close some meanwhile, yet not that many.
+        // Other tests of this process open and close files meanwhile, but not that many.
         assert!(open_files().unwrap() > before + 20);
     }
 }

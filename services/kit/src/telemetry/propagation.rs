@@ -1,4 +1,4 @@
-//! W3C trace context and baggage in and out of headers and events.
+//! W3C trace context and baggage: read from and written to headers and events.
 
 use std::collections::HashMap;
 
@@ -9,22 +9,22 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use shop_contract::headers::TRACEPARENT;
 
-/// What a caller sent along.
+/// The context in a request's headers.
 pub fn extract(headers: &HeaderMap) -> Context {
     let baggage = BaggagePropagator::new().extract(&Headers(headers));
     TraceContextPropagator::new().extract_with_context(&baggage, &Headers(headers))
 }
 
-/// Sends the context along.
+/// Adds the context to a request's headers.
 pub fn inject(context: &Context, headers: &mut HeaderMap) {
     TraceContextPropagator::new().inject_context(context, &mut HeadersMut(headers));
     BaggagePropagator::new().inject_context(context, &mut HeadersMut(headers));
 }
 
-/// Whether nobody real is waiting: whoever asked says so in its baggage, as the load generator does.
+/// Whether the request is synthetic, as the load generator marks its requests in the baggage.
 pub fn is_synthetic(context: &Context) -> bool {
-    let said = context.baggage().get("synthetic_request");
-    said.is_some_and(|said| said.as_str() == "true")
+    let value = context.baggage().get("synthetic_request");
+    value.is_some_and(|value| value.as_str() == "true")
 }
 
 /// The `traceparent` of a context, to be stored with an event.

@@ -1,15 +1,15 @@
-//! Spans to OpenTelemetry, log lines to standard error and, where asked, to OpenTelemetry as well.
+//! Sets up spans and log lines: spans go to OpenTelemetry, log lines to standard error and, optionally, to OpenTelemetry.
 //!
-//! Traces leave the process by OTLP when `OTEL_EXPORTER_OTLP_ENDPOINT` names a receiver. Without one, contexts are
-//! still made and passed on, so that a problem's trace id can be found in every service's log.
+//! Traces are exported by OTLP if an endpoint is configured. Without one, contexts are still created and passed on, so that
+//! the trace id of a problem document is found in every service's log.
 //!
-//! Which traces are kept is [`super::sampler`]'s business. In one that is not, the spans below the request's own are not
-//! even made: nobody would see them, and they are most of what tracing costs.
+//! [`super::sampler`] decides which traces are sampled. In an unsampled trace, the spans below the request's own are not
+//! created: they are most of the cost of tracing, and nobody would see them.
 
 use std::time::Duration;
 
-use opentelemetry::trace::{TraceContextExt, TracerProvider};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::TracerProvider;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
@@ -18,77 +18,58 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::oneshot::{self, Receiver};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::filter::{FilterExt, LevelFilter, dynamic_filter_fn, filter_fn};
 use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use super::error::TelemetryError;
 use super::logs::JsonLine;
 use super::otlp_logs;
 pub use super::otlp_logs::OtlpLogs;
-use super::sampler::{RootSampler, Sampling, Started};
-use super::sparingly::Sparingly;
+use super::sampler::{RootSampler, SamplerCounts, Sampling};
+use super::throttle::OtelLogThrottle;
+use super::trace_context::is_unsampled;
 
-/// How long the end of a process waits for what is still buffered to be sent: traces and log lines each, at once. Less
-/// than two seconds, since whoever stops a service waits for it.
-const FLUSH: Duration = Duration::from_millis(1500);
+/// The limit for sending buffered traces and log lines at the end of the process, both at the same time. Below two seconds,
+/// because the supervisor waits for it.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// What the telemetry of a process needs to know.
+/// The settings of a process's telemetry.
 #[derive(Debug, Clone)]
 pub struct TelemetryConfig {
     /// `service.name`.
     pub service_name: String,
     /// `service.instance.id`.
     pub instance_id: String,
-    /// Where traces go: OTLP over gRPC, such as `http://127.0.0.1:4317`.
+    /// The receiver of traces: OTLP over gRPC, such as `http://127.0.0.1:4317`.
     pub otlp_endpoint: Option<String>,
-    /// Which new traces are kept. Whoever is called follows its caller's decision.
+    /// Which new traces are sampled. A called service follows its caller's decision.
     pub sampling: Sampling,
-    /// Is told what the sampler decides.
-    pub started: Started,
+    /// Counts what the sampler decides.
+    pub sampler_counts: SamplerCounts,
     /// A filter such as `info` or `shop_order=debug`.
     pub log_filter: String,
-    /// Where log lines go besides standard error.
+    /// The receiver of log lines, besides standard error.
     pub otlp_logs: Option<OtlpLogs>,
 }
 
-/// Ends the telemetry of the process: what is still buffered goes out.
+/// The running telemetry of the process.
 pub struct Telemetry {
     provider: SdkTracerProvider,
     logs: Option<SdkLoggerProvider>,
 }
 
-/// Why telemetry could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// The endpoint is not one.
-    #[error(
-        "the trace endpoint `{0}` cannot be used: {1}; set OTEL_EXPORTER_OTLP_ENDPOINT to a URL such as http://127.0.0.1:4317"
-    )]
-    Endpoint(String, String),
-    /// The logs' endpoint is not one.
-    #[error(
-        "the endpoint for logs `{0}` cannot be used: {1}; set OTEL_EXPORTER_OTLP_LOGS_ENDPOINT to a URL such as http://127.0.0.1:4317, or http://127.0.0.1:3100/otlp/v1/logs with OTEL_EXPORTER_OTLP_LOGS_PROTOCOL=http/protobuf"
-    )]
-    Logs(String, String),
-    /// The filter is not one.
-    #[error(
-        "the log filter `{0}` cannot be used: {1}; write one such as `info` or `shop_order=debug,info`"
-    )]
-    Filter(String, String),
-}
-
 impl Telemetry {
-    /// Sets up spans and logs for this process. To be called once, from within a tokio runtime.
+    /// Starts the telemetry of this process. Call it once, within a tokio runtime.
     ///
     /// # Errors
     /// An endpoint or a filter that cannot be used.
     pub fn start(config: &TelemetryConfig) -> Result<Self, TelemetryError> {
         let resource = resource(config);
         let builder = SdkTracerProvider::builder().with_resource(resource.clone());
-        let sampler = |sampling| RootSampler::new(sampling, config.started.clone());
+        let sampler = |sampling| RootSampler::new(sampling, config.sampler_counts.clone());
         let provider = match &config.otlp_endpoint {
             Some(endpoint) => {
                 let exporter = opentelemetry_otlp::SpanExporter::builder()
@@ -102,28 +83,28 @@ impl Telemetry {
                     .with_batch_exporter(exporter)
                     .build()
             }
-            // Strangers who ask to be kept are refused, as they would otherwise be followed for nobody.
+            // No receiver, so nothing is sampled, not even what external callers ask for.
             None => builder.with_sampler(sampler(config.sampling.off())).build(),
         };
         let lines = tracing_subscriber::fmt::layer()
             .event_format(JsonLine)
             .with_writer(std::io::stderr)
-            .with_filter(events(config)?.and(Sparingly::default()));
+            .with_filter(events(config)?.and(OtelLogThrottle::default()));
         let logs = config.otlp_logs.as_ref();
         let logs = logs
             .map(|to| otlp_logs::provider(to, resource))
             .transpose()?;
-        // Without what the libraries say: some of them are what sends the records, and would have more to say with each.
-        let ours =
+        // Only our own records are exported: the libraries that send them would log more with each record.
+        let own =
             filter_fn(|m| m.target().starts_with("shop_")).with_max_level_hint(LevelFilter::TRACE);
         let records = match &logs {
             Some(logs) => {
                 let bridge = OpenTelemetryTracingBridge::new(logs);
-                Some(bridge.with_filter(events(config)?.and(ours)))
+                Some(bridge.with_filter(events(config)?.and(own)))
             }
             None => None,
         };
-        // A second start in one process (tests) keeps the first subscriber.
+        // A second start in one process (in tests) keeps the first subscriber.
         let _ = tracing_subscriber::registry()
             .with(spans(&provider))
             .with(lines)
@@ -132,38 +113,37 @@ impl Telemetry {
         Ok(Self { provider, logs })
     }
 
-    /// Sends what is still buffered, for a second and a half at most.
+    /// Sends what is buffered, for at most 1.5 s.
     ///
-    /// Both wait for their receivers, so each has a thread; and not one of the runtime's, which are few and are needed
-    /// for the sending.
+    /// Both shutdowns block, so each runs on a thread of its own: the runtime has few threads, and sending needs them.
     pub async fn finish(self) {
         let Self { provider, logs } = self;
-        let traces = on_a_thread(move || provider.shutdown_with_timeout(FLUSH));
-        let logs = logs.map(|logs| on_a_thread(move || logs.shutdown_with_timeout(FLUSH)));
-        told("the last traces could not be sent", traces.await);
+        let traces = on_a_thread(move || provider.shutdown_with_timeout(FLUSH_TIMEOUT));
+        let logs = logs.map(|logs| on_a_thread(move || logs.shutdown_with_timeout(FLUSH_TIMEOUT)));
+        warn_on_error("the last traces could not be sent", traces.await);
         if let Some(logs) = logs {
-            told("the last log lines could not be sent", logs.await);
+            warn_on_error("the last log lines could not be sent", logs.await);
         }
     }
 }
 
-/// What becomes of work on a thread of its own.
+/// Runs blocking work on a new thread.
 fn on_a_thread(work: impl FnOnce() -> OTelSdkResult + Send + 'static) -> Receiver<OTelSdkResult> {
-    let (done, outcome) = oneshot::channel();
-    // Where nobody waits any more, nobody needs to know.
-    std::thread::spawn(move || done.send(work()).ok());
-    outcome
+    let (tx, rx) = oneshot::channel();
+    // The receiver may be gone already; then the result is not needed.
+    std::thread::spawn(move || tx.send(work()).ok());
+    rx
 }
 
-/// A thread that panicked has said so itself.
-fn told(what: &'static str, outcome: Result<OTelSdkResult, RecvError>) {
-    if let Ok(Err(e)) = outcome {
+/// Logs a failed shutdown. A panic has been logged by its thread.
+fn warn_on_error(what: &'static str, result: Result<OTelSdkResult, RecvError>) {
+    if let Ok(Err(e)) = result {
         tracing::warn!(error = %e, "{what}");
     }
 }
 
-/// What is said, as far as the settings ask for it. Without its hint of a level every `trace!` of every library would be
-/// asked about; and no line shows a span, so none is to be written out at its beginning.
+/// The filter for events at the configured levels. The level hint keeps `trace!` in libraries cheap. Spans are left out,
+/// because no line shows one.
 fn events<S>(config: &TelemetryConfig) -> Result<impl Filter<S> + use<S>, TelemetryError> {
     let events = filter_fn(|m| m.is_event()).with_max_level_hint(LevelFilter::TRACE);
     EnvFilter::try_new(&config.log_filter)
@@ -171,32 +151,34 @@ fn events<S>(config: &TelemetryConfig) -> Result<impl Filter<S> + use<S>, Teleme
         .map_err(|e| TelemetryError::Filter(config.log_filter.clone(), e.to_string()))
 }
 
-/// What makes spans. They are the kit's and the services' own, for what libraries trace is no part of an order's way, and
-/// below a request whose trace is not kept there are none.
+/// The layer that creates spans: those of the kit and the services, not of libraries, and none below a request whose trace is
+/// not sampled.
 ///
-/// A number is to be recorded as an `i64`: what becomes of the other integers is text.
+/// Record numbers as `i64`: other integers are exported as text.
 pub fn spans<S>(provider: &SdkTracerProvider) -> impl Layer<S>
 where
     S: tracing::Subscriber + for<'span> LookupSpan<'span>,
 {
-    let kept =
-        dynamic_filter_fn(|m, _| m.is_span() && m.target().starts_with("shop_") && !is_dropped());
+    let sampled =
+        dynamic_filter_fn(|m, _| m.is_span() && m.target().starts_with("shop_") && !is_unsampled());
     tracing_opentelemetry::layer()
         .with_location(false)
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
         .with_tracer(provider.tracer("doorbuster"))
-        .with_filter(kept.with_max_level_hint(LevelFilter::INFO))
+        .with_filter(sampled.with_max_level_hint(LevelFilter::INFO))
 }
 
-/// Who sends: the attributes of every trace. What `OTEL_RESOURCE_ATTRIBUTES` says comes with them, such as
-/// `deployment.environment.name=staging`; name, version and instance are ours to say, or traces and metrics of one process
-/// would not be found together.
+/// The resource attributes of every trace and log record. The SDK adds those of `OTEL_RESOURCE_ATTRIBUTES`, such as
+/// `deployment.environment.name=staging`. Name, version and instance are set here, so that traces and metrics of one process
+/// match.
 pub fn resource(config: &TelemetryConfig) -> Resource {
-    let told = Resource::builder().build();
+    let from_environment = Resource::builder().build();
     let namespace = opentelemetry::Key::from_static_str("service.namespace");
-    let namespace = told.get(&namespace).unwrap_or_else(|| "doorbuster".into());
+    let namespace = from_environment
+        .get(&namespace)
+        .unwrap_or_else(|| "doorbuster".into());
     Resource::builder()
         .with_service_name(config.service_name.clone())
         .with_attributes([
@@ -205,39 +187,4 @@ pub fn resource(config: &TelemetryConfig) -> Resource {
             KeyValue::new("service.instance.id", config.instance_id.clone()),
         ])
         .build()
-}
-
-/// Whether what is being done now belongs to a trace that is not kept.
-fn is_dropped() -> bool {
-    Context::map_current(|context| {
-        context.has_active_span() && !context.span().span_context().is_sampled()
-    })
-}
-
-/// The context of what is being done now, to be sent along or stored with what will be done about it later.
-///
-/// It is OpenTelemetry's own and not that of the current `tracing` span, which may be one that was not made because its
-/// trace is not kept.
-pub fn current_context() -> Context {
-    Context::current()
-}
-
-/// The context of a span that may not have been made, for its trace is not kept: then of what is being done now.
-pub(crate) fn context_of(span: &tracing::Span) -> Context {
-    let context = span.context();
-    if context.has_active_span() {
-        context
-    } else {
-        current_context()
-    }
-}
-
-/// The id of the current trace, as 32 hex digits; where asked so, only when the trace is kept.
-pub fn current_trace_id(sampled_only: bool) -> Option<String> {
-    Context::map_current(|context| {
-        let span = context.span();
-        let span = span.span_context();
-        (span.is_valid() && (!sampled_only || span.is_sampled()))
-            .then(|| span.trace_id().to_string())
-    })
 }

@@ -1,34 +1,33 @@
-//! What spans may show of a URL, and of other things that callers write as they like.
+//! Redacts and shortens URLs and other text from callers, for spans.
 
 use std::borrow::Cow;
 
-/// Parameters whose values are harmless: they say how a list is wanted. Any other may hold what a person typed, or a
-/// secret that a stranger's link carries.
-const SHOWN: [&str; 6] = ["category", "cursor", "limit", "sort", "stock", "fields"];
-/// The longest text of a caller's own that a span shows, in bytes.
-const LONGEST: usize = 256;
+/// Parameters whose values are harmless: they select and sort lists. Others may hold what a person typed, or a secret.
+const HARMLESS: [&str; 6] = ["category", "cursor", "limit", "sort", "stock", "fields"];
+/// The longest text from a caller in a span, in bytes.
+const MAX_LEN: usize = 256;
 
-/// A query with the values taken out that nobody needs to see.
-pub(crate) fn shown_query(query: &str) -> String {
+/// The query with all values redacted except the harmless ones.
+pub(crate) fn redacted_query(query: &str) -> String {
     let parts = query.split('&').map(|part| match part.split_once('=') {
-        Some((name, _)) if !SHOWN.contains(&name) => Cow::Owned(format!("{name}=REDACTED")),
-        // Without a name it is all value.
-        None if !part.is_empty() && !SHOWN.contains(&part) => Cow::Borrowed("REDACTED"),
+        Some((name, _)) if !HARMLESS.contains(&name) => Cow::Owned(format!("{name}=REDACTED")),
+        // Without a name, the part may be a value.
+        None if !part.is_empty() && !HARMLESS.contains(&part) => Cow::Borrowed("REDACTED"),
         _ => Cow::Borrowed(part),
     });
     let all: Vec<Cow<'_, str>> = parts.collect();
     cut(&all.join("&")).to_owned()
 }
 
-/// The full address of a call; `path` may have a query.
+/// The full URL of a call; `path` may have a query.
 pub(crate) fn full(address: &str, path: &str) -> String {
     match path.split_once('?') {
-        Some((path, query)) => format!("http://{address}{path}?{}", shown_query(query)),
+        Some((path, query)) => format!("http://{address}{path}?{}", redacted_query(query)),
         None => format!("http://{address}{path}"),
     }
 }
 
-/// The name and the port of `host:port`, as far as they are there.
+/// The host and the port of `host:port`; the port is optional.
 pub(crate) fn host_and_port(authority: &str) -> (&str, Option<u16>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => match port.parse() {
@@ -39,9 +38,9 @@ pub(crate) fn host_and_port(authority: &str) -> (&str, Option<u16>) {
     }
 }
 
-/// As much of a text as is shown.
+/// The text, shortened to the longest length.
 pub(crate) fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(LONGEST)]
+    &text[..text.floor_char_boundary(MAX_LEN)]
 }
 
 #[cfg(test)]
@@ -49,23 +48,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_typed_and_what_is_secret_is_not_shown() {
+    fn typed_text_and_secrets_are_redacted() {
         assert_eq!(
             full("h:1", "/products/search?q=a%20gift&limit=3&token=abc"),
             "http://h:1/products/search?q=REDACTED&limit=3&token=REDACTED"
         );
         assert_eq!(full("h:1", "/products/p-1"), "http://h:1/products/p-1");
         assert_eq!(
-            shown_query("tok_1&sort&sort=new&"),
+            redacted_query("tok_1&sort&sort=new&"),
             "REDACTED&sort&sort=new&"
         );
     }
 
     #[test]
-    fn texts_of_any_length_are_cut_between_characters() {
+    fn long_text_is_cut_between_characters() {
         let long = "é".repeat(1000);
-        assert_eq!(cut(&long).len(), LONGEST);
-        assert!(shown_query(&format!("sort={long}")).len() <= LONGEST);
+        assert_eq!(cut(&long).len(), MAX_LEN);
+        assert!(redacted_query(&format!("sort={long}")).len() <= MAX_LEN);
         assert_eq!(cut("short"), "short");
     }
 

@@ -1,25 +1,26 @@
-//! What holds on both ways alike.
+//! Behaviour that both transports share.
 
 use std::sync::atomic::Ordering;
 
 use shop_contract::Role;
 use shop_contract::faults::{FaultEffect, FaultOrder, MAX_TTL_MS, Only};
+use shop_testkit::metric;
 
-use crate::world::{Way, World};
+use crate::world::{Transport, World};
 
-/// Each behaviour, as a test over HTTP and as one over NATS.
-macro_rules! on_both_ways {
+/// Each behaviour as a test over HTTP and as one over NATS.
+macro_rules! with_both_transports {
     ($($behaviour:ident),* $(,)?) => {
         mod http {
             $(#[tokio::test]
             async fn $behaviour() {
-                super::$behaviour(super::World::open(super::Way::Http).await.unwrap()).await;
+                super::$behaviour(super::World::open(super::Transport::Http).await.unwrap()).await;
             })*
         }
         mod nats {
             $(#[tokio::test]
             async fn $behaviour() {
-                if let Some(world) = super::World::open(super::Way::Nats).await {
+                if let Some(world) = super::World::open(super::Transport::Nats).await {
                     super::$behaviour(world).await;
                 }
             })*
@@ -27,39 +28,41 @@ macro_rules! on_both_ways {
     };
 }
 
-on_both_ways!(
-    every_event_arrives_and_is_acted_on_once,
-    a_subscriber_that_was_away_misses_nothing,
-    an_event_that_is_handed_over_twice_is_acted_on_once,
-    an_event_that_cannot_be_acted_on_yet_comes_again,
-    a_broken_event_holds_up_no_other,
-    whoever_stops_first_nothing_is_lost,
+with_both_transports!(
+    every_event_arrives_and_is_processed_once,
+    a_subscriber_that_was_down_misses_nothing,
+    an_event_that_is_delivered_twice_is_processed_once,
+    an_event_that_fails_is_delivered_again,
+    a_malformed_event_delays_no_other,
+    nothing_is_lost_whichever_side_stops_first,
     two_relays_share_an_outbox,
-    faults_of_its_events_keep_them_from_a_subscriber_and_nothing_is_lost,
+    faults_delay_events_and_nothing_is_lost,
 );
 
-async fn every_event_arrives_and_is_acted_on_once(world: World) {
+async fn every_event_arrives_and_is_processed_once(world: World) {
     let (relay, subscriber) = (world.relay(), world.subscriber());
     world.write(0..100).await;
     world.settled(100, 0).await;
     relay.stop().await;
     subscriber.stop().await;
-    let page = world.notes.kit.metrics().render();
-    assert!(page.contains("outcome=\"done\"") && page.contains("messaging_process"));
+    let page = world.test_subscriber.kit.metrics().render();
+    let consumed = metric("messaging_client_consumed_messages_total").label("outcome", "done");
+    consumed.assert_in(&page);
+    metric("messaging_process_duration_seconds_count").assert_in(&page);
 }
 
-async fn a_subscriber_that_was_away_misses_nothing(world: World) {
+async fn a_subscriber_that_was_down_misses_nothing(world: World) {
     let relay = world.relay();
-    // Before it has ever been there.
+    // Before its first start.
     world.write(0..5).await;
-    if world.way == Way::Nats {
-        // The server keeps them for it.
+    if world.transport == Transport::Nats {
+        // The server has stored the events.
         crate::world::until(async || world.pending().await == 0).await;
     }
     let subscriber = world.subscriber();
     world.settled(5, 0).await;
     subscriber.stop().await;
-    // And in between.
+    // Between two starts.
     world.write(5..10).await;
     let subscriber = world.subscriber();
     world.settled(10, 0).await;
@@ -67,12 +70,12 @@ async fn a_subscriber_that_was_away_misses_nothing(world: World) {
     relay.stop().await;
 }
 
-async fn an_event_that_is_handed_over_twice_is_acted_on_once(world: World) {
+async fn an_event_that_is_delivered_twice_is_processed_once(world: World) {
     let subscriber = world.subscriber();
     let relay = world.relay();
     let written = world.write(0..5).await;
     world.settled(5, 0).await;
-    // A relay that dies between handing over and deleting leaves the rows.
+    // A relay that dies between delivery and deletion leaves the rows.
     relay.stop().await;
     for envelope in &written {
         world.write_one(envelope).await;
@@ -84,19 +87,20 @@ async fn an_event_that_is_handed_over_twice_is_acted_on_once(world: World) {
     subscriber.stop().await;
 }
 
-async fn an_event_that_cannot_be_acted_on_yet_comes_again(world: World) {
-    world.notes.failing.store(3, Ordering::SeqCst);
+async fn an_event_that_fails_is_delivered_again(world: World) {
+    world.test_subscriber.failing.store(3, Ordering::SeqCst);
     let (relay, subscriber) = (world.relay(), world.subscriber());
     world.write(0..2).await;
     world.settled(2, 0).await;
-    assert_eq!(world.notes.failing.load(Ordering::SeqCst), 0);
-    let page = world.notes.kit.metrics().render();
-    assert!(page.contains("outcome=\"failed\""), "{page}");
+    assert_eq!(world.test_subscriber.failing.load(Ordering::SeqCst), 0);
+    let page = world.test_subscriber.kit.metrics().render();
+    let consumed = metric("messaging_client_consumed_messages_total");
+    consumed.label("outcome", "failed").assert_in(&page);
     relay.stop().await;
     subscriber.stop().await;
 }
 
-async fn a_broken_event_holds_up_no_other(world: World) {
+async fn a_malformed_event_delays_no_other(world: World) {
     sqlx::query(
         "INSERT INTO outbox (id, subscriber, payload, lease_until, attempts, created_at_ms)
          VALUES ('broken', 'notification', '{', 0, 0, 0)",
@@ -106,13 +110,13 @@ async fn a_broken_event_holds_up_no_other(world: World) {
     .unwrap();
     let (relay, subscriber) = (world.relay(), world.subscriber());
     world.write(0..40).await;
-    // It stays where it is seen.
+    // It stays in the outbox.
     world.settled(40, 1).await;
     relay.stop().await;
     subscriber.stop().await;
 }
 
-async fn whoever_stops_first_nothing_is_lost(world: World) {
+async fn nothing_is_lost_whichever_side_stops_first(world: World) {
     let mut written = 0;
     for subscriber_first in [true, false] {
         let (relay, subscriber) = (world.relay(), world.subscriber());
@@ -142,9 +146,9 @@ async fn two_relays_share_an_outbox(world: World) {
     subscriber.stop().await;
 }
 
-async fn faults_of_its_events_keep_them_from_a_subscriber_and_nothing_is_lost(world: World) {
+async fn faults_delay_events_and_nothing_is_lost(world: World) {
     let (relay, subscriber) = (world.relay(), world.subscriber());
-    let faults = world.notes.kit.faults();
+    let faults = world.test_subscriber.kit.faults();
     let order = |name: &str, caller, effect| FaultOrder {
         name: name.to_owned(),
         ttl_ms: MAX_TTL_MS,
@@ -167,8 +171,8 @@ async fn faults_of_its_events_keep_them_from_a_subscriber_and_nothing_is_lost(wo
     world.write(0..5).await;
     let hits = |n: usize| faults.states().active[n].hits;
     crate::world::until(async || hits(1) >= 5).await;
-    assert_eq!(world.notes.acts().await, (0, 0));
-    assert_eq!(hits(0), 0, "nobody else sends any");
+    assert_eq!(world.test_subscriber.processed().await, (0, 0));
+    assert_eq!(hits(0), 0, "no other service sends events");
     faults.clear_all();
     world.settled(5, 0).await;
 
@@ -177,7 +181,7 @@ async fn faults_of_its_events_keep_them_from_a_subscriber_and_nothing_is_lost(wo
         .unwrap();
     world.write(5..6).await;
     crate::world::until(async || hits(0) >= 1).await;
-    assert_eq!(world.notes.acts().await, (5, 5));
+    assert_eq!(world.test_subscriber.processed().await, (5, 5));
     faults.clear_all();
     world.settled(6, 0).await;
     relay.stop().await;

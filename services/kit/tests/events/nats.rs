@@ -1,4 +1,4 @@
-//! What only NATS can do to us.
+//! Failures that only NATS has.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,37 +6,38 @@ use std::time::Duration;
 use async_nats::jetstream;
 use shop_kit::config::Events;
 use shop_kit::net::{self, Lease};
+use shop_testkit::metric;
 use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::world::{Way, World, until};
+use crate::world::{Transport, World, until};
 
-/// A server that can go away: the real one, behind a wire that can be cut.
+/// A TCP proxy to the real server that can be cut.
 struct Wire {
     port: Lease,
     server: SocketAddr,
-    carrying: Option<AbortHandle>,
+    task: Option<AbortHandle>,
 }
 
 impl Wire {
-    /// The wire, cut, and the URL at its near end.
+    /// The proxy, cut, and its URL.
     fn new(url: &str) -> (Self, String) {
         let rest = url.strip_prefix("nats://").unwrap();
         let (server, shop) = rest.split_once('/').unwrap();
         let port = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
-        let near = format!("nats://{}/{shop}", port.address());
+        let proxy_url = format!("nats://{}/{shop}", port.address());
         let wire = Self {
             port,
             server: server.parse().unwrap(),
-            carrying: None,
+            task: None,
         };
-        (wire, near)
+        (wire, proxy_url)
     }
 
-    fn mend(&mut self) {
+    fn connect(&mut self) {
         let listener = net::listen(self.port.address()).unwrap();
         let server = self.server;
-        let carry = tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((mut near, _)) = listener.accept().await {
                 connections.spawn(async move {
@@ -45,53 +46,53 @@ impl Wire {
                 });
             }
         });
-        self.carrying = Some(carry.abort_handle());
+        self.task = Some(task.abort_handle());
     }
 
-    /// Breaks every connection; new ones are refused.
+    /// Closes every connection; new ones are refused.
     fn cut(&mut self) {
-        self.carrying.take().unwrap().abort();
+        self.task.take().unwrap().abort();
     }
 }
 
 async fn behind_a_wire() -> Option<(World, Wire)> {
     let folder = tempfile::tempdir().unwrap();
     let (wire, url) = Wire::new(&shop_testkit::nats(folder.path())?);
-    let world = World::with(Way::Nats, Events::Nats { url }, folder).await;
+    let world = World::with(Transport::Nats, Events::Nats { url }, folder).await;
     Some((world, wire))
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_holds_up_no_start_and_no_end_and_loses_nothing() {
+async fn without_a_server_start_and_stop_are_not_delayed_and_nothing_is_lost() {
     let Some((world, mut wire)) = behind_a_wire().await else {
         return;
     };
-    // Away at the start, and still away at the end.
+    // Down at the start and at the end.
     let (relay, subscriber) = (world.relay(), world.subscriber());
     world.write(0..5).await;
     relay.stop().await;
     subscriber.stop().await;
     assert_eq!(world.pending().await, 10, "two subscribers, five events");
-    // It comes while both are waiting for it.
+    // It starts while both wait for it.
     let (relay, subscriber) = (world.relay(), world.subscriber());
-    wire.mend();
+    wire.connect();
     world.settled(5, 0).await;
     relay.stop().await;
     subscriber.stop().await;
 }
 
 #[tokio::test]
-async fn a_server_that_goes_in_the_middle_loses_nothing() {
+async fn broken_connections_lose_nothing() {
     let Some((world, mut wire)) = behind_a_wire().await else {
         return;
     };
-    wire.mend();
+    wire.connect();
     let (relay, subscriber) = (world.relay(), world.subscriber());
     for round in 0..3 {
         world.write(round * 20..round * 20 + 10).await;
         wire.cut();
         world.write(round * 20 + 10..round * 20 + 20).await;
-        wire.mend();
+        wire.connect();
     }
     world.settled(60, 0).await;
     relay.stop().await;
@@ -99,8 +100,8 @@ async fn a_server_that_goes_in_the_middle_loses_nothing() {
 }
 
 #[tokio::test]
-async fn the_server_keeps_each_event_once_however_often_it_is_published() {
-    let Some(world) = World::open(Way::Nats).await else {
+async fn the_server_stores_an_event_once_however_often_it_is_published() {
+    let Some(world) = World::open(Transport::Nats).await else {
         return;
     };
     let relay = world.relay();
@@ -117,8 +118,8 @@ async fn the_server_keeps_each_event_once_however_often_it_is_published() {
 }
 
 #[tokio::test]
-async fn what_can_never_be_read_is_counted_and_given_up() {
-    let Some(world) = World::open(Way::Nats).await else {
+async fn an_unreadable_event_is_counted_and_given_up() {
+    let Some(world) = World::open(Transport::Nats).await else {
         return;
     };
     let (relay, subscriber) = (world.relay(), world.subscriber());
@@ -130,8 +131,9 @@ async fn what_can_never_be_read_is_counted_and_given_up() {
     receipt.await.unwrap();
     world.write(1..5).await;
     world.settled(5, 0).await;
-    let unreadable = "outcome=\"unreadable\"";
-    until(async || world.notes.kit.metrics().render().contains(unreadable)).await;
+    let unreadable =
+        metric("messaging_client_consumed_messages_total").label("outcome", "unreadable");
+    until(async || unreadable.is_in(&world.test_subscriber.kit.metrics().render())).await;
     let stream = jetstream.get_stream(format!("SHOP-{shop}")).await.unwrap();
     until(async || {
         let info = stream.consumer_info("notification-orders").await.unwrap();
@@ -143,23 +145,22 @@ async fn what_can_never_be_read_is_counted_and_given_up() {
 }
 
 #[tokio::test]
-async fn replicas_share_the_work_and_its_length_is_shown() {
-    let Some(world) = World::open(Way::Nats).await else {
+async fn replicas_share_the_work_and_the_queue_depth_is_reported() {
+    let Some(world) = World::open(Transport::Nats).await else {
         return;
     };
     let relay = world.relay();
     let (one, other) = (world.subscriber(), world.subscriber());
     world.write(0..50).await;
     world.settled(50, 0).await;
-    let depth = "shop_queue_depth";
-    let shown = async || world.notes.kit.metrics().render().contains(depth);
-    until(shown).await;
+    let depth = metric("shop_queue_depth");
+    until(async || depth.is_in(&world.test_subscriber.kit.metrics().render())).await;
     one.stop().await;
     other.stop().await;
     relay.stop().await;
 }
 
-/// A client of the test's own, and the shop's name on the server.
+/// A NATS client of the test, and the shop's name on the server.
 async fn direct(world: &World) -> (jetstream::Context, String) {
     let Events::Nats { url } = &world.writer.0.config().events else {
         panic!("events go by HTTP");

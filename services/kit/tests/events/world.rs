@@ -1,4 +1,4 @@
-//! A service that writes events, one that acts on them, and the way between them.
+//! A service that writes events, a subscriber, and the transport between them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use shop_contract::Role;
 use shop_contract::events::{Envelope, Event, ORDERS, OrderCancelled};
 use shop_kit::config::Events;
-use shop_kit::events::{self, Relay, Subscriber, Taken};
+use shop_kit::events::{self, EventOutcome, Relay, Subscriber};
 use shop_kit::net::{self, Lease};
 use shop_kit::problem::ApiError;
 use shop_kit::store::{Store, StoreError};
@@ -25,39 +25,40 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./tests/events/migrations");
+static MIGRATIONS: std::sync::LazyLock<Migrator> =
+    shop_kit::migrations!["migrations/0001_events.sql"];
 
-/// Which way events go.
+/// The transport of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Transport {
     Http,
     Nats,
 }
 
-/// Waits for a condition.
-pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
+/// Waits until a condition is true.
+pub(crate) async fn until(mut condition: impl AsyncFnMut() -> bool) {
     for _ in 0..3000 {
-        if holds().await {
+        if condition().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("the condition does not come about");
+    panic!("timed out waiting for a condition");
 }
 
-/// The tests' subscriber: notes what events are about.
+/// The tests' subscriber: stores the subjects of its events.
 #[derive(Clone)]
-pub(crate) struct Notes {
+pub(crate) struct TestSubscriber {
     pub kit: Kit,
     pub store: Store,
-    /// How many more events it fails at.
+    /// The number of events that it still fails to process.
     pub failing: Arc<AtomicU32>,
 }
 
-impl Subscriber for Notes {
+impl Subscriber for TestSubscriber {
     const DESTINATIONS: &'static [&'static str] = &[ORDERS];
 
-    async fn take(&self, envelope: &Envelope) -> Result<Taken, StoreError> {
+    async fn handle(&self, envelope: &Envelope) -> Result<EventOutcome, StoreError> {
         let one_less = |n: u32| n.checked_sub(1);
         if self
             .failing
@@ -68,20 +69,20 @@ impl Subscriber for Notes {
         }
         let mut t = self.store.begin().await?;
         if !events::first_time(&mut t, &envelope.id, self.store.unix_ms()).await? {
-            return Ok(Taken::Duplicate);
+            return Ok(EventOutcome::Duplicate);
         }
         sqlx::query("INSERT INTO acts (about) VALUES ($1)")
             .bind(&envelope.subject)
             .execute(&mut *t)
             .await?;
         t.commit().await?;
-        Ok(Taken::Done)
+        Ok(EventOutcome::Processed)
     }
 }
 
-impl Notes {
-    /// How often it acted, and on how many things.
-    pub(crate) async fn acts(&self) -> (i64, i64) {
+impl TestSubscriber {
+    /// The number of processed events, and of distinct subjects.
+    pub(crate) async fn processed(&self) -> (i64, i64) {
         let sql = "SELECT COUNT(*) AS acts, COUNT(DISTINCT about) AS things FROM acts";
         let row = sqlx::query(sql)
             .fetch_one(self.store.reader())
@@ -92,20 +93,20 @@ impl Notes {
 }
 
 async fn take_event(
-    State(notes): State<Notes>,
+    State(subscriber): State<TestSubscriber>,
     Json(envelope): Json<Envelope>,
 ) -> Result<StatusCode, ApiError> {
-    events::receive(&notes.kit, &envelope, notes.take(&envelope)).await
+    events::receive(&subscriber.kit, &envelope, subscriber.handle(&envelope)).await
 }
 
-/// Something that runs until it is told to stop.
+/// A part of the world that runs until it is stopped.
 pub(crate) struct Running {
     shutdown: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Running {
-    /// Tells it to stop and waits until it has; it may not take longer than a service waits for its workers.
+    /// Stops it and waits for its end, no longer than a service waits for its workers.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         for task in self.tasks {
@@ -117,54 +118,47 @@ impl Running {
 
 /// Both services, with a database each.
 pub(crate) struct World {
-    pub way: Way,
+    pub transport: Transport,
     pub writer: (Kit, Store),
-    pub notes: Notes,
+    pub test_subscriber: TestSubscriber,
     port: Lease,
     _folder: TempDir,
 }
 
 impl World {
-    /// A world with events going this way. Nothing where there is no server for it.
-    pub(crate) async fn open(way: Way) -> Option<Self> {
+    /// A world with this transport. `None` if it needs a server that is not configured.
+    pub(crate) async fn open(transport: Transport) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let events = match way {
-            Way::Http => Events::Http,
-            Way::Nats => Events::Nats {
+        let events = match transport {
+            Transport::Http => Events::Http,
+            Transport::Nats => Events::Nats {
                 url: shop_testkit::nats(folder.path())?,
             },
         };
-        Some(Self::with(way, events, folder).await)
+        Some(Self::with(transport, events, folder).await)
     }
 
-    pub(crate) async fn with(way: Way, events: Events, folder: TempDir) -> Self {
+    pub(crate) async fn with(transport: Transport, events: Events, folder: TempDir) -> Self {
         let port = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
         let peers = BTreeMap::from([
             (Role::Notification, vec![port.address().to_string()]),
-            // A second subscriber at the same place: it has rows of its own in the outbox.
+            // A second subscriber at the same address: it has its own rows in the outbox.
             (Role::Cart, vec![port.address().to_string()]),
         ]);
         let service = async |role| {
             let mut config = config(role, folder.path(), peers.clone());
             config.events = events.clone();
             let kit = Kit::new(config);
-            let url = &kit.config().database_url;
-            let store = Store::open(
-                url,
-                &MIGRATIONS,
-                kit.metrics().clone(),
-                kit.wall_clock().clone(),
-            )
-            .await;
+            let store = Store::open(&kit, &MIGRATIONS).await;
             (kit, store.unwrap())
         };
         let writer = service(Role::Order).await;
         let (kit, store) = service(Role::Notification).await;
         let failing = Arc::default();
         Self {
-            way,
+            transport,
             writer,
-            notes: Notes {
+            test_subscriber: TestSubscriber {
                 kit,
                 store,
                 failing,
@@ -174,7 +168,7 @@ impl World {
         }
     }
 
-    /// Writes events about things of these numbers, as a change would.
+    /// Writes events with subjects of these numbers.
     pub(crate) async fn write(&self, numbers: std::ops::Range<u32>) -> Vec<Envelope> {
         let mut written = Vec::new();
         for n in numbers {
@@ -196,7 +190,7 @@ impl World {
         written
     }
 
-    /// Writes an event into the outbox; writing it a second time is what a death before the deletion leaves behind.
+    /// Writes an event to the outbox. A second write has the effect of a relay that died before the deletion.
     pub(crate) async fn write_one(&self, envelope: &Envelope) {
         let mut t = self.writer.1.begin().await.unwrap();
         let to = [Role::Notification, Role::Cart];
@@ -204,7 +198,7 @@ impl World {
         t.commit().await.unwrap();
     }
 
-    /// What is still in the outbox.
+    /// The rows in the outbox.
     pub(crate) async fn pending(&self) -> i64 {
         events::pending(&self.writer.1).await.unwrap()
     }
@@ -225,8 +219,8 @@ impl World {
         let shutdown = CancellationToken::new();
         let routes = Router::new()
             .route("/events", post(take_event))
-            .with_state(self.notes.clone());
-        let routes = server::stack(&self.notes.kit, routes)
+            .with_state(self.test_subscriber.clone());
+        let routes = server::stack(&self.test_subscriber.kit, routes)
             .into_make_service_with_connect_info::<SocketAddr>();
         let listener = net::listen(self.port.address()).unwrap();
         let stop = shutdown.clone();
@@ -235,15 +229,18 @@ impl World {
             let stopped = served.with_graceful_shutdown(async move { stop.cancelled().await });
             stopped.await.unwrap();
         })];
-        let workers = events::workers(&self.notes.kit, &self.notes, &shutdown);
-        assert_eq!(workers.is_empty(), self.way == Way::Http);
+        let workers = events::workers(&self.test_subscriber.kit, &self.test_subscriber, &shutdown);
+        assert_eq!(workers.is_empty(), self.transport == Transport::Http);
         tasks.extend(workers.into_iter().map(tokio::spawn));
         Running { shutdown, tasks }
     }
 
-    /// Waits until so many things were acted on, each once, and the outbox has no more than `left`.
-    pub(crate) async fn settled(&self, things: i64, left: i64) {
-        until(async || self.notes.acts().await.1 == things && self.pending().await == left).await;
-        assert_eq!(self.notes.acts().await, (things, things));
+    /// Waits until this many subjects were processed, each once, and the outbox has `left` rows.
+    pub(crate) async fn settled(&self, subjects: i64, left: i64) {
+        until(async || {
+            self.test_subscriber.processed().await.1 == subjects && self.pending().await == left
+        })
+        .await;
+        assert_eq!(self.test_subscriber.processed().await, (subjects, subjects));
     }
 }

@@ -1,4 +1,4 @@
-//! Which requests a fault touches, told apart on the wire: by route, by who calls, by shopper.
+//! Which requests a fault applies to: by route, by caller, by shopper.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode};
 use shop_contract::Role;
 use shop_contract::faults::{FaultEffect, FaultOrder, Only};
 use shop_contract::headers::{CALLER, SERVICE_KEY};
+use shop_contract::operation::{Method, Operation};
 use shop_kit::Kit;
 use shop_kit::client::Call;
 use shop_kit::context::Context;
@@ -15,8 +16,8 @@ use shop_testkit::{Identity, KEY, config};
 use crate::target::Target;
 use crate::{hits, order};
 
-const TOUCHED: Option<u16> = Some(507);
-const SPARED: Option<u16> = Some(204);
+const AFFECTED: Option<u16> = Some(507);
+const UNAFFECTED: Option<u16> = Some(204);
 
 fn only(only: Only) -> FaultOrder {
     FaultOrder {
@@ -32,33 +33,43 @@ async fn with(aim: Only) -> Target {
 }
 
 #[tokio::test]
-async fn a_route_is_a_template_with_or_without_its_method() {
+async fn a_route_is_a_template_with_or_without_a_method() {
     for (route, put, get) in [
-        ("PUT /shelves/{id}", TOUCHED, SPARED),
-        ("/shelves/{id}", TOUCHED, TOUCHED),
-        ("/pages/{id}", SPARED, SPARED),
+        ("PUT /shelves/{id}", AFFECTED, UNAFFECTED),
+        ("/shelves/{id}", AFFECTED, AFFECTED),
+        ("/pages/{id}", UNAFFECTED, UNAFFECTED),
     ] {
         let target = with(Only {
             route: Some(route.to_owned()),
             ..Only::default()
         })
         .await;
-        assert_eq!(target.ask("PUT /shelves/1", &[]).await, put, "{route}");
-        assert_eq!(target.ask("GET /shelves/2", &[]).await, get, "{route}");
+        assert_eq!(target.status("PUT /shelves/1", &[]).await, put, "{route}");
+        assert_eq!(target.status("GET /shelves/2", &[]).await, get, "{route}");
     }
 }
 
-/// A service of this role asks the target.
+/// A read of the target, at the cart service.
+const SHELF: Operation = Operation::new(
+    Role::Cart,
+    Method::Get,
+    "/shelves/{id}",
+    "getShelf",
+    "Shows a shelf",
+    &[],
+);
+
+/// Calls the target as a service of this role.
 async fn call_as(role: Role, target: &Target) -> StatusCode {
     let peers = BTreeMap::from([(Role::Cart, vec![target.address.clone()])]);
     let kit = Kit::new(config(role, &std::env::temp_dir(), peers));
-    let call = Call::get("/shelves/{id}", "/shelves/1");
-    let answer = kit.call(Role::Cart, call, &Context::background()).await;
+    let call = Call::to(&SHELF).path("1");
+    let answer = kit.call(call, &Context::background()).await;
     answer.unwrap().status
 }
 
 #[tokio::test]
-async fn services_tell_who_they_are_and_nobody_can_pass_for_one_without_their_key() {
+async fn a_caller_name_counts_only_with_the_service_key() {
     let target = with(Only {
         caller: Some(Role::Gateway),
         ..Only::default()
@@ -69,15 +80,15 @@ async fn services_tell_who_they_are_and_nobody_can_pass_for_one_without_their_ke
     let caller = || format!("{CALLER}: gateway");
     let key = |key: &str| format!("{SERVICE_KEY}: {key}");
     for (lines, expected) in [
-        (vec![], SPARED),
-        (vec![caller()], SPARED),
-        (vec![caller(), key("guessed")], SPARED),
-        (vec![key(KEY)], SPARED),
-        (vec![format!("{CALLER}: order"), key(KEY)], SPARED),
-        (vec![caller(), key(KEY)], TOUCHED),
+        (vec![], UNAFFECTED),
+        (vec![caller()], UNAFFECTED),
+        (vec![caller(), key("guessed")], UNAFFECTED),
+        (vec![key(KEY)], UNAFFECTED),
+        (vec![format!("{CALLER}: order"), key(KEY)], UNAFFECTED),
+        (vec![caller(), key(KEY)], AFFECTED),
     ] {
         assert_eq!(
-            target.ask("GET /shelves/1", &lines).await,
+            target.status("GET /shelves/1", &lines).await,
             expected,
             "{lines:?}"
         );
@@ -89,7 +100,7 @@ fn bearer(identity: &Identity, user_id: &str) -> String {
 }
 
 #[tokio::test]
-async fn one_shopper_is_touched_and_nobody_else() {
+async fn only_the_named_shopper_is_affected() {
     let target = with(Only {
         shopper: Some("u-1".to_owned()),
         ..Only::default()
@@ -97,36 +108,42 @@ async fn one_shopper_is_touched_and_nobody_else() {
     .await;
     let identity = Identity::start().await;
     let as_user = |id| vec![bearer(&identity, id)];
-    assert_eq!(target.ask("GET /shelves/1", &as_user("u-1")).await, TOUCHED);
-    assert_eq!(target.ask("GET /shelves/1", &as_user("u-2")).await, SPARED);
-    assert_eq!(target.ask("GET /shelves/1", &[]).await, SPARED);
+    assert_eq!(
+        target.status("GET /shelves/1", &as_user("u-1")).await,
+        AFFECTED
+    );
+    assert_eq!(
+        target.status("GET /shelves/1", &as_user("u-2")).await,
+        UNAFFECTED
+    );
+    assert_eq!(target.status("GET /shelves/1", &[]).await, UNAFFECTED);
     assert_eq!(hits(&target.kit), 1);
 }
 
 #[tokio::test]
-async fn a_share_of_the_shoppers_is_the_same_shoppers_every_time_and_at_every_service() {
+async fn a_share_of_the_shoppers_is_the_same_at_every_service() {
     let aim = || Only {
         shoppers: Some(0.5),
         ..Only::default()
     };
     let (one, other) = (with(aim()).await, with(aim()).await);
     let identity = Identity::start().await;
-    let mut touched = 0;
+    let mut affected = 0;
     for n in 0..40 {
         let lines = vec![bearer(&identity, &format!("u-{n}"))];
-        let fate = one.ask("GET /shelves/1", &lines).await;
+        let outcome = one.status("GET /shelves/1", &lines).await;
         for target in [&one, &other] {
-            assert_eq!(target.ask("GET /shelves/1", &lines).await, fate);
+            assert_eq!(target.status("GET /shelves/1", &lines).await, outcome);
         }
-        touched += u32::from(fate == TOUCHED);
+        affected += u32::from(outcome == AFFECTED);
     }
     // Four standard deviations of Binomial(40, 0.5).
-    assert!((8..=32).contains(&touched), "{touched}");
-    assert_eq!(one.ask("GET /shelves/1", &[]).await, SPARED);
+    assert!((8..=32).contains(&affected), "{affected}");
+    assert_eq!(one.status("GET /shelves/1", &[]).await, UNAFFECTED);
 }
 
 #[tokio::test]
-async fn a_call_is_on_behalf_of_the_shopper_whose_request_is_served() {
+async fn a_call_belongs_to_the_shopper_whose_request_is_served() {
     let target = Target::start().await;
     let peers = BTreeMap::from([(Role::Cart, vec![target.address.clone()])]);
     let kit = Kit::new(config(Role::Order, &std::env::temp_dir(), peers));
@@ -140,14 +157,14 @@ async fn a_call_is_on_behalf_of_the_shopper_whose_request_is_served() {
         .unwrap();
     let identity = Identity::start().await;
     let token = HeaderValue::from_str(&format!("Bearer {}", identity.token("u-1"))).unwrap();
-    for (authorization, expected) in [(Some(token), TOUCHED), (None, SPARED)] {
+    for (authorization, expected) in [(Some(token), AFFECTED), (None, UNAFFECTED)] {
         let context = Context {
             authorization,
             ..Context::background()
         };
-        // The callee is not told whose request it is, and need not be.
-        let call = Call::get("/shelves/{id}", "/shelves/1");
-        let answer = kit.call(Role::Cart, call, &context).await.unwrap();
+        // The call itself carries no token, and needs none.
+        let call = Call::to(&SHELF).path("1");
+        let answer = kit.call(call, &context).await.unwrap();
         assert_eq!(Some(answer.status.as_u16()), expected);
     }
 }

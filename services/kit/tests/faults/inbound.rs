@@ -1,13 +1,14 @@
-//! What callers of a service meet when it has faults, one kind after the other.
+//! What clients of a service see of its faults, for each kind.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use shop_contract::faults::{FaultEffect, FaultOrder, Only};
 use shop_resilience::Deadline;
+use shop_testkit::{metric, until};
 
-use crate::target::{LEN, Target, hear, page};
-use crate::{hits, is_shown_in_force, latency, order, shown_hits, until};
+use crate::target::{LEN, Target, page, receive};
+use crate::{hits, hits_in_metrics, is_active_in_metrics, latency, order};
 
 async fn with(effect: FaultEffect) -> Target {
     let target = Target::start().await;
@@ -15,41 +16,42 @@ async fn with(effect: FaultEffect) -> Target {
     target
 }
 
-/// That a page is read as it should be.
-async fn all_is_well(target: &Target) {
-    let heard = target.read().await;
-    assert_eq!(heard.status(), Some(200));
-    assert_eq!(heard.body(), page().as_bytes());
-    assert!(heard.end.is_ok());
+/// Asserts that the page is served without a fault.
+async fn assert_healthy(target: &Target) {
+    let response = target.read().await;
+    assert_eq!(response.status(), Some(200));
+    assert_eq!(response.body(), page().as_bytes());
+    assert!(response.end.is_ok());
 }
 
 #[tokio::test]
-async fn latency_keeps_a_request_waiting_and_then_it_is_served() {
+async fn latency_delays_a_request_and_then_it_is_served() {
     let delay = Duration::from_millis(80);
     let target = with(latency(delay)).await;
-    let begun = Instant::now();
-    all_is_well(&target).await;
-    assert!(begun.elapsed() >= delay);
-    assert_eq!((hits(&target.kit), shown_hits(&target.kit)), (1, 1));
+    let start = Instant::now();
+    assert_healthy(&target).await;
+    assert!(start.elapsed() >= delay);
+    assert_eq!((hits(&target.kit), hits_in_metrics(&target.kit)), (1, 1));
 }
 
 #[tokio::test]
-async fn an_error_is_a_problem_like_others_and_nothing_is_served() {
+async fn an_error_is_a_problem_document_and_nothing_is_served() {
     let target = with(FaultEffect::Error { status: 507 }).await;
-    let heard = target.read().await;
-    assert_eq!(heard.status(), Some(507));
-    let body = std::str::from_utf8(heard.body()).unwrap();
+    let response = target.read().await;
+    assert_eq!(response.status(), Some(507));
+    let body = std::str::from_utf8(response.body()).unwrap();
     assert!(
         body.contains("urn:doorbuster:problem:injected-fault"),
         "{body}"
     );
     assert_eq!((hits(&target.kit), target.served()), (1, 0));
-    let figures = target.kit.metrics().render();
-    assert!(figures.contains("http_response_status_code=\"507\",error_type=\"507\""));
+    let failed = metric("http_server_request_duration_seconds_count").label("error_type", "507");
+    let failed = failed.label("http_response_status_code", "507");
+    failed.assert_in(&target.kit.metrics().render());
 }
 
 #[tokio::test]
-async fn an_abort_is_a_reset_without_a_byte_and_spares_other_connections() {
+async fn an_abort_is_a_reset_without_a_byte_and_leaves_other_connections_alone() {
     let target = Target::start().await;
     let only = Only {
         route: Some("GET /pages/{id}".to_owned()),
@@ -62,77 +64,73 @@ async fn an_abort_is_a_reset_without_a_byte_and_spares_other_connections() {
             ..order(FaultEffect::Abort)
         })
         .unwrap();
-    let heard = target.read().await;
-    assert!(heard.is_nothing());
-    assert_eq!(heard.end.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    let response = target.read().await;
+    assert!(response.is_empty());
+    assert_eq!(response.end.unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert_eq!((hits(&target.kit), target.served()), (1, 0));
-    // It has no status, and its error is what a client calls it.
-    let figures = target.kit.metrics().render();
-    assert!(
-        figures.contains("http_response_status_code=\"\",error_type=\"reset\""),
-        "{figures}"
-    );
-    assert_eq!(target.ask("PUT /shelves/1", &[]).await, Some(204));
+    // It has no status, and the same error type as at a client.
+    let failed = metric("http_server_request_duration_seconds_count").label("error_type", "reset");
+    let failed = failed.label("http_response_status_code", "");
+    failed.assert_in(&target.kit.metrics().render());
+    assert_eq!(target.status("PUT /shelves/1", &[]).await, Some(204));
     faults.clear_all();
-    all_is_well(&target).await;
+    assert_healthy(&target).await;
 }
 
 #[tokio::test]
-async fn who_hangs_is_told_so_when_the_fault_is_over() {
+async fn a_hanging_request_gets_a_503_when_the_fault_ends() {
     let target = with(FaultEffect::Hang).await;
-    let hanging = tokio::spawn(hear(target.send("GET /pages/1", &[]).await));
-    until("the request to hang", || hits(&target.kit) == 1).await;
+    let hanging = tokio::spawn(receive(target.send("GET /pages/1", &[]).await));
+    until("the request to hang", async || hits(&target.kit) == 1).await;
     assert!(!hanging.is_finished());
     target.kit.faults().clear("fault");
     assert_eq!(hanging.await.unwrap().status(), Some(503));
     assert_eq!(target.served(), 0);
-    all_is_well(&target).await;
+    assert_healthy(&target).await;
 }
 
 #[tokio::test]
-async fn who_hangs_and_goes_is_forgotten_and_a_deadline_still_ends_it() {
+async fn a_hanging_request_ends_with_its_client_or_at_its_deadline() {
     let target = with(FaultEffect::Hang).await;
-    let under_way = || {
+    let is_active = || {
         let page = target.kit.metrics().render();
-        let mut lines = page.lines();
-        let line = lines.find(|l| l.starts_with("http_server_active_requests{"));
-        line.is_some_and(|l| l.ends_with(" 1.0"))
+        metric("http_server_active_requests").value_in(&page) == 1.0
     };
     let hanging = target.send("GET /pages/1", &[]).await;
-    until("the request to hang", || {
-        hits(&target.kit) == 1 && under_way()
+    until("the request to hang", async || {
+        hits(&target.kit) == 1 && is_active()
     })
     .await;
     drop(hanging);
-    until("the request to be forgotten", || !under_way()).await;
-    let hurry = [format!("{}: 30", Deadline::HEADER)];
-    assert_eq!(target.ask("GET /pages/1", &hurry).await, Some(504));
+    until("the request to end", async || !is_active()).await;
+    let deadline = [format!("{}: 30", Deadline::HEADER)];
+    assert_eq!(target.status("GET /pages/1", &deadline).await, Some(504));
     assert_eq!(hits(&target.kit), 2);
 }
 
 #[tokio::test]
-async fn a_slow_body_comes_whole_in_its_time() {
+async fn a_slow_body_is_complete() {
     let bytes_per_s = 20_000;
     let target = with(FaultEffect::SlowBody { bytes_per_s }).await;
-    let begun = Instant::now();
-    all_is_well(&target).await;
-    assert!(begun.elapsed() >= Duration::from_millis(LEN as u64 * 1_000 / bytes_per_s));
+    let start = Instant::now();
+    assert_healthy(&target).await;
+    assert!(start.elapsed() >= Duration::from_millis(LEN as u64 * 1_000 / bytes_per_s));
     assert_eq!((hits(&target.kit), target.served()), (1, 1));
 }
 
 #[tokio::test]
-async fn a_truncated_body_is_announced_in_full_and_half_of_it_comes() {
+async fn a_truncated_body_has_its_full_content_length_and_half_of_its_bytes() {
     let target = with(FaultEffect::Truncate).await;
     for n in 1..=20 {
-        let heard = target.read().await;
-        assert_eq!(heard.announced(), Some(LEN));
-        assert_eq!(heard.body(), &page().as_bytes()[..LEN / 2]);
+        let response = target.read().await;
+        assert_eq!(response.content_length(), Some(LEN));
+        assert_eq!(response.body(), &page().as_bytes()[..LEN / 2]);
         assert_eq!((hits(&target.kit), target.served()), (n, n as u32));
     }
 }
 
 #[tokio::test]
-async fn a_corrupted_body_has_its_length_and_the_same_seed_spoils_the_same_bytes() {
+async fn a_corrupted_body_keeps_its_length_and_a_seed_determines_its_bytes() {
     let target = Target::start().await;
     let mut bodies = Vec::new();
     for seed in [7, 7, 8] {
@@ -142,11 +140,14 @@ async fn a_corrupted_body_has_its_length_and_the_same_seed_spoils_the_same_bytes
             ..order(effect)
         };
         target.kit.faults().inject(order).unwrap();
-        let heard = target.read().await;
-        assert!(heard.end.is_ok());
-        assert_eq!((heard.status(), heard.announced()), (Some(200), Some(LEN)));
+        let response = target.read().await;
+        assert!(response.end.is_ok());
+        assert_eq!(
+            (response.status(), response.content_length()),
+            (Some(200), Some(LEN))
+        );
         assert_eq!(target.kit.faults().clear("fault").unwrap().hits, 1);
-        bodies.push(heard.body().to_vec());
+        bodies.push(response.body().to_vec());
     }
     let page = page();
     let wrong = |body: &[u8]| page.bytes().zip(body).filter(|(a, b)| a != *b).count();
@@ -160,20 +161,20 @@ async fn a_corrupted_body_has_its_length_and_the_same_seed_spoils_the_same_bytes
 }
 
 #[tokio::test]
-async fn an_answer_without_a_body_cannot_be_spoilt_and_is_no_hit() {
+async fn a_response_without_a_body_is_no_hit_of_a_body_fault() {
     for effect in [
         FaultEffect::Truncate,
         FaultEffect::Corrupt,
         FaultEffect::SlowBody { bytes_per_s: 1 },
     ] {
         let target = with(effect).await;
-        assert_eq!(target.ask("PUT /shelves/1", &[]).await, Some(204));
+        assert_eq!(target.status("PUT /shelves/1", &[]).await, Some(204));
         assert_eq!(hits(&target.kit), 0);
     }
 }
 
 #[tokio::test]
-async fn of_two_that_end_a_request_one_does_and_only_that_one_has_a_hit() {
+async fn of_two_faults_that_end_a_request_only_the_first_has_a_hit() {
     let target = with(FaultEffect::Error { status: 500 }).await;
     let named = |name: &str, effect| FaultOrder {
         name: name.to_owned(),
@@ -184,15 +185,15 @@ async fn of_two_that_end_a_request_one_does_and_only_that_one_has_a_hit() {
     faults.inject(named("second", FaultEffect::Abort)).unwrap();
     faults.inject(named("third", FaultEffect::Corrupt)).unwrap();
     faults.inject(named("fourth", wait)).unwrap();
-    let begun = Instant::now();
+    let start = Instant::now();
     assert_eq!(target.read().await.status(), Some(500));
-    assert!(begun.elapsed() >= Duration::from_millis(30));
+    assert!(start.elapsed() >= Duration::from_millis(30));
     let counted = faults.states().active.into_iter().map(|s| s.hits);
     assert_eq!(counted.collect::<Vec<_>>(), [1, 0, 0, 1]);
 }
 
 #[tokio::test]
-async fn a_share_of_the_requests_is_touched_and_each_of_them_counted() {
+async fn a_share_of_the_requests_is_affected_and_each_is_counted() {
     let target = Target::start().await;
     let (n, share) = (500.0, 0.3);
     let order = FaultOrder {
@@ -202,7 +203,7 @@ async fn a_share_of_the_requests_is_touched_and_each_of_them_counted() {
     target.kit.faults().inject(order).unwrap();
     let mut failed = 0;
     for _ in 0..500 {
-        if target.ask("PUT /shelves/1", &[]).await == Some(500) {
+        if target.status("PUT /shelves/1", &[]).await == Some(500) {
             failed += 1;
         }
     }
@@ -215,7 +216,7 @@ async fn a_share_of_the_requests_is_touched_and_each_of_them_counted() {
 }
 
 #[tokio::test]
-async fn after_its_time_to_live_every_kind_is_gone_with_nobody_asking() {
+async fn every_kind_ends_by_itself_after_its_time_to_live() {
     for effect in [
         latency(Duration::from_secs(600)),
         FaultEffect::Error { status: 500 },
@@ -231,9 +232,12 @@ async fn after_its_time_to_live_every_kind_is_gone_with_nobody_asking() {
             ..order(effect)
         };
         target.kit.faults().inject(order).unwrap();
-        // Whoever is held by it is let go.
+        // The end of the fault releases the request.
         target.read().await;
-        until("the end", || !is_shown_in_force(&target.kit)).await;
-        all_is_well(&target).await;
+        until("the end of the fault", async || {
+            !is_active_in_metrics(&target.kit)
+        })
+        .await;
+        assert_healthy(&target).await;
     }
 }

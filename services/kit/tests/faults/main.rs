@@ -1,4 +1,4 @@
-//! Faults of requests between real sockets: what a caller meets, what is counted, and that it ends.
+//! Request faults over real sockets: what a client sees, what is counted, and that faults end.
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, as tests do"
@@ -9,24 +9,13 @@ mod inbound;
 mod outbound;
 mod target;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use shop_contract::faults::{Distribution, FaultEffect, FaultOrder, MAX_TTL_MS, Only};
 use shop_kit::Kit;
+use shop_testkit::metric;
 
-/// The longest that any condition may take to come about. Nothing waits for it when all is well.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Waits until something holds.
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < PATIENCE, "{what} did not come about");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
-/// A fault called `fault` that touches every request and lasts for longer than any test.
+/// A fault named `fault` that applies to every request and lasts longer than any test.
 fn order(effect: FaultEffect) -> FaultOrder {
     FaultOrder {
         name: "fault".to_owned(),
@@ -46,26 +35,21 @@ fn latency(delay: Duration) -> FaultEffect {
     }
 }
 
-/// The hits of the fault that was injected last, in force or over.
+/// The hits of the latest fault, active or ended.
 fn hits(kit: &Kit) -> u64 {
     let states = kit.faults().states();
     let last = states.active.last().or(states.ended.last());
     last.unwrap().hits
 }
 
-/// The hits as figures show them.
-fn shown_hits(kit: &Kit) -> u64 {
+/// The hits of the only fault in the metrics.
+fn hits_in_metrics(kit: &Kit) -> u64 {
     let page = kit.metrics().render();
-    let line = page
-        .lines()
-        .find(|l| l.starts_with("chaos_fault_hits_total{"));
-    line.unwrap().rsplit(' ').next().unwrap().parse().unwrap()
+    metric("chaos_fault_hits_total").value_in(&page) as u64
 }
 
-/// Whether the figures show a fault in force. It is not asked for, so nothing but its time can have ended it.
-fn is_shown_in_force(kit: &Kit) -> bool {
+/// Whether the only fault is active in the metrics. Reading the metrics ends no fault, so only its timer can have ended it.
+fn is_active_in_metrics(kit: &Kit) -> bool {
     let page = kit.metrics().render();
-    let mut lines = page.lines();
-    let line = lines.find(|l| l.starts_with("chaos_fault_active{"));
-    !line.unwrap().ends_with(" 0.0")
+    metric("chaos_fault_active").value_in(&page) != 0.0
 }

@@ -1,4 +1,4 @@
-//! A service with a page and a shelf, served as services are, and a caller that hears every byte.
+//! A running service with a page and a shelf, and a client that reads every byte.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,11 +26,11 @@ pub(crate) fn page() -> String {
     "0123456789".repeat(LEN / 10)
 }
 
-/// A running cart service of its own making.
+/// A running cart service.
 pub(crate) struct Target {
     pub(crate) kit: Kit,
     pub(crate) address: String,
-    /// Requests that its handlers have seen.
+    /// Requests that its handlers have served.
     pub(crate) served: Arc<AtomicU32>,
     stop: CancellationToken,
     _ports: [Lease; 2],
@@ -66,14 +66,14 @@ impl Target {
             .route("/shelves/{id}", put(shelf.clone()).get(shelf));
         let service = Service {
             routes: server::stack(&kit, routes),
-            audit: Audit::nothing(),
+            audit: Audit::empty(),
             store: None,
             workers: Vec::new(),
         };
         let stop = CancellationToken::new();
         let run = service::run(kit.clone(), service, stop.clone());
         tokio::spawn(async move { run.await.unwrap() });
-        crate::until("the service", || kit.is_ready()).await;
+        shop_testkit::until("the service", async || kit.is_ready()).await;
         Self {
             kit,
             address: ports[0].address().to_string(),
@@ -88,7 +88,7 @@ impl Target {
         self.served.load(SeqCst)
     }
 
-    /// Sends a request with these further lines in its head, and leaves the connection open.
+    /// Sends a request with these extra header lines, and leaves the connection open.
     pub(crate) async fn send(&self, what: &str, lines: &[String]) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).await.unwrap();
         let mut head = format!("{what} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n");
@@ -103,31 +103,31 @@ impl Target {
     }
 
     /// Reads the page.
-    pub(crate) async fn read(&self) -> Heard {
-        hear(self.send("GET /pages/1", &[]).await).await
+    pub(crate) async fn read(&self) -> RawResponse {
+        receive(self.send("GET /pages/1", &[]).await).await
     }
 
-    /// What comes of a request with these lines: its status.
-    pub(crate) async fn ask(&self, what: &str, lines: &[String]) -> Option<u16> {
-        hear(self.send(what, lines).await).await.status()
+    /// The status of a request with these header lines.
+    pub(crate) async fn status(&self, what: &str, lines: &[String]) -> Option<u16> {
+        receive(self.send(what, lines).await).await.status()
     }
 }
 
-/// All that a caller heard, and how it ended.
-pub(crate) struct Heard {
+/// All bytes of a response, and how the connection ended.
+pub(crate) struct RawResponse {
     bytes: Vec<u8>,
     pub(crate) end: io::Result<()>,
 }
 
-/// Listens until the other side hangs up.
-pub(crate) async fn hear(mut stream: TcpStream) -> Heard {
+/// Reads until the server closes the connection.
+pub(crate) async fn receive(mut stream: TcpStream) -> RawResponse {
     let mut bytes = Vec::new();
     let end = stream.read_to_end(&mut bytes).await.map(drop);
-    Heard { bytes, end }
+    RawResponse { bytes, end }
 }
 
-impl Heard {
-    pub(crate) fn is_nothing(&self) -> bool {
+impl RawResponse {
+    pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
@@ -142,7 +142,7 @@ impl Heard {
         head.split(' ').nth(1)?.parse().ok()
     }
 
-    pub(crate) fn announced(&self) -> Option<usize> {
+    pub(crate) fn content_length(&self) -> Option<usize> {
         let (head, _) = self.split()?;
         let mut lines = head.lines();
         lines.find_map(|l| l.strip_prefix("content-length: ")?.parse().ok())

@@ -1,4 +1,4 @@
-//! Bulkheads between real sockets: a peer that hangs takes its share of the caller, and no more.
+//! Bulkheads over real sockets: a peer that hangs takes no more than its share of the caller's capacity.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -9,15 +9,16 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use shop_contract::Role;
+use shop_contract::operation::{cart, product};
 use shop_kit::Kit;
 use shop_kit::client::{Call, CallError};
 use shop_kit::config::Switches;
 use shop_kit::problem::ApiError;
 use shop_resilience::Priority;
-use shop_testkit::{config, serve};
+use shop_testkit::{config, metric, serve, until};
 use tokio::task::JoinSet;
 
-use crate::{as_a, of, until};
+use crate::with_priority;
 
 struct Shop {
     gateway: Kit,
@@ -52,83 +53,87 @@ async fn shop(bulkheads: bool) -> Shop {
 }
 
 impl Shop {
-    fn ask(
+    fn call(
         &self,
         peer: Role,
         priority: Priority,
     ) -> impl Future<Output = Result<StatusCode, CallError>> + Send + 'static {
         let kit = self.gateway.clone();
         async move {
-            let call = Call::get("/", "/");
-            let answer = kit.call(peer, call, &as_a(priority)).await;
+            let operation = match peer {
+                Role::Product => &product::LIST,
+                _ => &cart::ONE,
+            };
+            let call = Call::to(operation).unhedged();
+            let answer = kit.call(call, &with_priority(priority)).await;
             answer.map(|a| a.status)
         }
     }
 
     fn in_use(&self) -> f64 {
-        let labels = [("server_address", "product")];
-        of(&self.gateway, "shop_bulkhead_in_use", &labels)
+        let in_use = metric("shop_bulkhead_in_use").label("server_address", "product");
+        in_use.value_in(&self.gateway.metrics().render())
     }
 
     fn rejected(&self) -> f64 {
-        let labels = [("server_address", "product")];
-        of(&self.gateway, "shop_bulkhead_rejected_total", &labels)
+        let rejected = metric("shop_bulkhead_rejected_total").label("server_address", "product");
+        rejected.value_in(&self.gateway.metrics().render())
     }
 }
 
 #[tokio::test]
-async fn a_peer_that_hangs_leaves_room_for_what_matters_more_and_for_other_peers() {
+async fn a_hanging_peer_leaves_capacity_for_higher_priorities_and_other_peers() {
     let shop = shop(true).await;
     let full = Err(CallError::Bulkhead(Role::Product));
     assert_eq!((shop.in_use(), shop.rejected()), (0.0, 0.0));
-    let mut asking = JoinSet::new();
+    let mut calls = JoinSet::new();
     let mut expected = 0;
-    // Of the half of 64: browsing up to 80 %, buying up to 95 %, the last one for what finishes what was begun.
+    // Of half of 64: browsing up to 80 %, buying up to 95 %, the last one for critical calls.
     for (priority, fit) in [
         (Priority::Browsing, 25),
         (Priority::Buying, 6),
         (Priority::Critical, 1),
     ] {
         for _ in 0..fit {
-            asking.spawn(shop.ask(Role::Product, priority));
+            calls.spawn(shop.call(Role::Product, priority));
         }
         expected += fit;
-        until("all of them to be under way", || {
+        until("all calls to arrive", async || {
             shop.hanging.load(SeqCst) == expected
         })
         .await;
-        assert_eq!(shop.ask(Role::Product, priority).await, full);
+        assert_eq!(shop.call(Role::Product, priority).await, full);
     }
     assert_eq!((shop.in_use(), shop.rejected()), (32.0, 3.0));
-    let other = shop.ask(Role::Cart, Priority::Browsing).await;
+    let other = shop.call(Role::Cart, Priority::Browsing).await;
     assert_eq!(other, Ok(StatusCode::NO_CONTENT));
-    // Nobody was asked on behalf of those who were refused, so the breaker has nothing to count.
+    // Refused calls were not sent, so the breaker has nothing to count.
     assert_eq!(shop.hanging.load(SeqCst), 32);
 
-    asking.shutdown().await;
-    assert_eq!(shop.in_use(), 0.0, "whoever gives up leaves");
-    asking.spawn(shop.ask(Role::Product, Priority::Browsing));
-    until("the next one to be under way", || {
+    calls.shutdown().await;
+    assert_eq!(shop.in_use(), 0.0, "a cancelled call frees its slot");
+    calls.spawn(shop.call(Role::Product, Priority::Browsing));
+    until("the next call to arrive", async || {
         shop.hanging.load(SeqCst) == 33
     })
     .await;
 }
 
 #[tokio::test]
-async fn switched_off_it_bounds_nothing() {
+async fn without_bulkheads_calls_are_not_limited() {
     let shop = shop(false).await;
-    let mut asking = JoinSet::new();
+    let mut calls = JoinSet::new();
     for _ in 0..50 {
-        asking.spawn(shop.ask(Role::Product, Priority::Browsing));
+        calls.spawn(shop.call(Role::Product, Priority::Browsing));
     }
-    until("all of them to be under way", || {
+    until("all calls to arrive", async || {
         shop.hanging.load(SeqCst) == 50
     })
     .await;
 }
 
 #[tokio::test]
-async fn who_is_refused_is_told_not_to_try_again_and_that_nobody_is_at_fault() {
+async fn a_refusal_is_marked_as_shed_and_as_no_fault_of_the_service() {
     let refusal = ApiError::from(CallError::Bulkhead(Role::Product)).into_response();
     assert_eq!(refusal.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(refusal.headers().contains_key("x-shed"));

@@ -1,4 +1,4 @@
-//! A database that is slow, failing, full, locked by somebody else, or short of connections.
+//! A database that is slow, failing, full, locked, or short of connections.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ async fn service() -> (Service, tempfile::TempDir) {
     (Service::open(&folder).await, folder)
 }
 
-/// The answer that a caller gets.
+/// The status that a client gets.
 fn status(error: StoreError) -> StatusCode {
     ApiError::from(error).into_response().status()
 }
@@ -39,12 +39,12 @@ fn code(error: &StoreError) -> String {
 }
 
 #[tokio::test]
-async fn a_slow_database_makes_every_piece_of_work_wait_until_its_time_is_over() {
+async fn a_slow_database_delays_every_piece_of_work_until_the_fault_ends() {
     let (service, _folder) = service().await;
     service.inject(SLOW, 2_000);
     let mut pieces = 0;
-    // As long as it is in force before and after, a piece was done under it.
-    while service.in_force() {
+    // A piece counts if the fault was active before and after it.
+    while service.fault_is_active() {
         let (start, before) = (Instant::now(), service.hits());
         match pieces % 3 {
             0 => service.read().await.unwrap(),
@@ -52,9 +52,9 @@ async fn a_slow_database_makes_every_piece_of_work_wait_until_its_time_is_over()
             _ => service.transaction().await.unwrap(),
         }
         if service.hits() > before {
-            // The last one may have been let go at its end.
+            // The end of the fault may have released the last one.
             let waited = start.elapsed() >= Duration::from_millis(20);
-            assert!(waited || !service.in_force());
+            assert!(waited || !service.fault_is_active());
             pieces += 1;
         }
     }
@@ -62,11 +62,11 @@ async fn a_slow_database_makes_every_piece_of_work_wait_until_its_time_is_over()
     assert_eq!(service.hits(), pieces);
     service.read().await.unwrap();
     service.transaction().await.unwrap();
-    assert_eq!(service.hits(), pieces, "it is over");
+    assert_eq!(service.hits(), pieces, "the fault has ended");
 }
 
 #[tokio::test]
-async fn a_failing_database_fails_its_share_of_the_work_as_a_broken_disk_would() {
+async fn a_failing_database_fails_a_share_of_the_work_like_a_broken_disk() {
     let (service, _folder) = service().await;
     service
         .try_inject(FaultOrder {
@@ -93,12 +93,12 @@ async fn a_failing_database_fails_its_share_of_the_work_as_a_broken_disk_would()
 }
 
 #[tokio::test]
-async fn on_a_full_disk_reads_go_on_and_writes_fail_until_its_time_is_over() {
+async fn on_a_full_disk_reads_succeed_and_writes_fail_until_the_fault_ends() {
     let (service, _folder) = service().await;
     service.inject(FaultEffect::FullDisk, 2_000);
     let mut failed = 0;
     let start = Instant::now();
-    while service.in_force() {
+    while service.fault_is_active() {
         service.read().await.unwrap();
         for done in [service.write().await, service.transaction().await] {
             if let Err(error) = done {
@@ -116,17 +116,17 @@ async fn on_a_full_disk_reads_go_on_and_writes_fail_until_its_time_is_over() {
     service.transaction().await.unwrap();
 }
 
-/// Whether somebody has the lock on writes, as a stranger to the service finds it.
+/// Whether the write lock is held, as another client of the database finds it.
 async fn is_locked(service: &Service) -> bool {
     let url = &service.kit.config().database_url;
-    let mut stranger = AnyConnection::connect(url).await.unwrap();
+    let mut other = AnyConnection::connect(url).await.unwrap();
     let attempt = if service.is_sqlite() {
         "PRAGMA busy_timeout = 0; BEGIN IMMEDIATE; ROLLBACK"
     } else {
         "BEGIN; LOCK TABLE things IN ROW EXCLUSIVE MODE NOWAIT; ROLLBACK"
     };
-    let tried = sqlx::raw_sql(attempt).execute(&mut stranger).await;
-    stranger.close().await.unwrap();
+    let tried = sqlx::raw_sql(attempt).execute(&mut other).await;
+    other.close().await.unwrap();
     match tried {
         Ok(_) => false,
         Err(e) => {
@@ -138,7 +138,7 @@ async fn is_locked(service: &Service) -> bool {
 }
 
 #[tokio::test]
-async fn a_locked_database_is_really_locked_reads_go_on_and_writes_wait() {
+async fn a_locked_database_has_a_real_lock_reads_succeed_and_writes_wait() {
     let (service, _folder) = service().await;
     let service = Arc::new(service);
     service.inject(FaultEffect::LockedDatabase, LONG_MS);
@@ -152,7 +152,7 @@ async fn a_locked_database_is_really_locked_reads_go_on_and_writes_wait() {
     assert!(!writing.is_finished());
     assert_eq!(service.clear(), 1);
     until("its release", async || !is_locked(&service).await).await;
-    // Where a stalling machine made it wait for longer than writers do, it says that there was too much to do.
+    // On a slow machine the write may have timed out; then the error means overload.
     if let Err(error) = writing.await.unwrap() {
         assert!(error.is_overload(), "{error}");
     }
@@ -160,17 +160,17 @@ async fn a_locked_database_is_really_locked_reads_go_on_and_writes_wait() {
 }
 
 #[tokio::test]
-async fn a_lock_is_let_go_after_its_time_with_nobody_asking() {
+async fn a_lock_is_released_by_itself_after_its_time_to_live() {
     let (service, _folder) = service().await;
     service.inject(FaultEffect::LockedDatabase, 2_000);
     until("the lock", async || is_locked(&service).await).await;
     until("its release", async || !is_locked(&service).await).await;
-    assert!(!service.in_force());
+    assert!(!service.fault_is_active());
     service.write().await.unwrap();
 }
 
 #[tokio::test]
-async fn of_two_replicas_with_the_same_lock_each_counts_its_own_writes() {
+async fn two_replicas_with_the_same_lock_fault_each_count_their_own_writes() {
     let folder = tempfile::tempdir().unwrap();
     let replicas = [
         Arc::new(Service::open(&folder).await),
@@ -180,7 +180,7 @@ async fn of_two_replicas_with_the_same_lock_each_counts_its_own_writes() {
         replica.inject(FaultEffect::LockedDatabase, LONG_MS);
     }
     for replica in &replicas {
-        // Until it knows of the lock its writes are not counted, though they wait as well.
+        // Writes that wait are counted only once the replica has noticed the lock.
         until("a hit", async || {
             let write = replica.write();
             let _ = tokio::time::timeout(Duration::from_millis(50), write).await;
@@ -188,7 +188,7 @@ async fn of_two_replicas_with_the_same_lock_each_counts_its_own_writes() {
         })
         .await;
     }
-    // The one that has it lets it go, and the other one, which has waited for it, has it then.
+    // One replica releases the lock, and the other one, which waited for it, takes it.
     replicas[0].clear();
     until("the other's lock", async || is_locked(&replicas[1]).await).await;
     replicas[1].clear();
@@ -197,7 +197,7 @@ async fn of_two_replicas_with_the_same_lock_each_counts_its_own_writes() {
 }
 
 #[tokio::test]
-async fn without_connections_work_waits_in_vain_until_they_are_given_back() {
+async fn without_connections_work_times_out_until_they_are_released() {
     let (service, _folder) = service().await;
     service.inject(FaultEffect::LeakedConnections { left: 0 }, 6_000);
     let mut refused = None;
@@ -210,18 +210,18 @@ async fn without_connections_work_waits_in_vain_until_they_are_given_back() {
     assert!(refused.is_overload(), "{refused}");
     assert_eq!(status(refused), StatusCode::SERVICE_UNAVAILABLE);
     assert!(service.hits() > 0);
-    service.until_over().await;
+    service.until_ended().await;
     service.read().await.unwrap();
     service.transaction().await.unwrap();
 }
 
 #[tokio::test]
-async fn the_connection_that_is_left_serves_one_after_the_other() {
+async fn the_remaining_connection_serves_one_piece_after_the_other() {
     let (service, _folder) = service().await;
     let service = Arc::new(service);
     service.inject(FaultEffect::LeakedConnections { left: 1 }, LONG_MS);
     let reader = service.store.reader().clone();
-    // Whoever has the one that is left lets somebody else wait. Before all are leaked, nobody waits.
+    // While one piece holds the remaining connection, the next one waits. Nothing waits before the others are leaked.
     until("a hit", async || {
         let Ok(_only) = reader.acquire().await else {
             return false;
@@ -243,7 +243,7 @@ async fn the_connection_that_is_left_serves_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_with_what_to_do_instead() {
+async fn invalid_orders_are_refused_with_advice() {
     let (service, _folder) = service().await;
     let some = |effect| FaultOrder {
         share: 0.5,

@@ -1,5 +1,5 @@
-//! Faults of the database and of the process, at a real kit with a real database: each has hits, its effect is there,
-//! and it is gone after its time to live without anybody ending it.
+//! Faults of the database and of the process, with a real kit and a real database: each has an effect and hits, and ends by
+//! itself after its time to live.
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, as tests do"
@@ -9,11 +9,10 @@ mod database;
 mod process;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shop_contract::Role;
-use shop_contract::faults::{FaultEffect, FaultOrder, Only, Touches};
+use shop_contract::faults::{FaultEffect, FaultOrder, Only};
 use shop_kit::Kit;
 use shop_kit::faults::FaultRefused;
 use shop_kit::store::{Store, StoreError};
@@ -21,37 +20,34 @@ use shop_testkit::config;
 use sqlx::migrate::Migrator;
 use tempfile::TempDir;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./tests/resources/migrations");
+static MIGRATIONS: std::sync::LazyLock<Migrator> =
+    shop_kit::migrations!["migrations/0001_things.sql"];
 
-/// The longest that any condition may take to come about. Nothing waits for it when all is well.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Longer than any test takes: for faults that are ended by hand.
+/// The limit for any condition to become true. A passing test never waits that long.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Longer than any test: for faults that the test ends.
 const LONG_MS: u64 = 600_000;
 
-/// Waits until something holds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+/// Waits until a condition is true.
+async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
-    while !holds().await {
-        assert!(start.elapsed() < PATIENCE, "{what} did not come about");
+    while !condition().await {
+        assert!(start.elapsed() < TIMEOUT, "timed out waiting for {what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
-/// One replica of a service that keeps things.
+/// A replica of a service with a database.
 struct Service {
     kit: Kit,
     store: Store,
 }
 
 impl Service {
-    /// Over the database of a folder.
+    /// Opens the database in a folder.
     async fn open(folder: &TempDir) -> Self {
         let kit = Kit::new(config(Role::Cart, folder.path(), BTreeMap::new()));
-        let (url, clock) = (&kit.config().database_url, kit.wall_clock().clone());
-        let store = Store::open(url, &MIGRATIONS, kit.metrics().clone(), clock);
-        let store = store.await.unwrap();
-        kit.faults()
-            .register(Touches::Database, Arc::new(store.clone()));
+        let store = Store::open(&kit, &MIGRATIONS).await.unwrap();
         Self { kit, store }
     }
 
@@ -73,12 +69,12 @@ impl Service {
         all.next().unwrap().hits
     }
 
-    fn in_force(&self) -> bool {
+    fn fault_is_active(&self) -> bool {
         !self.kit.faults().states().active.is_empty()
     }
 
-    async fn until_over(&self) {
-        until("its end", async || !self.in_force()).await;
+    async fn until_ended(&self) {
+        until("the end of the fault", async || !self.fault_is_active()).await;
     }
 
     fn is_sqlite(&self) -> bool {

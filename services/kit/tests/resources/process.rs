@@ -1,4 +1,4 @@
-//! A process whose processors, memory or time of day are not what they should be.
+//! Faults of CPU, memory and time of day.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::{LONG_MS, Service, order, until};
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// Clock ticks that each thread of this name has computed for.
+/// The CPU time, in clock ticks, of each thread of this name.
 fn ticks(name: &str) -> Vec<u64> {
     let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
     let of_name = threads.filter_map(|thread| {
@@ -30,7 +30,7 @@ fn ticks(name: &str) -> Vec<u64> {
     of_name.collect()
 }
 
-/// Memory that this process really has.
+/// The resident memory of this process.
 fn resident_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
@@ -44,7 +44,7 @@ async fn service() -> (Service, tempfile::TempDir) {
 }
 
 #[tokio::test]
-async fn threads_compute_until_its_time_is_over_and_requests_meanwhile_are_hits() {
+async fn a_cpu_fault_keeps_threads_busy_and_counts_requests_as_hits() {
     let (service, _folder) = service().await;
     let routes = Router::new().route("/cart", get(|| async { StatusCode::OK }));
     let routes = server::stack(&service.kit, routes);
@@ -59,24 +59,24 @@ async fn threads_compute_until_its_time_is_over_and_requests_meanwhile_are_hits(
     })
     .await;
     until("their end", async || ticks("fault-cpu").is_empty()).await;
-    assert!(!service.in_force());
+    assert!(!service.fault_is_active());
     ask_get("/cart").send(&routes).await;
     assert_eq!(service.hits(), 3);
 }
 
 #[tokio::test]
-async fn memory_is_really_taken_and_given_back_when_its_time_is_over() {
+async fn a_memory_fault_takes_memory_and_releases_it() {
     const MB: u64 = 1 << 20;
     let (service, _folder) = service().await;
     let before = resident_bytes();
     service.inject(FaultEffect::Memory { bytes: 400 * MB }, 6_000);
     until("its growth", async || resident_bytes() > before + 100 * MB).await;
     until("its end", async || resident_bytes() < before + 50 * MB).await;
-    assert!(!service.in_force());
+    assert!(!service.fault_is_active());
 }
 
 #[tokio::test]
-async fn a_wrong_clock_dates_what_is_written_and_expires_tokens_until_its_time_is_over() {
+async fn clock_skew_changes_timestamps_and_expires_tokens_until_the_fault_ends() {
     let identity = Identity::start().await;
     let folder = tempfile::tempdir().unwrap();
     let peers = BTreeMap::from([(Role::User, vec![identity.address.clone()])]);
@@ -87,7 +87,7 @@ async fn a_wrong_clock_dates_what_is_written_and_expires_tokens_until_its_time_i
     kit.faults().inject(order(fast, 5_000)).unwrap();
     let ahead_ms = kit.unix_ms() - WallClock::default().unix_ms();
     assert!((ahead_ms - 2 * HOUR_MS).abs() < HOUR_MS, "{ahead_ms}");
-    // One that was seen before, and one that was not.
+    // A cached token, and a new one.
     for token in [&token, &identity.token("u-2")] {
         let refused = kit.verify(token).await;
         assert!(refused.is_err(), "{refused:?}");
@@ -98,7 +98,7 @@ async fn a_wrong_clock_dates_what_is_written_and_expires_tokens_until_its_time_i
 }
 
 #[tokio::test]
-async fn what_a_database_holds_is_dated_by_its_service() {
+async fn the_store_uses_the_skewed_clock_of_its_service() {
     let (service, _folder) = service().await;
     service.inject(
         FaultEffect::ClockSkew {
@@ -112,7 +112,7 @@ async fn what_a_database_holds_is_dated_by_its_service() {
 }
 
 #[tokio::test]
-async fn what_would_take_the_machine_down_is_refused() {
+async fn orders_that_would_harm_the_machine_are_refused() {
     let (service, _folder) = service().await;
     let some = FaultOrder {
         share: 0.5,

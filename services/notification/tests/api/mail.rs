@@ -5,23 +5,13 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shop_contract::audit::AuditLine;
-use shop_kit::audit::Holds;
-use shop_testkit::ask_post;
+use shop_kit::audit::AuditSource;
+use shop_testkit::{ask_post, until};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::smtp::{MailServer, Mood};
 use crate::{ALICE, Shop, confirmed, shop_with};
-
-async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..3000 {
-        if holds().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the condition does not come about");
-}
 
 /// A sender at work.
 struct Sending {
@@ -32,7 +22,7 @@ struct Sending {
 impl Sending {
     fn start(shop: &Shop) -> Self {
         let notifications = shop.writer.notifications();
-        let sender = shop_notification::sender(&shop.kit, notifications);
+        let sender = shop_notification::sender(&shop.kit, &shop.own, notifications);
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(sender.unwrap().unwrap().run(shutdown.clone()));
         Self { shutdown, task }
@@ -48,7 +38,10 @@ impl Sending {
 impl Shop {
     /// The customer's only message, once it has this status.
     async fn message_that_is(&self, status: &str) -> Value {
-        until(async || self.messages(ALICE).await[0]["status"] == status).await;
+        until("the message's status", async || {
+            self.messages(ALICE).await[0]["status"] == status
+        })
+        .await;
         self.messages(ALICE).await[0].clone()
     }
 
@@ -100,7 +93,7 @@ async fn a_server_that_is_down_delays_nothing_but_mail() {
     );
     // It is seen and readable though nobody has taken it.
     assert_eq!(shop.messages(ALICE).await[0]["status"], "queued");
-    until(async || !shop.shows("deferred", 0)).await;
+    until("a deferred mail", async || !shop.shows("deferred", 0)).await;
     let depth = "shop_queue_depth{";
     let page = shop.kit.metrics().render();
     let mut lines = page.lines().filter(|l| l.starts_with(depth));
@@ -157,7 +150,10 @@ async fn two_replicas_send_each_mail_once() {
         let ask = ask_post("/notifications/send", body).as_service();
         assert_eq!(ask.send(&shop.api).await.0, StatusCode::CREATED);
     }
-    until(async || shop.writer.notifications().queued().await.unwrap() == 0).await;
+    until("an empty queue", async || {
+        shop.writer.notifications().queued().await.unwrap() == 0
+    })
+    .await;
     one.stop().await;
     other.stop().await;
     assert_eq!(server.letters().len(), 30);
@@ -169,7 +165,7 @@ async fn without_a_mail_server_messages_are_kept() {
     shop.event(confirmed("e-1", "o-1")).await;
     assert_eq!(shop.messages(ALICE).await[0]["status"], "kept");
     assert!(
-        shop_notification::sender(&shop.kit, shop.writer.notifications())
+        shop_notification::sender(&shop.kit, &shop.own, shop.writer.notifications())
             .unwrap()
             .is_none()
     );

@@ -14,9 +14,10 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shop_contract::Role;
 use shop_kit::Kit;
-use shop_kit::audit::Holds;
+use shop_kit::audit::AuditSource;
+use shop_notification::NotificationConfig;
 use shop_notification::subscriber::Writer;
-use shop_testkit::{Identity, ask_get, ask_post, check_document, config};
+use shop_testkit::{ConfirmedOrder, Identity, ask_get, ask_post, check_document, config};
 use tempfile::TempDir;
 
 /// A customer with no other channel than e-mail.
@@ -28,6 +29,7 @@ struct Shop {
     api: Router,
     kit: Kit,
     writer: Writer,
+    own: NotificationConfig,
     identity: Identity,
     _folder: TempDir,
 }
@@ -41,13 +43,13 @@ async fn shop_with(smtp_url: Option<String>) -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let identity = Identity::start().await;
     let peers = BTreeMap::from([(Role::User, vec![identity.address.clone()])]);
-    let mut config = config(Role::Notification, folder.path(), peers);
-    config.smtp_url = smtp_url;
-    let kit = Kit::new(config);
-    let writer = shop_notification::open(&kit).await.unwrap();
+    let kit = Kit::new(config(Role::Notification, folder.path(), peers));
+    let own = NotificationConfig { smtp_url };
+    let writer = shop_notification::open(&kit, &own).await.unwrap();
     Shop {
         api: shop_notification::router(&kit, writer.clone()),
         writer,
+        own,
         kit,
         identity,
         _folder: folder,
@@ -58,17 +60,16 @@ fn confirmed(event_id: &str, order: &str) -> Value {
     confirmed_to(ALICE, event_id, order)
 }
 
-fn confirmed_to(user: &str, event_id: &str, order: &str) -> Value {
-    json!({
-        "id": event_id, "source": "order", "subject": order, "time_ms": 1,
-        "type": "order.confirmed",
-        "data": {
-            "order_id": order, "user_id": user, "email": format!("{user}@shop.example"),
-            "items": [{"product_id": "p-00001", "title": "Kettle", "quantity": 1,
-                       "unit_price": {"minor": 500, "currency": "EUR"}}],
-            "total": {"minor": 500, "currency": "EUR"}, "placed_at_ms": 1,
-        },
-    })
+fn confirmed_to(user_id: &str, event_id: &str, order_id: &str) -> Value {
+    let order = ConfirmedOrder {
+        event_id,
+        order_id,
+        user_id,
+        unit_price_minor: 500,
+        bought: &[("p-00001", 1)],
+        ..ConfirmedOrder::default()
+    };
+    order.event()
 }
 
 impl Shop {

@@ -2,19 +2,10 @@
 
 use axum::http::StatusCode;
 use shop_contract::Role;
+use shop_testkit::until;
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{Shop, When};
-
-async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..1000 {
-        if holds().await {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("the condition does not come about");
-}
 
 #[tokio::test]
 async fn a_step_without_an_answer_is_asked_again_until_it_has_one() {
@@ -94,7 +85,7 @@ async fn the_good_end_is_told_to_each_subscriber_though_delivery_fails_at_first(
     let (_, order) = shop.checkout("u-1", "k", "tok_good").await;
     let stop = CancellationToken::new();
     let relay = tokio::spawn(shop.relay.clone().run(stop.clone()));
-    until(async || {
+    until("the delivery of every event", async || {
         shop_kit::events::pending(shop.orders.store())
             .await
             .unwrap()

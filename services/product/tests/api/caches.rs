@@ -9,13 +9,13 @@ use shop_contract::product::ProductPage;
 use shop_testkit::ask_get;
 use tokio::task::JoinSet;
 
-use crate::shop::{PRODUCTS, Shop, confirmed, figure, stocked};
+use crate::shop::{PRODUCTS, Shop, confirmed, metric, stocked};
 
 /// Hits and misses.
 fn requests(shop: &Shop, cache: &str) -> (f64, f64) {
     let of = |result| {
         let labels = [("cache", cache), ("result", result)];
-        figure(shop, "shop_cache_requests_total", &labels)
+        metric(shop, "shop_cache_requests_total", &labels)
     };
     (of("hit"), of("miss"))
 }
@@ -25,7 +25,7 @@ async fn the_figures_are_there_before_anybody_has_asked() {
     let shop = Shop::open().await;
     for cache in ["pages", "lists", "searches"] {
         assert_eq!(requests(&shop, cache), (0.0, 0.0), "{cache}");
-        let entries = figure(&shop, "shop_cache_entries", &[("cache", cache)]);
+        let entries = metric(&shop, "shop_cache_entries", &[("cache", cache)]);
         assert_eq!(entries, 0.0);
     }
 }
@@ -120,7 +120,7 @@ async fn a_crowd_that_wants_the_same_list_asks_the_database_once() {
     assert!(answers.iter().all(|answer| answer == &answers[0]));
     let (hits, misses) = requests(&shop, "lists");
     assert_eq!(hits + misses, 40.0);
-    let queries = figure(
+    let queries = metric(
         &shop,
         "db_client_operation_duration_seconds_count",
         &[("db_operation_name", "list")],

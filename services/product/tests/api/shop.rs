@@ -11,7 +11,8 @@ use shop_contract::headers::SERVICE_KEY;
 use shop_contract::product::{Product, ProductPage};
 use shop_kit::Kit;
 use shop_kit::config::ServiceConfig;
-use shop_testkit::{Ask, Identity, KEY, ask_get, ask_post, config};
+use shop_product::ProductConfig;
+use shop_testkit::{Ask, ConfirmedOrder, Identity, KEY, ask_get, ask_post, config};
 use tempfile::TempDir;
 
 /// How many products a shop of these tests has.
@@ -63,11 +64,12 @@ impl Shop {
         let mut peers = BTreeMap::from([(Role::User, vec![identity.address.clone()])]);
         peers.extend(inventory.map(|address| (Role::Inventory, vec![address])));
         let mut config = config(Role::Product, folder, peers);
-        config.shop.seed = seed;
-        config.shop.products = products;
+        config.seed = seed;
         other(&mut config);
         let kit = Kit::new(config);
-        let showcase = shop_product::open(&kit).await.unwrap();
+        let showcase = shop_product::open(&kit, &ProductConfig { products })
+            .await
+            .unwrap();
         Self {
             api: shop_product::router(&kit, showcase),
             kit,
@@ -141,14 +143,13 @@ impl Shop {
     }
 }
 
-/// The figure of the series that has all of these labels.
-pub(crate) fn figure(shop: &Shop, name: &str, labels: &[(&str, &str)]) -> f64 {
-    let page = shop.kit.metrics().render();
-    let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}=\"{v}\"")).collect();
-    let is_it = |line: &&str| line.starts_with(name) && labels.iter().all(|l| line.contains(l));
-    let line = page.lines().find(is_it);
-    let line = line.unwrap_or_else(|| panic!("no {name} with {labels:?}"));
-    line.rsplit(' ').next().unwrap().parse().unwrap()
+/// A value of the service's metrics page.
+pub(crate) fn metric(shop: &Shop, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let all = shop_testkit::metric(name);
+    let metric = labels
+        .iter()
+        .fold(all, |m, (name, value)| m.label(*name, *value));
+    metric.value_in(&shop.kit.metrics().render())
 }
 
 /// The event of an inventory whose products are at these pieces, each with a version.
@@ -164,15 +165,10 @@ pub(crate) fn stocked(event_id: &str, told_ms: i64, levels: &[(&str, i64, i64)])
 
 /// The event of an order that bought so many of each.
 pub(crate) fn confirmed(event_id: &str, bought: &[(&str, u32)]) -> Value {
-    let price = json!({"minor": 1999, "currency": "EUR"});
-    let item = |(id, n): &(&str, u32)| json!({"product_id": id, "title": "Kettle", "quantity": n, "unit_price": price});
-    let items: Vec<Value> = bought.iter().map(item).collect();
-    json!({
-        "id": event_id, "source": "order", "subject": "order-1", "time_ms": 0,
-        "type": "order.confirmed",
-        "data": {
-            "order_id": "order-1", "user_id": "u-1", "email": "ada@shop.example",
-            "items": items, "total": price, "placed_at_ms": 1,
-        },
-    })
+    let order = ConfirmedOrder {
+        event_id,
+        bought,
+        ..ConfirmedOrder::default()
+    };
+    order.event()
 }

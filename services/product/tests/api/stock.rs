@@ -18,7 +18,7 @@ use shop_kit::config::ServiceConfig;
 use shop_kit::net::Lease;
 use shop_testkit::serve;
 
-use crate::shop::{Shop, figure, stocked};
+use crate::shop::{Shop, metric, stocked};
 
 /// What stands in for inventory does this when it is asked.
 #[derive(Clone, Copy)]
@@ -131,7 +131,7 @@ fn view() -> Value {
 }
 
 fn degraded(shop: &Shop, reason: &str) -> f64 {
-    figure(shop, "shop_degraded_answers_total", &[("reason", reason)])
+    metric(shop, "shop_degraded_answers_total", &[("reason", reason)])
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use shop_contract::inventory::Band;
 use shop_contract::product::{Availability, Source};
 
-use crate::shop::{Shop, figure, stocked};
+use crate::shop::{Shop, metric, stocked};
 
 fn word(band: Band, as_of_ms: i64) -> Option<Availability> {
     Some(Availability {
@@ -88,7 +88,7 @@ async fn an_event_counts_once_and_only_from_a_service() {
     let name = "messaging_client_consumed_messages_total";
     let of_stock = ("messaging_destination_name", "shop.stock");
     for outcome in ["done", "duplicate"] {
-        let times = figure(&shop, name, &[of_stock, ("outcome", outcome)]);
+        let times = metric(&shop, name, &[of_stock, ("outcome", outcome)]);
         assert_eq!(times, 1.0, "{outcome}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Moment;
+use crate::moment::Moment;
 
 /// The minimum is that of the current epoch and the one before, so it looks back five to ten minutes and forgets what
 /// is older: a shop with ten times the orders in its tables has a new minimum. BBR filters its minimum round-trip time

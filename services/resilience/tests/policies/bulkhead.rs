@@ -40,23 +40,23 @@ proptest! {
                     }
                 }
                 Act::Enter(priority) => {
-                    let room = bulkhead.room(priority, limit);
+                    let capacity = bulkhead.capacity(priority, limit);
                     let before = under_way.len() as u32;
-                    if let Some(place) = bulkhead.enter(priority, limit) {
-                        under_way.push(place);
-                        prop_assert!(before < room);
+                    if let Some(slot) = bulkhead.enter(priority, limit) {
+                        under_way.push(slot);
+                        prop_assert!(before < capacity);
                         let share = (f64::from(limit) * config.share).ceil() as u32;
                         let most = share.max(config.least_critical);
                         prop_assert!(under_way.len() as u32 <= most, "{} of {most}", under_way.len());
                     } else {
-                        prop_assert!(before >= room, "refused at {before} of {room}");
+                        prop_assert!(before >= capacity, "refused at {before} of {capacity}");
                     }
                 }
             }
             prop_assert_eq!(bulkhead.in_use(), under_way.len() as u32);
         }
-        for place in under_way.drain(..) {
-            bulkhead.leave(place);
+        for slot in under_way.drain(..) {
+            bulkhead.leave(slot);
         }
         prop_assert_eq!(bulkhead.in_use(), 0);
     }
@@ -64,7 +64,7 @@ proptest! {
     #[test]
     fn what_matters_more_never_has_less_room(limit in 1..2000u32) {
         let bulkhead = Bulkhead::new(BulkheadConfig::default());
-        let [critical, buying, browsing] = Priority::ALL.map(|p| bulkhead.room(p, limit));
+        let [critical, buying, browsing] = Priority::ALL.map(|p| bulkhead.capacity(p, limit));
         prop_assert!(1 <= browsing && browsing <= buying && buying <= critical);
     }
 }
@@ -76,8 +76,8 @@ fn reads_of_those_who_look_around_leave_room_for_those_who_pay() {
     let mut hanging = Vec::new();
     let mut fill = |priority| {
         let before = hanging.len();
-        while let Some(place) = bulkhead.enter(priority, 64) {
-            hanging.push(place);
+        while let Some(slot) = bulkhead.enter(priority, 64) {
+            hanging.push(slot);
         }
         hanging.len() - before
     };
@@ -89,6 +89,6 @@ fn reads_of_those_who_look_around_leave_room_for_those_who_pay() {
 #[test]
 fn recovery_goes_on_where_the_limit_has_sunk_to_its_least() {
     let bulkhead = Bulkhead::new(BulkheadConfig::default());
-    assert_eq!(bulkhead.room(Priority::Critical, 4), 8);
-    assert_eq!(bulkhead.room(Priority::Browsing, 4), 1);
+    assert_eq!(bulkhead.capacity(Priority::Critical, 4), 8);
+    assert_eq!(bulkhead.capacity(Priority::Browsing, 4), 1);
 }

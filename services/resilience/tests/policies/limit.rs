@@ -19,7 +19,7 @@ fn priorities() -> impl Strategy<Value = Priority> {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let served = prop::sample::select(vec![Served::Ok, Served::Overloaded, Served::Untold]);
+    let served = prop::sample::select(vec![Served::Ok, Served::Overloaded, Served::Discarded]);
     let step = prop_oneof![
         5 => priorities().prop_map(Step::Arrive),
         4 => (any::<prop::sample::Index>(), 0..2_000_000u64, served)
@@ -265,7 +265,12 @@ fn failures_and_cancellations_move_nothing() {
     let inside: Vec<Permit> =
         std::iter::from_fn(|| limiter.try_acquire(Priority::Critical).ok()).collect();
     for (k, permit) in inside.into_iter().enumerate() {
-        limiter.release(permit, at_ms(k as u64 * 100), ms(k as u64), Served::Untold);
+        limiter.release(
+            permit,
+            at_ms(k as u64 * 100),
+            ms(k as u64),
+            Served::Discarded,
+        );
     }
     assert_eq!(limiter.limit(), LimitConfig::default().initial);
 }

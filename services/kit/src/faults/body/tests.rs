@@ -1,4 +1,4 @@
-//! Bodies as they are spoilt, frame by frame.
+//! Corrupted, truncated and slow bodies, frame by frame.
 
 use http_body_util::BodyExt;
 use rand::SeedableRng;
@@ -11,76 +11,76 @@ fn body(bytes: usize) -> Bytes {
 }
 
 #[test]
-fn corrupted_bytes_are_few_and_never_a_text() {
+fn corrupted_bytes_are_few_and_never_valid_utf8() {
     for len in [1, 2, 99, 100, 101, 5_000] {
-        let draws = |seed| ChaCha8Rng::seed_from_u64(seed);
+        let rng = |seed| ChaCha8Rng::seed_from_u64(seed);
         let before = body(len);
-        let after = corrupt(&before, &mut draws(7));
+        let after = corrupt(&before, &mut rng(7));
         assert_eq!(after.len(), len);
         let changed = before.iter().zip(&after).filter(|(a, b)| a != b).count();
         assert_eq!(changed, len.div_ceil(100));
         assert!(std::str::from_utf8(&after).is_err());
-        assert_eq!(after, corrupt(&before, &mut draws(7)));
-        // What is spoilt already is spoilt further.
-        assert_ne!(corrupt(&after, &mut draws(7)), after);
+        assert_eq!(after, corrupt(&before, &mut rng(7)));
+        // A corrupted body can be corrupted again.
+        assert_ne!(corrupt(&after, &mut rng(7)), after);
     }
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_was_announced_in_full_and_half_of_it_comes() {
-    let mut delivery = Delivery::of(body(101));
-    delivery.breaks_off = true;
+async fn a_truncated_body_has_its_full_size_hint_and_half_of_its_bytes() {
+    let mut delivery = Delivery::new(body(101));
+    delivery.truncated = true;
     let mut sending = delivery.send();
     assert_eq!(sending.size_hint().exact(), Some(101));
     let half = sending.frame().await.unwrap().unwrap();
     assert_eq!(half.into_data().unwrap(), body(50));
     assert!(!sending.is_end_stream());
-    assert_eq!(sending.frame().await.unwrap().unwrap_err(), BrokeOff);
+    assert_eq!(sending.frame().await.unwrap().unwrap_err(), Truncated);
 }
 
 #[tokio::test]
-async fn a_single_byte_breaks_off_before_it() {
-    let mut delivery = Delivery::of(body(1));
-    delivery.breaks_off = true;
+async fn a_single_byte_is_truncated_to_none() {
+    let mut delivery = Delivery::new(body(1));
+    delivery.truncated = true;
     assert!(delivery.send().frame().await.unwrap().is_err());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_body_takes_its_time_and_arrives_whole() {
+async fn a_slow_body_is_complete_and_takes_its_time() {
     for (len, bytes_per_s) in [(1_000, 500), (10, 5), (3, 1_000_000)] {
         let takes = Duration::from_secs_f64(len as f64 / bytes_per_s as f64);
         let slow = || {
-            let mut delivery = Delivery::of(body(len));
+            let mut delivery = Delivery::new(body(len));
             delivery.slow_down(bytes_per_s, CancellationToken::new());
             delivery
         };
-        let begun = Instant::now();
+        let start = Instant::now();
         let sent = slow().send().collect().await.unwrap().to_bytes();
         assert_eq!(sent, body(len));
-        let took = begun.elapsed();
+        let took = start.elapsed();
         assert!(
             took >= takes && took < takes + 2 * TICK,
             "{took:?} for {takes:?}"
         );
-        let begun = Instant::now();
+        let start = Instant::now();
         assert_eq!(slow().read().await, Ok(body(len)));
-        assert!(begun.elapsed() >= takes);
+        assert!(start.elapsed() >= takes);
     }
 }
 
 #[tokio::test]
-async fn what_is_left_of_a_slow_body_comes_at_once_when_the_fault_is_over() {
-    let over = CancellationToken::new();
+async fn the_rest_of_a_slow_body_is_sent_at_once_when_the_fault_ends() {
+    let ended = CancellationToken::new();
     let slow = || {
-        let mut delivery = Delivery::of(body(1_000));
-        // The slower one counts, whichever was first.
-        delivery.slow_down(1, over.clone());
+        let mut delivery = Delivery::new(body(1_000));
+        // The lower rate counts, whatever the order.
+        delivery.slow_down(1, ended.clone());
         delivery.slow_down(1_000_000, CancellationToken::new());
         delivery
     };
     let sending = tokio::spawn(slow().send().collect());
     let reading = tokio::spawn(slow().read());
-    over.cancel();
+    ended.cancel();
     assert_eq!(sending.await.unwrap().unwrap().to_bytes(), body(1_000));
     assert_eq!(reading.await.unwrap(), Ok(body(1_000)));
 }
