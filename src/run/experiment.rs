@@ -184,7 +184,7 @@ impl Experiment<'_> {
                     fault.hits = hits;
                 }
             }
-            let evidence = scorecard::Evidence {
+            let evidence = scorecard::RunData {
                 intervals,
                 ledger,
                 expectations: &self.scenario.expect,

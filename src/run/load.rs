@@ -23,7 +23,7 @@ use crate::terminal::progress::Progress;
 pub(super) struct PlannedLoad {
     pub(super) dir: RunDir,
     pub(super) started_at: Timestamp,
-    pub(super) planned: record::Plan,
+    pub(super) planned: record::PlanDigest,
     pub(super) metrics: HarnessMetrics,
     plan: Plan,
 }

@@ -131,10 +131,9 @@ impl Recorder {
                 self.progress.interval(&interval);
             }
             Event::Histogram(h) => {
-                let written =
-                    files
-                        .latency
-                        .write(h.step, h.kind, h.start_s, h.lasts, &h.histogram);
+                let written = files
+                    .latency
+                    .write(h.step, h.kind, h.start_s, h.lasts, &h.histogram);
                 files.check(written);
             }
             Event::Ledger(entry) => {
