@@ -10,7 +10,6 @@ mod dashboards;
 mod docker;
 mod experiments;
 mod faults;
-mod floors;
 mod gateways;
 mod harness;
 mod health;
