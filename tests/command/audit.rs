@@ -9,7 +9,7 @@ use sqlx::{AnyConnection, Connection};
 
 use crate::harness::{RunningShop, SMALL, TestDir, http, json as read_json, stderr};
 
-/// A shop whose bank says yes.
+/// A shop whose bank declines nothing.
 const SHOP: &str = "\
 name: audited
 shop: { products: 20, customers: 10, bank: { declines: 0%, silent: 0% } }

@@ -302,10 +302,10 @@ fn unsupported_options_and_faults_are_refused_before_the_run() {
         "  - { name: cut, at: 3s, for: 1s, target: payment->bank, kind: tcp-reset }\n  - { name: late, at: 8s, target: cart, kind: slow-start, delay: 500ms }\nexpect:",
     ));
     // Docker is not there, and is not needed for the refusal.
-    let nobody = "unix:///nowhere/docker.sock";
+    let no_docker = "unix:///nowhere/docker.sock";
     let output = run(
         &test_dir,
-        nobody,
+        no_docker,
         &["run", "s.yaml", "--docker", "--without", "retries"],
     );
     assert_eq!(output.status.code(), Some(1));
@@ -319,7 +319,7 @@ fn unsupported_options_and_faults_are_refused_before_the_run() {
         assert!(message.contains(part), "{message}");
     }
     assert!(!test_dir.path().join("runs").exists(), "no run has started");
-    let up = run(&test_dir, nobody, &["up", "s.yaml", "--docker"]);
+    let up = run(&test_dir, no_docker, &["up", "s.yaml", "--docker"]);
     assert!(stderr(&up).contains("docker compose up"), "{}", stderr(&up));
 }
 

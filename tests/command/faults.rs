@@ -142,12 +142,12 @@ fn clearing_ends_every_fault_and_ignores_services_that_are_down() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     }
     // A port on which nothing listens.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let down = format!("user={}", nobody.local_addr().unwrap());
-    drop(nobody);
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let down = format!("user={}", unused.local_addr().unwrap());
+    drop(unused);
     // A listener that never answers.
-    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let silent = format!("order={}", mute.local_addr().unwrap());
+    let silent_listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("order={}", silent_listener.local_addr().unwrap());
     let bank = format!("bank={}", stage.admins("bank")[0]);
     let cart = format!("cart={}", stage.admins("cart")[0]);
     let clear = |admins: &[&str]| {

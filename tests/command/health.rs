@@ -1,4 +1,4 @@
-//! `doorbuster health`: what containers ask themselves.
+//! `doorbuster health`, the health check of containers.
 
 use shop_kit::net::Lease;
 
@@ -13,8 +13,8 @@ fn health_succeeds_only_for_a_service_that_is_ready() {
         let output = shop.run(&["health", "--admin", admin]);
         assert!(output.status.success(), "{}", stderr(&output));
     }
-    let nobody = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
-    let address = nobody.address().to_string();
+    let reserved = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = reserved.address().to_string();
     let output = shop.run(&["health", "--admin", &address]);
     assert_eq!(output.status.code(), Some(1));
     let message = stderr(&output);

@@ -69,7 +69,7 @@ fn a_load_runs_against_a_shop_that_is_up() {
     assert_eq!(record["expectations"].as_array().unwrap().len(), 1);
     assert_eq!(record["faults"], Value::Array(Vec::new()));
     let promised = record["audit"]["orders_promised"].as_u64().unwrap();
-    assert!(promised > 0, "nobody bought anything: {record:#}");
+    assert!(promised > 0, "no order was promised: {record:#}");
 
     // The shop holds the orders that the shoppers were promised.
     let visit = std::fs::read_dir(visits).unwrap().next().unwrap().unwrap();
@@ -83,9 +83,9 @@ fn a_load_runs_against_a_shop_that_is_up() {
 #[test]
 fn a_load_without_a_shop_is_refused() {
     let test_dir = TestDir::with(SMALL);
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap();
-    drop(nobody);
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = unused.local_addr().unwrap();
+    drop(unused);
     for (target, words) in [
         (format!("http://{address}"), "no shop answers"),
         ("nonsense".to_owned(), "write http://host:port"),
@@ -138,7 +138,7 @@ fn a_run_exports_its_load_and_its_process_faults() {
         let active = series(&page, "chaos_fault_active", "kind=\"kill\"");
         (active == [1.0]).then_some((before, page))
     });
-    assert!(most_sessions > 0.0, "nobody came before the kill");
+    assert!(most_sessions > 0.0, "no session was active before the kill");
     // The bank's latency is on the bank's own page.
     assert!(!kill.contains("kind=\"latency\""), "{kill}");
     assert_eq!(sum(&kill, "loadgen_phase_active", "steady"), 1.0);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{self, TestDir, alive, kill, signal, state, until, wait};
 
-/// A crowd for as long as it takes, and one fault that lasts as long.
+/// A long load, and one fault of the same length.
 fn paused(target: &str) -> TestDir {
     TestDir::with(&format!(
         "\
@@ -25,7 +25,7 @@ faults:
     ))
 }
 
-/// Starts a run and waits until one of its processes stands still; gives all of them, and that one.
+/// Starts a run and waits until one of its processes is stopped. Gives all process ids, and that one.
 fn run_until_paused(test_dir: &TestDir) -> (Child, Vec<u32>, u32) {
     let child = test_dir
         .command(&["run", "s.yaml", "--port", "0", "--quiet"])

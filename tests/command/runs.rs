@@ -1,4 +1,4 @@
-//! Whole runs: the record they leave, how they end, and what they leave behind.
+//! Whole runs: their record, their exit code, and that they clean up.
 
 use std::io::{BufRead, BufReader};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::harness::{SMALL, TestDir, alive, json, signal, stderr, until, wait};
 
 #[test]
-fn a_run_leaves_a_whole_record_and_nothing_else() {
+fn a_run_leaves_a_complete_record_and_nothing_else() {
     let test_dir = TestDir::with(SMALL);
     let output = test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet", "--json"]);
     let message = stderr(&output);
@@ -23,7 +23,7 @@ fn a_run_leaves_a_whole_record_and_nothing_else() {
     );
     assert_eq!(record["audit"]["complete"], true);
     let promised = record["audit"]["orders_promised"].as_u64().unwrap();
-    assert!(promised > 0, "nobody bought anything");
+    assert!(promised > 0, "no order was promised");
     assert_eq!(record["audit"]["orders_found"], promised);
     for fault in record["faults"].as_array().unwrap() {
         assert!(
@@ -31,7 +31,7 @@ fn a_run_leaves_a_whole_record_and_nothing_else() {
             "a fault without hits: {fault}"
         );
     }
-    // A debug build on a shared machine may be late; it must then say so and nothing else.
+    // A debug build on a shared machine may be late. Then the verdict must be invalid.
     let verdict = record["verdict"].as_str().unwrap();
     let code = output.status.code();
     match verdict {
@@ -92,7 +92,7 @@ load:
 ";
 
 #[test]
-fn the_same_seed_plans_the_same_crowd_and_another_seed_another() {
+fn a_seed_decides_the_plan() {
     let plan = |seed: &str| {
         let test_dir = TestDir::with(SHORT);
         test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet", "--seed", seed]);
@@ -120,10 +120,10 @@ fn an_expectation_that_cannot_hold_is_exit_code_2() {
 
 #[test]
 fn a_step_on_which_every_request_fails_never_ends_in_exit_code_0() {
-    // The only product service is dead from the beginning to the end, and nobody expects anything.
-    let dead =
+    // The only product service is down during the whole run, and there are no expectations.
+    let down =
         "faults: [ { name: gone, at: 0s, target: product/0, kind: kill, restart: 990ms } ]\n";
-    let test_dir = TestDir::with(&format!("{SHORT}{dead}"));
+    let test_dir = TestDir::with(&format!("{SHORT}{down}"));
     let output = test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
     let record = test_dir.record();
     let rows = record["steps"].as_array().unwrap();

@@ -232,12 +232,12 @@ fn a_requested_trace_is_kept_once_even_with_a_low_limit() {
         traces.sort();
         traces
     };
-    // The first of each kind; ids that were asked for sort first.
+    // The first of each kind. Requested ids sort first.
     let traces = until("both traces", || {
         Some(at_the_door()).filter(|t| t.len() >= 2)
     });
     assert_eq!(traces[0], 1u128.to_be_bytes());
-    // A third one would have been made before this one is asked for, and be sent before the shop has closed.
+    // A third one would have been created before this request, and exported before the shop closed.
     drop(shop);
     assert_eq!(at_the_door(), traces);
 }
