@@ -19,7 +19,11 @@ fn the_page_lists_the_public_routes_and_no_others() {
         .map(|route| {
             let operation = route.operation;
             let method = operation.method.name().to_uppercase();
-            let token = if operation.needs_token() { " needed" } else { "" };
+            let token = if operation.needs_token() {
+                " needed"
+            } else {
+                ""
+            };
             format!(
                 "| {method} | `{}` | {} |{token} |",
                 operation.path, operation.service

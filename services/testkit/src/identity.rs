@@ -6,8 +6,8 @@ use ed25519_dalek::pkcs8::{EncodePrivateKey, KeypairBytes};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use shop_contract::operation::user::KEYS;
-use shop_kit::auth::ed25519;
 use shop_contract::user::{Claims, ISSUER};
+use shop_kit::auth::ed25519;
 
 use crate::socket::serve;
 
