@@ -222,12 +222,12 @@ fn check_promises(
                 row.orders_found += 1;
                 if entry.order_id.as_deref() != named.copied() {
                     violations.push(format!(
-                        "order under key {key}: its shopper was told another id"
+                        "order under key {key}: its shopper received a different id"
                     ));
                 }
                 if entry.total_minor.is_some_and(|t| t != o.total_minor) {
                     violations.push(format!(
-                        "order under key {key}: its shopper was told another total"
+                        "order under key {key}: its shopper received a different total"
                     ));
                 }
             }
@@ -243,7 +243,7 @@ fn check_promises(
             (OrderOutcome::Accepted, Some(o)) => {
                 if entry.total_minor.is_some_and(|t| t != o.total_minor) {
                     violations.push(format!(
-                        "order under key {key}: its shopper was told another total"
+                        "order under key {key}: its shopper received a different total"
                     ));
                 }
             }

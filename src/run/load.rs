@@ -1,4 +1,4 @@
-//! Sends a scenario's load and records it, for runs on a shop of ours and on one that is up already.
+//! Sends a scenario's load and records it, for runs that open a shop and for runs against one that is up.
 
 use std::path::Path;
 use std::sync::Arc;

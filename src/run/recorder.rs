@@ -34,6 +34,7 @@ struct Files {
     latency: LatencyLog,
     /// The planned load of each second.
     demand: Vec<PlannedDemand>,
+    /// The calls between services, by second, until that second is written.
     callers: BTreeMap<u64, BTreeMap<String, Edge>>,
     /// Faults in force now.
     active: BTreeSet<String>,

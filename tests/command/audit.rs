@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use shop_contract::user::{SEEDED_PASSWORD, seeded_email};
 use sqlx::{AnyConnection, Connection};
 
-use crate::harness::{Place, SMALL, Up, http, json as read_json, stderr};
+use crate::harness::{RunningShop, SMALL, TestDir, http, json as read_json, stderr};
 
-/// A shop whose bank says yes.
+/// A shop whose bank declines nothing.
 const SHOP: &str = "\
 name: audited
 shop: { products: 20, customers: 10, bank: { declines: 0%, silent: 0% } }
@@ -18,7 +18,7 @@ load:
 ";
 
 /// Buys something; gives the order.
-fn buy(shop: &Up, key: &str) -> Value {
+fn buy(shop: &RunningShop, key: &str) -> Value {
     let login = json!({"email": seeded_email(0), "password": SEEDED_PASSWORD});
     let (status, session) = shop.call("POST", "/users/login", &[], &login);
     assert_eq!(status, 200, "{session}");
@@ -41,7 +41,7 @@ fn ledger_line(key: &str, outcome: &str, order: &Value) -> String {
 }
 
 /// Changes a service's database behind its back.
-fn tamper(shop: &Up, role: &str, sql: &'static str) {
+fn tamper(shop: &RunningShop, role: &str, sql: &'static str) {
     let file = shop.run_dir().join("data").join(format!("{role}.db"));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -54,13 +54,13 @@ fn tamper(shop: &Up, role: &str, sql: &'static str) {
     });
 }
 
-fn said(output: &Output) -> String {
+fn output_text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap() + &stderr(output)
 }
 
 #[test]
-fn a_shop_in_which_all_fits_is_clean_until_somebody_touches_its_books() {
-    let shop = Up::with(SHOP, &[]);
+fn a_consistent_shop_is_clean_until_its_data_change() {
+    let shop = RunningShop::with(SHOP, &[]);
     let dir = shop.run_dir();
     let topology = dir.join("topology.json");
     let topology = topology.to_str().unwrap();
@@ -77,8 +77,8 @@ fn a_shop_in_which_all_fits_is_clean_until_somebody_touches_its_books() {
     std::fs::write(&ledger, format!("{promised}{unknown}")).unwrap();
 
     let clean = audit(&[]);
-    assert_eq!(clean.status.code(), Some(0), "{}", said(&clean));
-    assert!(said(&clean).contains("no contradiction"));
+    assert_eq!(clean.status.code(), Some(0), "{}", output_text(&clean));
+    assert!(output_text(&clean).contains("no contradiction"));
     let row: Value = serde_json::from_slice(&audit(&["--json"]).stdout).unwrap();
     assert_eq!(row["complete"], true);
     assert_eq!(
@@ -92,30 +92,40 @@ fn a_shop_in_which_all_fits_is_clean_until_somebody_touches_its_books() {
     assert_eq!(row["captured_minor"], total);
     assert_eq!(row["confirmed_minor"], total);
 
-    // A promise that nobody kept.
+    // A promise without an order.
     let broken = ledger_line("lost", "promised", &order);
     std::fs::write(&ledger, format!("{promised}{broken}")).unwrap();
     let violated = audit(&[]);
-    assert_eq!(violated.status.code(), Some(2), "{}", said(&violated));
-    assert!(said(&violated).contains("✗ order under key lost was promised and does not exist"));
+    assert_eq!(
+        violated.status.code(),
+        Some(2),
+        "{}",
+        output_text(&violated)
+    );
+    assert!(
+        output_text(&violated).contains("✗ order under key lost was promised and does not exist")
+    );
     std::fs::write(&ledger, promised).unwrap();
 
-    // A bank that took more than was due.
+    // A charge that is too high.
     tamper(
         &shop,
         "bank",
         "UPDATE charges SET amount_minor = amount_minor + 1",
     );
     let violated = audit(&[]);
-    let told = said(&violated);
-    assert_eq!(violated.status.code(), Some(2), "{told}");
+    let message = output_text(&violated);
+    assert_eq!(violated.status.code(), Some(2), "{message}");
     let took = format!("the bank took {} for payment", total + 1);
     let sum = format!("the bank took {} and gave back 0", total + 1);
-    assert!(told.contains(&took) && told.contains(&sum), "{told}");
+    assert!(
+        message.contains(&took) && message.contains(&sum),
+        "{message}"
+    );
     let row: Value = serde_json::from_slice(&audit(&["--json"]).stdout).unwrap();
     assert_eq!(row["violations"].as_array().unwrap().len(), 2, "{row:#}");
 
-    // An event that nobody is about to deliver: whatever else is found may still be mended by it.
+    // An event that is never delivered. It could still resolve a contradiction.
     tamper(
         &shop,
         "order",
@@ -123,17 +133,17 @@ fn a_shop_in_which_all_fits_is_clean_until_somebody_touches_its_books() {
          VALUES ('e', 'cart', '{}', 9000000000000000, 0, 0)",
     );
     let moving = audit(&["--wait", "300ms"]);
-    let told = said(&moving);
-    assert_eq!(moving.status.code(), Some(3), "{told}");
+    let message = output_text(&moving);
+    assert_eq!(moving.status.code(), Some(3), "{message}");
     assert!(
-        told.contains("1 events were still in progress after 300ms"),
-        "{told}"
+        message.contains("1 events were still in progress after 300ms"),
+        "{message}"
     );
 }
 
 #[test]
-fn every_service_with_an_outbox_tells_what_is_in_it() {
-    let shop = Up::with(SHOP, &[]);
+fn every_service_with_an_outbox_is_audited() {
+    let shop = RunningShop::with(SHOP, &[]);
     let topology = read_json(&shop.run_dir().join("topology.json"));
     let services = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("services");
     let mut outboxes = 0;
@@ -144,12 +154,12 @@ fn every_service_with_an_outbox_tells_what_is_in_it() {
         let texts = files.map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap());
         let has_outbox = texts.into_iter().any(|t| t.contains("CREATE TABLE outbox"));
         let admin: SocketAddr = process["admin"].as_str().unwrap().parse().unwrap();
-        let (status, told) = http(admin, "GET", "/audit", &[], &Value::Null);
-        assert_eq!(status, 200, "{role}: {told}");
+        let (status, message) = http(admin, "GET", "/audit", &[], &Value::Null);
+        assert_eq!(status, 200, "{role}: {message}");
         assert_eq!(
-            told.contains(r#""holds":"outbox""#),
+            message.contains(r#""holds":"outbox""#),
             has_outbox,
-            "{role}: {told}"
+            "{role}: {message}"
         );
         outboxes += u32::from(has_outbox);
     }
@@ -157,8 +167,8 @@ fn every_service_with_an_outbox_tells_what_is_in_it() {
 }
 
 #[test]
-fn a_shop_that_cannot_be_asked_is_no_clean_one() {
-    let place = Place::with(SMALL);
+fn a_shop_that_does_not_answer_is_not_clean() {
+    let test_dir = TestDir::with(SMALL);
     let shut = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let shut = {
         let address = shut.local_addr().unwrap();
@@ -189,12 +199,12 @@ fn a_shop_that_cannot_be_asked_is_no_clean_one() {
             "no role `oder`",
         ),
     ] {
-        let output = place.run(&args);
+        let output = test_dir.run(&args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");
         assert!(
-            said(&output).contains(expected),
+            output_text(&output).contains(expected),
             "{args:?}: {}",
-            said(&output)
+            output_text(&output)
         );
     }
 }

@@ -1,5 +1,5 @@
-//! Dashboards and rules without a Prometheus: what they ask for is what a shop that has sold something exposes, and they
-//! keep the rules that make a dashboard of use elsewhere. `.ci/prometheus` runs the same expressions in earnest.
+//! Tests dashboards and rules without a Prometheus: every expression refers to series that a shop exposes, and dashboards follow
+//! the rules of a linter. `.ci/prometheus` evaluates the same expressions in a real Prometheus.
 
 mod lint;
 mod page;
@@ -14,11 +14,11 @@ use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Value, json};
 use shop_contract::user::{SEEDED_PASSWORD, seeded_email};
 
-use crate::harness::{Up, http, json as read_json, signal, until, wait};
+use crate::harness::{RunningShop, http, json as read_json, signal, until, wait};
 use lint::list;
 use page::Series;
 
-/// What a Prometheus adds of itself: `up` of every target, and the alerts that our rules make.
+/// Series that Prometheus adds: `up` of every target, and the alerts of the rules.
 const PROMETHEUS: &str = r#"
 up{job="",instance="",service="*",replica="*"} 1
 ALERTS{alertname="*",alertstate="firing",severity="*",window="*",slo="*",service_name="*",server_address="*",service="*",replica="*"} 1
@@ -30,7 +30,7 @@ fn folder(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The files of a folder that end so, with their names.
+/// The files of a folder with an ending, and their names.
 fn files(name: &str, end: &str) -> Vec<(String, PathBuf)> {
     let mut found: Vec<_> = std::fs::read_dir(folder(name))
         .unwrap()
@@ -52,7 +52,7 @@ fn boards() -> Vec<(String, Value)> {
 
 /// A rule: the file that it is in, its name, whether it is an alert, its labels and its expression.
 struct Rule {
-    place: String,
+    location: String,
     name: String,
     alert: bool,
     labels: Vec<(String, String)>,
@@ -72,7 +72,7 @@ fn rules() -> Vec<Rule> {
                 let text = |key| rule.as_mapping_get(key).and_then(Yaml::as_str);
                 let name = text("record").or(text("alert")).unwrap().to_owned();
                 rules.push(Rule {
-                    place: format!("{file}, {name}"),
+                    location: format!("{file}, {name}"),
                     name,
                     alert: text("alert").is_some(),
                     labels: pairs(rule, "labels"),
@@ -93,11 +93,10 @@ fn pairs(rule: &Yaml<'_>, key: &str) -> Vec<(String, String)> {
     found.iter().map(|(k, v)| (text(k), text(v))).collect()
 }
 
-/// What all processes of a shop expose that has shown its goods, sold something and had a fault, and the crowd that visits it;
-/// and what a Prometheus adds.
+/// The series of all processes of a shop after a sale and a fault, of a load, and of Prometheus itself.
 fn exposed() -> Series {
-    // Without a receiver of traces there is no limit to show. That nobody answers at this one does not matter.
-    let shop = Up::open(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")]);
+    // The limit of traces is only exported with a receiver. It need not answer.
+    let shop = RunningShop::open(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")]);
     let login = json!({"email": seeded_email(0), "password": SEEDED_PASSWORD});
     let (_, session) = shop.call("POST", "/users/login", &[], &login);
     let token = format!("Bearer {}", session["token"].as_str().unwrap());
@@ -125,20 +124,20 @@ fn exposed() -> Series {
         page
     };
     let one = |service: &str| admins.iter().find(|(s, _)| s == service).unwrap().1;
-    // A fault that has been in force shows the series of faults.
+    // A fault makes the services export the series of faults.
     let fault = json!({"name": "f", "kind": "latency", "ttl_ms": 1, "share": 1.0, "seed": 1,
         "delay_us": 1, "jitter_us": 0});
-    let asked = http(one("bank"), "POST", "/faults", &[], &fault).0;
-    assert_eq!(asked, 201);
-    until("the news of the order", || {
-        let told = page(one("notification"));
-        let told = told.contains("messaging_process_duration_seconds_count{");
-        // The one who sent it counts after the one who took it.
+    let status = http(one("bank"), "POST", "/faults", &[], &fault).0;
+    assert_eq!(status, 201);
+    until("the events of the order", || {
+        let message = page(one("notification"));
+        let message = message.contains("messaging_process_duration_seconds_count{");
+        // The sender counts after the receiver.
         let orders = admins.iter().filter(|(s, _)| s == "order");
         let sent = orders
             .map(|(_, address)| page(*address))
             .any(|p| p.contains("subscriber=\"notification\""));
-        (told && sent).then_some(())
+        (message && sent).then_some(())
     });
 
     let mut there = Series::default();
@@ -146,8 +145,8 @@ fn exposed() -> Series {
         there.read(&page(*address));
     }
     there.read(PROMETHEUS);
-    there.read(&crowd(&shop));
-    // Nobody knows beforehand how a step may fail, and only over NATS do events wait for a role.
+    there.read(&load_page(&shop));
+    // Outcomes of failed steps are not known beforehand, and queues per role exist only with NATS.
     let failed = [("step", "*"), ("outcome", "*")];
     there.add("loadgen_request_duration_seconds_count", failed);
     let waits = [("service_name", "*"), ("queue", "shop.orders")];
@@ -155,37 +154,37 @@ fn exposed() -> Series {
     there
 }
 
-/// The page of a crowd that has been answered.
-fn crowd(shop: &Up) -> String {
+/// The metrics page of a load, after its first response.
+fn load_page(shop: &RunningShop) -> String {
     let target = format!("http://{}", shop.gateway);
-    let mut crowd = shop.spawn(&["load", "s.yaml", "--target", &target, "--out", "visits"]);
-    let mut said = BufReader::new(crowd.stderr.take().unwrap()).lines();
-    let address: SocketAddr = until("the crowd's address", || {
-        let line = said.next().expect("no crowd set out").unwrap();
+    let mut load = shop.spawn(&["load", "s.yaml", "--target", &target, "--out", "visits"]);
+    let mut message = BufReader::new(load.stderr.take().unwrap()).lines();
+    let address: SocketAddr = until("the address of the metrics", || {
+        let line = message.next().expect("the load has not started").unwrap();
         let (_, address) = line.split_once("their metrics: http://")?;
         address.strip_suffix("/metrics")?.parse().ok()
     });
-    let page = until("an answer to the crowd", || {
+    let page = until("a response to the load", || {
         let page = http(address, "GET", "/metrics", &[], &Value::Null).1;
         let counted = |l: &str| {
             l.starts_with("loadgen_request_duration_seconds_count{") && !l.ends_with(" 0")
         };
         page.lines().any(counted).then_some(page)
     });
-    signal(&crowd, "-INT");
-    wait(&mut crowd);
+    signal(&load, "-INT");
+    wait(&mut load);
     page
 }
 
-/// Adds what the recording rules make, in their order, and gives what is wrong with them.
+/// Adds the series of the recording rules, and gives the mistakes in the rules.
 fn record(there: &mut Series) -> Vec<String> {
     let mut wrong = Vec::new();
-    // Files and groups are read in no order that matters to Prometheus, so rules may stand before what they need.
+    // The order of files and groups does not matter to Prometheus, so a rule may come before the rules that it needs.
     let mut waiting = rules();
     loop {
         let (before, mut left) = (waiting.len(), Vec::new());
         for rule in waiting {
-            let (mistakes, labels) = query::judge(&rule.expression, there);
+            let (mistakes, labels) = query::check(&rule.expression, there);
             if mistakes.is_empty() {
                 if !rule.alert {
                     let own = rule.labels.iter().map(|(l, v)| (l.as_str(), v.as_str()));
@@ -198,7 +197,7 @@ fn record(there: &mut Series) -> Vec<String> {
         }
         if left.is_empty() || left.len() == before {
             for (rule, mistakes) in left {
-                wrong.extend(mistakes.iter().map(|m| format!("{}: {m}", rule.place)));
+                wrong.extend(mistakes.iter().map(|m| format!("{}: {m}", rule.location)));
             }
             return wrong;
         }
@@ -207,18 +206,18 @@ fn record(there: &mut Series) -> Vec<String> {
 }
 
 #[test]
-fn every_panel_and_every_rule_asks_for_what_a_running_shop_exposes() {
+fn every_panel_and_rule_uses_series_that_a_shop_exposes() {
     let mut there = exposed();
     let mut wrong = record(&mut there);
     let mut asked = 0;
     for (name, board) in boards() {
-        let mut ask = |place: &str, expression: &str| {
+        let mut ask = |location: &str, expression: &str| {
             asked += 1;
-            let (mistakes, _) = query::judge(&query::filled_in(expression), &there);
+            let (mistakes, _) = query::check(&query::filled_in(expression), &there);
             wrong.extend(
                 mistakes
                     .iter()
-                    .map(|m| format!("{name}, {place}: {m}, in {expression}")),
+                    .map(|m| format!("{name}, {location}: {m}, in {expression}")),
             );
         };
         for panel in list(&board["panels"]) {
@@ -248,7 +247,7 @@ fn every_panel_and_every_rule_asks_for_what_a_running_shop_exposes() {
 }
 
 #[test]
-fn dashboards_keep_the_rules_of_their_linter() {
+fn dashboards_follow_the_linter() {
     let boards = boards();
     let wrong: Vec<String> = boards
         .iter()
@@ -263,7 +262,7 @@ fn dashboards_keep_the_rules_of_their_linter() {
 }
 
 #[test]
-fn every_alert_says_what_it_means_and_where_to_look() {
+fn every_alert_has_a_description_and_a_dashboard() {
     let known: BTreeSet<String> = boards()
         .iter()
         .map(|(_, board)| board["uid"].as_str().unwrap().to_owned())
@@ -274,14 +273,14 @@ fn every_alert_says_what_it_means_and_where_to_look() {
         let find = |of: &[(String, String)], key: &str| {
             let found = of.iter().find(|(k, _)| k == key);
             let found = found.map(|(_, v)| v.clone()).unwrap_or_default();
-            assert!(!found.is_empty(), "{} has no {key}", alert.place);
+            assert!(!found.is_empty(), "{} has no {key}", alert.location);
             found
         };
         find(&alert.annotations, "summary");
         find(&alert.annotations, "description");
         let dashboard = find(&alert.annotations, "dashboard");
         let uid = dashboard.rsplit('/').next().unwrap_or_default();
-        assert!(known.contains(uid), "{}: there is no {uid}", alert.place);
+        assert!(known.contains(uid), "{}: there is no {uid}", alert.location);
         let severity = find(&alert.labels, "severity");
         assert!(["page", "ticket"].contains(&severity.as_str()));
         let window = find(&alert.labels, "window");
@@ -290,7 +289,7 @@ fn every_alert_says_what_it_means_and_where_to_look() {
 }
 
 #[test]
-fn every_kind_of_fault_has_panels_that_it_has_to_move() {
+fn every_kind_of_fault_has_panels_that_show_its_effect() {
     let boards = boards();
     let panels: BTreeSet<String> = boards
         .iter()
@@ -306,7 +305,7 @@ fn every_kind_of_fault_has_panels_that_it_has_to_move() {
         assert!(panels.contains(panel), "there is no panel {panel}");
     }
     for kind in chaos::KINDS {
-        // What only says that there is a fault does not count: it has to be seen by what it does.
+        // Panels that only list faults do not count: a panel must show the effect.
         let shows = |row: &&Value| {
             let panel = row["panel"].as_str().unwrap_or_default();
             row["fault"] == kind.name

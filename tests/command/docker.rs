@@ -1,4 +1,4 @@
-//! A shop in containers, through a Docker that is stood in for: found, run against, struck, mended, and left as it was.
+//! A shop in containers, with a fake of Docker: found, disrupted, restored, and left as it was.
 
 mod fake;
 
@@ -8,14 +8,14 @@ use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Place, http, json, signal, stderr, until, wait};
-use fake::{Container, Fake, GATEWAY, How, TOKEN, Upset};
+use crate::harness::{TestDir, http, json, signal, stderr, until, wait};
+use fake::{Container, FailingRequest, Failure, Fake, GATEWAY, TOKEN};
 
 const PROJECT: &str = "stall";
 
-/// Some seconds in which a container is killed, another one paused, and a third told of a fault.
-const STRUCK: &str = "\
-name: struck
+/// A run of nine seconds with a kill, a pause, and a fault in a service.
+const DISRUPTED: &str = "\
+name: disrupted
 seed: 11
 shop: { products: 100, customers: 50, replicas: { order: 2 } }
 load:
@@ -32,9 +32,9 @@ expect:
   - { audit: clean }
 ";
 
-/// Two containers are struck at once, and nothing is to end it but the run's own end.
-const FOR_EVER: &str = "\
-name: for-ever
+/// Two containers are disrupted at once, for longer than the test.
+const LONG: &str = "\
+name: long
 shop: { products: 100, customers: 50, replicas: { order: 2 } }
 load: { mix: ordering, session: 3s, phases: [{ name: steady, for: 10m, arrivals: 1/s }] }
 faults:
@@ -42,9 +42,9 @@ faults:
   - { name: payment-stalls, at: 100ms, for: 9m, target: payment, kind: pause }
 ";
 
-/// A command that finds this Docker.
-fn run(place: &Place, host: &str, args: &[&str]) -> Output {
-    let mut command = place.command(args);
+/// Runs a command that uses this Docker.
+fn run(test_dir: &TestDir, host: &str, args: &[&str]) -> Output {
+    let mut command = test_dir.command(args);
     command.env("DOCKER_HOST", host).output().unwrap()
 }
 
@@ -54,11 +54,11 @@ fn fault<'r>(record: &'r Value, name: &str) -> &'r Value {
     rows.find(|row| row["name"] == name).unwrap()
 }
 
-/// Whether something has happened to a fault by now: `in_force`, `refused`, …
-fn is_told(place: &Place, name: &str, event: &str) -> bool {
-    let faults = place.run_dir().join("faults.jsonl");
+/// Whether `faults.jsonl` has an event of a fault: `in_force`, `refused`, …
+fn has_event(test_dir: &TestDir, name: &str, event: &str) -> bool {
+    let faults = test_dir.run_dir().join("faults.jsonl");
     let text = std::fs::read_to_string(faults).unwrap_or_default();
-    // The last one may not be whole yet.
+    // The last line may be incomplete.
     let mut events = text
         .lines()
         .filter_map(|l| serde_json::from_str::<Value>(l).ok());
@@ -66,28 +66,28 @@ fn is_told(place: &Place, name: &str, event: &str) -> bool {
 }
 
 #[test]
-fn a_run_strikes_containers_and_leaves_them_as_they_were() {
-    let (fake, place) = (Fake::shop(PROJECT), Place::with(STRUCK));
-    let output = run(&place, &fake.host, &["run", "s.yaml", "--docker=stall"]);
-    let said = format!(
+fn a_run_disrupts_containers_and_restores_them() {
+    let (fake, test_dir) = (Fake::shop(PROJECT), TestDir::with(DISRUPTED));
+    let output = run(&test_dir, &fake.host, &["run", "s.yaml", "--docker=stall"]);
+    let message = format!(
         "{}\n{}",
         String::from_utf8_lossy(&output.stdout),
         stderr(&output)
     );
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    let record = place.record();
-    assert_eq!(record["verdict"], "pass", "{said}");
+    assert_eq!(output.status.code(), Some(0), "{message}");
+    let record = test_dir.record();
+    assert_eq!(record["verdict"], "pass", "{message}");
     assert_eq!(
         record["crashes"].as_array().map_or(0, Vec::len),
         0,
-        "{said}"
+        "{message}"
     );
     for name in ["order-down", "bank-slow", "payment-stalls"] {
         let row = fault(&record, name);
         assert!(row["hits"].as_u64().unwrap() > 0, "{row}");
         assert!(row["trouble"].is_null(), "{row}");
     }
-    let intervals = std::fs::read_to_string(place.run_dir().join("intervals.jsonl")).unwrap();
+    let intervals = std::fs::read_to_string(test_dir.run_dir().join("intervals.jsonl")).unwrap();
     assert!(intervals.contains(r#""order/1":"down""#), "{intervals}");
     assert!(intervals.contains(r#""payment/0":"paused""#), "{intervals}");
     let resources = record["resources"].as_array().unwrap();
@@ -96,12 +96,12 @@ fn a_run_strikes_containers_and_leaves_them_as_they_were() {
         resources[0]["peak_rss_bytes"], 8_000_000,
         "without the cache"
     );
-    let topology = json(&place.run_dir().join("topology.json"));
+    let topology = json(&test_dir.run_dir().join("topology.json"));
     assert_eq!(topology.as_array().unwrap().len(), 10);
 
     assert!(fake.all_run(), "{:?}", fake.statuses());
     assert_eq!(
-        fake.state().deeds,
+        fake.state().actions,
         [
             "kill stall-order-1",
             "start stall-order-1",
@@ -112,10 +112,10 @@ fn a_run_strikes_containers_and_leaves_them_as_they_were() {
 }
 
 #[test]
-fn a_run_that_dies_leaves_no_container_dead_or_paused() {
-    let (fake, place) = (Fake::shop(PROJECT), Place::with(FOR_EVER));
+fn a_run_that_dies_leaves_no_container_down_or_paused() {
+    let (fake, test_dir) = (Fake::shop(PROJECT), TestDir::with(LONG));
     for how in ["-KILL", "-INT"] {
-        let mut child = place
+        let mut child = test_dir
             .command(&["run", "s.yaml", "--docker=stall", "--quiet"])
             .env("DOCKER_HOST", &fake.host)
             .spawn()
@@ -127,15 +127,15 @@ fn a_run_that_dies_leaves_no_container_dead_or_paused() {
         });
         signal(&child, how);
         wait(&mut child);
-        until("the containers to go on", || fake.all_run().then_some(()));
+        until("the containers to run", || fake.all_run().then_some(()));
     }
 }
 
 #[test]
-fn a_pause_ends_in_its_time_also_while_the_run_stands_still() {
-    let stalls = FOR_EVER.replace("for: 9m, target: payment", "for: 2s, target: payment");
-    let (fake, place) = (Fake::shop(PROJECT), Place::with(&stalls));
-    let mut child = place
+fn a_pause_ends_in_time_even_if_the_run_is_stopped() {
+    let stalls = LONG.replace("for: 9m, target: payment", "for: 2s, target: payment");
+    let (fake, test_dir) = (Fake::shop(PROJECT), TestDir::with(&stalls));
+    let mut child = test_dir
         .command(&["run", "s.yaml", "--docker=stall", "--quiet"])
         .env("DOCKER_HOST", &fake.host)
         .spawn()
@@ -150,49 +150,49 @@ fn a_pause_ends_in_its_time_also_while_the_run_stands_still() {
     signal(&child, "-CONT");
     signal(&child, "-INT");
     wait(&mut child);
-    until("the containers to go on", || fake.all_run().then_some(()));
+    until("the containers to run", || fake.all_run().then_some(()));
 }
 
 #[test]
-fn what_is_seen_decides_where_docker_does_not_answer() {
-    let odd = FOR_EVER.to_owned()
+fn the_containers_state_decides_when_docker_does_not_answer() {
+    let odd = LONG.to_owned()
         + "  - { name: cart-down, at: 100ms, target: cart, kind: kill, restart: 9m }\n";
-    let (fake, place) = (Fake::shop(PROJECT), Place::with(&odd));
-    fake.state().upsets.extend([
-        // It is dead, and cannot be looked at for a while.
-        Upset {
+    let (fake, test_dir) = (Fake::shop(PROJECT), TestDir::with(&odd));
+    fake.state().failing.extend([
+        // It is down, and cannot be inspected for a while.
+        FailingRequest {
             call: "json stall-order-1",
             after: Some("kill stall-order-1"),
             times: 5,
-            how: How::Answered(503),
+            failure: Failure::Status(503),
         },
-        Upset {
+        FailingRequest {
             call: "pause stall-payment-0",
             after: None,
             times: 1,
-            how: How::DoneAndLost,
+            failure: Failure::ResponseLost,
         },
-        // It lives on, and nobody knows for how long.
-        Upset {
+        // It still runs, and the kill may happen later.
+        FailingRequest {
             call: "kill stall-cart-0",
             after: None,
             times: 1,
-            how: How::Answered(500),
+            failure: Failure::Status(500),
         },
     ]);
-    let mut child = place
+    let mut child = test_dir
         .command(&["run", "s.yaml", "--docker=stall", "--quiet"])
         .env("DOCKER_HOST", &fake.host)
         .spawn()
         .unwrap();
-    until("an order", || {
-        (!fake.state().deeds.is_empty()).then_some(())
+    until("an action", || {
+        (!fake.state().actions.is_empty()).then_some(())
     });
     until("two faults in force and one refused", || {
-        let told = is_told(&place, "order-down", "in_force")
-            && is_told(&place, "payment-stalls", "in_force")
-            && is_told(&place, "cart-down", "refused");
-        told.then_some(())
+        let message = has_event(&test_dir, "order-down", "in_force")
+            && has_event(&test_dir, "payment-stalls", "in_force")
+            && has_event(&test_dir, "cart-down", "refused");
+        message.then_some(())
     });
     let statuses = fake.statuses();
     assert_eq!(statuses["stall-order-1"], "exited");
@@ -204,23 +204,23 @@ fn what_is_seen_decides_where_docker_does_not_answer() {
             container.die();
         }
     }
-    until("the late death to be undone", || {
+    until("the late kill to be undone", || {
         (fake.statuses()["stall-cart-0"] == "running").then_some(())
     });
     signal(&child, "-INT");
     wait(&mut child);
-    until("the containers to go on", || fake.all_run().then_some(()));
-    let crashes = &place.record()["crashes"];
+    until("the containers to run", || fake.all_run().then_some(()));
+    let crashes = &test_dir.record()["crashes"];
     assert_eq!(crashes.as_array().map_or(0, Vec::len), 0, "{crashes}");
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_guard_that_cannot_write_its_log_mends_all_the_same() {
-    let mut paused = Container::on_paper(PROJECT, "payment", 0);
+fn a_guard_that_cannot_write_its_log_still_restores_containers() {
+    let mut paused = Container::without_process(PROJECT, "payment", 0);
     paused.status = "paused";
-    let (fake, place) = (Fake::with(vec![paused]), Place::with(STRUCK));
-    let mut guard = place
+    let (fake, test_dir) = (Fake::with(vec![paused]), TestDir::with(DISRUPTED));
+    let mut guard = test_dir
         .command(&["chaos", "guard"])
         .env("DOCKER_HOST", &fake.host)
         .stdin(Stdio::piped())
@@ -232,25 +232,25 @@ fn a_guard_that_cannot_write_its_log_mends_all_the_same() {
     drop(pipe);
     let (status, _) = wait(&mut guard);
     assert!(status.success());
-    assert_eq!(fake.state().deeds, ["unpause stall-payment-0"]);
+    assert_eq!(fake.state().actions, ["unpause stall-payment-0"]);
 }
 
 #[test]
-fn the_harness_shows_its_metrics_where_containers_look_for_them() {
-    let (fake, place) = (Fake::shop(PROJECT), Place::with(FOR_EVER));
-    let mut child = place
+fn the_harness_serves_its_metrics_where_containers_scrape_them() {
+    let (fake, test_dir) = (Fake::shop(PROJECT), TestDir::with(LONG));
+    let mut child = test_dir
         .command(&["run", "s.yaml", "--docker=stall"])
         .env("DOCKER_HOST", &fake.host)
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let line = until("the page's address", || {
-        let line = lines.next().expect("the run goes on").unwrap();
+    let line = until("the address of the metrics", || {
+        let line = lines.next().expect("the run has ended").unwrap();
         line.contains("/metrics").then_some(line)
     });
     let (_, rest) = line.split_once("http://").unwrap();
     let (address, rest) = rest.split_once("/metrics").unwrap();
-    // Another run of this machine may have the port.
+    // Another run on this machine may have the port.
     let found = rest.contains("host.docker.internal:9464");
     assert!(found || rest.contains("port 9464 is taken"), "{line}");
     if found && cfg!(target_os = "linux") {
@@ -260,7 +260,7 @@ fn the_harness_shows_its_metrics_where_containers_look_for_them() {
     let bearer = format!("Bearer {TOKEN}");
     let me = ("Authorization", bearer.as_str());
     let page = |headers: &[(&str, &str)]| http(address, "GET", "/metrics", headers, &Value::Null);
-    assert_eq!(page(&[]).0, 401, "it wants the services' token");
+    assert_eq!(page(&[]).0, 401, "the token is required");
     let (status, body) = page(&[me]);
     assert_eq!(status, 200);
     assert!(body.contains("loadgen_phase_active"), "{body}");
@@ -270,72 +270,72 @@ fn the_harness_shows_its_metrics_where_containers_look_for_them() {
 
 #[test]
 fn faults_and_audits_find_the_shop_in_docker() {
-    let (fake, place) = (Fake::shop(PROJECT), Place::with(STRUCK));
-    let told = |args: &[&str]| {
-        let output = run(&place, &fake.host, args);
+    let (fake, test_dir) = (Fake::shop(PROJECT), TestDir::with(DISRUPTED));
+    let message = |args: &[&str]| {
+        let output = run(&test_dir, &fake.host, args);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    // Its services are asked as soon as they are started.
+    // The services may still be starting.
     until("the shop", || {
-        let output = run(&place, &fake.host, &["chaos", "list", "--docker=stall"]);
-        let silent = stderr(&output);
-        (output.status.success() && silent.is_empty()).then_some(())
+        let output = run(&test_dir, &fake.host, &["chaos", "list", "--docker=stall"]);
+        let notes = stderr(&output);
+        (output.status.success() && notes.is_empty()).then_some(())
     });
     let bank = "target: bank, kind: latency, delay: 5ms, for: 10m";
-    told(&["chaos", "inject", bank, "--detach", "--docker=stall"]);
-    let listed = told(&["chaos", "list", "--docker=stall"]);
+    message(&["chaos", "inject", bank, "--detach", "--docker=stall"]);
+    let listed = message(&["chaos", "list", "--docker=stall"]);
     assert!(listed.contains("latency-bank"), "{listed}");
-    let cleared = told(&["chaos", "clear", "--docker=stall"]);
+    let cleared = message(&["chaos", "clear", "--docker=stall"]);
     assert!(
         cleared.contains("ended latency-bank at bank/0"),
         "{cleared}"
     );
-    let audited = told(&["audit", "--docker=stall"]);
+    let audited = message(&["audit", "--docker=stall"]);
     assert!(audited.contains("no contradiction"), "{audited}");
 }
 
 #[test]
-fn what_containers_cannot_do_is_said_before_anything_is_touched() {
-    let place = Place::with(&STRUCK.replace(
+fn unsupported_options_and_faults_are_refused_before_the_run() {
+    let test_dir = TestDir::with(&DISRUPTED.replace(
         "expect:",
         "  - { name: cut, at: 3s, for: 1s, target: payment->bank, kind: tcp-reset }\n  - { name: late, at: 8s, target: cart, kind: slow-start, delay: 500ms }\nexpect:",
     ));
-    // Nobody is there, and nobody is asked.
-    let nobody = "unix:///nowhere/docker.sock";
+    // Docker is not there, and is not needed for the refusal.
+    let no_docker = "unix:///nowhere/docker.sock";
     let output = run(
-        &place,
-        nobody,
+        &test_dir,
+        no_docker,
         &["run", "s.yaml", "--docker", "--without", "retries"],
     );
     assert_eq!(output.status.code(), Some(1));
-    let told = stderr(&output);
+    let message = stderr(&output);
     for part in [
         "--without",
         "fault cut (tcp-reset",
         "fault late (slow-start",
         "restart`",
     ] {
-        assert!(told.contains(part), "{told}");
+        assert!(message.contains(part), "{message}");
     }
-    assert!(!place.path().join("runs").exists(), "no run has begun");
-    let up = run(&place, nobody, &["up", "s.yaml", "--docker"]);
+    assert!(!test_dir.path().join("runs").exists(), "no run has started");
+    let up = run(&test_dir, no_docker, &["up", "s.yaml", "--docker"]);
     assert!(stderr(&up).contains("docker compose up"), "{}", stderr(&up));
 }
 
 #[test]
-fn a_shop_that_is_not_there_or_not_whole_is_refused_with_what_to_do() {
-    let place = Place::with(STRUCK);
+fn a_missing_or_incomplete_shop_is_refused_with_a_hint() {
+    let test_dir = TestDir::with(DISRUPTED);
     let refused = |host: &str, parts: &[&str]| {
         let output = run(
-            &place,
+            &test_dir,
             host,
             &["run", "s.yaml", "--quiet", "--docker=stall"],
         );
         assert_eq!(output.status.code(), Some(1));
-        let told = stderr(&output);
+        let message = stderr(&output);
         for part in parts {
-            assert!(told.contains(part), "{told}");
+            assert!(message.contains(part), "{message}");
         }
     };
     refused(
@@ -345,10 +345,10 @@ fn a_shop_that_is_not_there_or_not_whole_is_refused_with_what_to_do() {
     refused("tcp://127.0.0.1:1", &["nothing listens there"]);
     refused("ssh://me@there", &["DOCKER_HOST", "tcp://"]);
 
-    let paper = |role, n| Container::on_paper(PROJECT, role, n);
-    let others = Fake::with(vec![Container::on_paper("market", "order", 0)]);
+    let container = |role, n| Container::without_process(PROJECT, role, n);
+    let others = Fake::with(vec![Container::without_process("market", "order", 0)]);
     refused(&others.host, &["`stall` has no shop", "there are market"]);
-    let few = Fake::with(vec![paper("order", 0), paper("gateway", 0)]);
+    let few = Fake::with(vec![container("order", 0), container("gateway", 0)]);
     refused(&few.host, &["the shop has no user", "doorbuster.role=user"]);
 
     let roles = [
@@ -364,7 +364,7 @@ fn a_shop_that_is_not_there_or_not_whole_is_refused_with_what_to_do() {
     ];
     let all = || {
         roles
-            .map(|role| paper(role, 0))
+            .map(|role| container(role, 0))
             .into_iter()
             .collect::<Vec<_>>()
     };
@@ -374,17 +374,16 @@ fn a_shop_that_is_not_there_or_not_whole_is_refused_with_what_to_do() {
     refused(&whole.host, &["docker start stall-inventory-0"]);
     whole.state().containers[3].status = "paused";
     refused(&whole.host, &["docker unpause stall-inventory-0"]);
-    whole.state().containers.push(paper("order", 2));
+    whole.state().containers.push(container("order", 2));
     refused(&whole.host, &["replicas of order are [0, 2]"]);
-    assert!(whole.state().deeds.is_empty(), "nothing was done");
+    assert!(whole.state().actions.is_empty(), "no container was changed");
 
     let shop = Fake::shop(PROJECT);
-    let mut crowd = paper("gateway", 0);
-    crowd.labels.remove("doorbuster.role");
-    crowd
-        .labels
+    let mut load = container("gateway", 0);
+    load.labels.remove("doorbuster.role");
+    load.labels
         .insert("com.docker.compose.service".to_owned(), "crowd".to_owned());
-    shop.state().containers.push(crowd);
+    shop.state().containers.push(load);
     refused(
         &shop.host,
         &[
@@ -393,16 +392,16 @@ fn a_shop_that_is_not_there_or_not_whole_is_refused_with_what_to_do() {
         ],
     );
     shop.state().containers.pop();
-    let more = Place::with(&STRUCK.replace("products: 100", "products: 300"));
+    let more = TestDir::with(&DISRUPTED.replace("products: 100", "products: 300"));
     let output = run(
         &more,
         &shop.host,
         &["run", "s.yaml", "--quiet", "--docker=stall"],
     );
-    let told = stderr(&output);
+    let message = stderr(&output);
     assert!(
-        told.contains("the scenario has 300, the shop 100"),
-        "{told}"
+        message.contains("the scenario has 300, the shop 100"),
+        "{message}"
     );
-    assert!(shop.state().deeds.is_empty(), "nothing was done");
+    assert!(shop.state().actions.is_empty(), "no container was changed");
 }

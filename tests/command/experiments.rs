@@ -1,10 +1,10 @@
-//! Runs whose faults come by other ways than the clock, and what becomes of them when it is too much.
+//! Runs with repeated, chained and triggered faults, with abort conditions, and with `--shrink`.
 
 use serde_json::Value;
 
-use crate::harness::{Place, json, stderr};
+use crate::harness::{TestDir, json, stderr};
 
-/// A crowd of twelve seconds, with these sections.
+/// A load of twelve seconds, with these sections.
 fn scenario(sections: &str) -> String {
     format!(
         "\
@@ -36,7 +36,7 @@ fn faults(record: &Value) -> Vec<(String, f64, f64, u64)> {
 
 #[test]
 fn faults_are_repeated_and_chained() {
-    let place = Place::with(&scenario(
+    let test_dir = TestDir::with(&scenario(
         "\
 faults:
   - { name: slow, at: 1s, every: 3s, times: 2, for: 1s, target: product, kind: latency, delay: 20ms }
@@ -44,8 +44,8 @@ faults:
   - { name: never, when: breaker payment->bank, for: 1s, target: cart, kind: latency, delay: 20ms }
 ",
     ));
-    let output = place.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
-    let record = place.record();
+    let output = test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
+    let record = test_dir.record();
     let rows = faults(&record);
     let names: Vec<&str> = rows.iter().map(|r| r.0.as_str()).collect();
     assert_eq!(
@@ -58,35 +58,35 @@ faults:
     assert!(rows[..3].iter().all(|r| r.3 > 0), "{rows:?}");
     let waited = next.1 - slow.2;
     assert!((0.5..3.0).contains(&waited), "{rows:?}");
-    // What was waited for never happened, so the experiment is void.
+    // The breaker never opened, so the run is invalid.
     assert_eq!(never.3, 0);
     assert_eq!(record["verdict"], "invalid");
     assert_eq!(output.status.code(), Some(4));
-    let told = std::fs::read_to_string(place.run_dir().join("faults.jsonl")).unwrap();
+    let message = std::fs::read_to_string(test_dir.run_dir().join("faults.jsonl")).unwrap();
     assert!(
-        told.contains("the breaker payment->bank was not seen open while the load lasted"),
-        "{told}"
+        message.contains("the breaker payment->bank was not seen open while the load lasted"),
+        "{message}"
     );
 }
 
 #[test]
-fn a_fault_begins_when_a_breaker_opens() {
-    let place = Place::with(&scenario(
+fn a_fault_starts_when_a_breaker_opens() {
+    let test_dir = TestDir::with(&scenario(
         "\
 faults:
   - { name: bank-down, at: 2s, target: bank, kind: kill, restart: 5s }
   - { name: then, when: breaker payment->bank opens, for: 2s, target: product, kind: latency, delay: 20ms }
 ",
     ));
-    place.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
-    let rows = faults(&place.record());
+    test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
+    let rows = faults(&test_dir.record());
     let then = rows.iter().find(|r| r.0 == "then").unwrap();
     assert!(then.1 > 2.0 && then.3 > 0, "{rows:?}");
 }
 
 #[test]
-fn too_much_stops_the_experiment_and_fails_it() {
-    let place = Place::with(&scenario(
+fn an_abort_condition_stops_the_experiment_and_fails_it() {
+    let test_dir = TestDir::with(&scenario(
         "\
 faults:
   - { name: gone, at: 2s, target: product, kind: kill, restart: 9s }
@@ -95,8 +95,8 @@ abort:
   - { step: home, errors: 50%, for: 1s }
 ",
     ));
-    let output = place.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
-    let record = place.record();
+    let output = test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
+    let record = test_dir.record();
     let why = record["aborted"]
         .as_str()
         .unwrap_or_else(|| panic!("{record:#}"));
@@ -106,7 +106,7 @@ abort:
     );
     assert_eq!(record["interrupted"], false);
     assert!(record["duration_s"].as_f64().unwrap() < 11.0, "{record:#}");
-    // Started again at once, and nothing comes any more.
+    // The service is restarted at once, and no further fault is injected.
     let rows = faults(&record);
     assert_eq!(rows.len(), 1, "{rows:?}");
     assert_eq!(record["audit"]["complete"], true);
@@ -125,15 +125,15 @@ abort:
 
 #[test]
 fn a_storm_is_drawn_before_the_run_and_recorded_as_plain_faults() {
-    let place = Place::with(&scenario(
+    let test_dir = TestDir::with(&scenario(
         "\
 storm: { from: 1s, for: 10s, kinds: [latency], every: 2s, lasts: 1s..2s, targets: [gateway, product, cart, order] }
 expect:
   - { audit: clean }
 ",
     ));
-    let output = place.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
-    let record = place.record();
+    let output = test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
+    let record = test_dir.record();
     let rows = faults(&record);
     assert!(rows.len() >= 3, "{rows:?} {}", stderr(&output));
     assert!(rows.iter().all(|r| r.0.starts_with("storm-")), "{rows:?}");
@@ -143,7 +143,7 @@ expect:
 #[test]
 fn the_fault_that_broke_it_is_found_among_others() {
     // Each order goes to the bank, whose answers take a second; what else happens is not felt there.
-    let place = Place::with(
+    let test_dir = TestDir::with(
         &scenario(
             "\
 faults:
@@ -157,9 +157,9 @@ expect:
         )
         .replace("for: 12s", "for: 7s"),
     );
-    let output = place.run(&["run", "s.yaml", "--port", "0", "--quiet", "--shrink"]);
-    let said = stderr(&output);
-    let runs = std::fs::read_dir(place.path().join("runs")).unwrap();
+    let output = test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet", "--shrink"]);
+    let message = stderr(&output);
+    let runs = std::fs::read_dir(test_dir.path().join("runs")).unwrap();
     let mut runs: Vec<_> = runs
         .map(|e| e.unwrap().path())
         .filter(|p| p.is_dir())
@@ -167,20 +167,26 @@ expect:
     runs.sort();
     let first = json(&runs[0].join("run.json"));
     if first["verdict"] == "invalid" {
-        // A machine that is too busy proves nothing, and says so.
-        assert!(said.contains("Nothing to shrink"), "{said}");
+        // On a busy machine the runs may be invalid. Then nothing is shrunk.
+        assert!(message.contains("Nothing to shrink"), "{message}");
         return;
     }
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("shrink 1 of 12: 0 of 4 faults"), "{said}");
-    if said.contains("cannot be judged") || said.contains("not the cause") {
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(
+        message.contains("shrink 1 of 12: 0 of 4 faults"),
+        "{message}"
+    );
+    if message.contains("cannot be judged") || message.contains("not the cause") {
         return;
     }
-    assert!(said.contains("still breaks: buy_confirm p99"), "{said}");
-    assert!(said.contains("1 of 4:\n  { name: bank, "), "{said}");
+    assert!(
+        message.contains("still breaks: buy_confirm p99"),
+        "{message}"
+    );
+    assert!(message.contains("1 of 4:\n  { name: bank, "), "{message}");
     // What is left is a scenario that can be run.
     let shrunk = runs[0].join("shrunk.yaml");
-    let checked = place.run(&["check", shrunk.to_str().unwrap()]);
+    let checked = test_dir.run(&["check", shrunk.to_str().unwrap()]);
     let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(
         checked.contains("fault     bank (latency of bank)"),
@@ -191,19 +197,19 @@ expect:
 
 #[test]
 fn what_holds_or_has_no_faults_is_not_shrunk() {
-    let place = Place::with(
+    let test_dir = TestDir::with(
         &scenario("expect: [ { step: home, p50: 1us } ]\n").replace("for: 12s", "for: 2s"),
     );
-    let output = place.run(&["run", "s.yaml", "--port", "0", "--quiet", "--shrink"]);
-    let said = stderr(&output);
-    assert!(said.contains("Nothing to shrink: the"), "{said}");
+    let output = test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet", "--shrink"]);
+    let message = stderr(&output);
+    assert!(message.contains("Nothing to shrink: the"), "{message}");
     assert_eq!(
-        std::fs::read_dir(place.path().join("runs"))
+        std::fs::read_dir(test_dir.path().join("runs"))
             .unwrap()
             .count(),
         1
     );
-    let alone = place.run(&["run", "s.yaml", "--shrink-runs", "3"]);
+    let alone = test_dir.run(&["run", "s.yaml", "--shrink-runs", "3"]);
     assert_eq!(
         alone.status.code(),
         Some(1),

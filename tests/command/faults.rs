@@ -1,50 +1,49 @@
-//! Faults in a shop that is up, from the command line: brought about, seen, ended, and gone when their time is over,
-//! whatever becomes of who asked for them.
+//! `doorbuster chaos` on a shop that is up: faults are injected, listed and cleared, and end by themselves.
 
 use std::net::SocketAddr;
 use std::process::{Child, Output};
 
 use serde_json::Value;
 
-use crate::harness::{Place, SMALL, Up, http, json, signal, stderr, until, wait};
+use crate::harness::{RunningShop, SMALL, TestDir, http, json, signal, stderr, until, wait};
 
 fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A shop that is up, and somewhere to ask from.
-struct Stage {
-    up: Up,
-    place: Place,
+/// A shop that is up, and a folder for the commands.
+struct Setup {
+    up: RunningShop,
+    test_dir: TestDir,
     topology: String,
 }
 
-impl Stage {
+impl Setup {
     fn open() -> Self {
-        let up = Up::open(&[]);
+        let up = RunningShop::open(&[]);
         let topology = up.run_dir().join("topology.json").display().to_string();
         Self {
             up,
-            place: Place::with(SMALL),
+            test_dir: TestDir::with(SMALL),
             topology,
         }
     }
 
     /// `doorbuster chaos …` on this shop.
     fn chaos(&self, args: &[&str]) -> Output {
-        self.place.run(&self.args(args))
+        self.test_dir.run(&self.args(args))
     }
 
     fn spawn(&self, args: &[&str]) -> Child {
-        self.place.command(&self.args(args)).spawn().unwrap()
+        self.test_dir.command(&self.args(args)).spawn().unwrap()
     }
 
     fn args<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
-        let place = ["--topology", &self.topology];
+        let test_dir = ["--topology", &self.topology];
         ["chaos"]
             .iter()
             .chain(args)
-            .chain(&place)
+            .chain(&test_dir)
             .copied()
             .collect()
     }
@@ -77,8 +76,8 @@ impl Stage {
 }
 
 #[test]
-fn a_fault_is_followed_until_it_is_over_and_counts_its_hits() {
-    let stage = Stage::open();
+fn a_fault_is_shown_with_its_hits_until_it_has_ended() {
+    let stage = Setup::open();
     let mut child = stage.spawn(&[
         "inject",
         "target: product, kind: latency, delay: 5ms, for: 3s, name: slow",
@@ -95,9 +94,9 @@ fn a_fault_is_followed_until_it_is_over_and_counts_its_hits() {
     wait(&mut child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let said = stdout(&output);
-    assert!(said.starts_with("slow is over after 3."), "{said}");
-    assert!(said.contains("hits"), "{said}");
+    let message = stdout(&output);
+    assert!(message.starts_with("slow is over after 3."), "{message}");
+    assert!(message.contains("hits"), "{message}");
     assert!(stage.held("product").is_empty());
     let listed = stdout(&stage.chaos(&["list"]));
     assert_eq!(listed, "no fault is in force\n");
@@ -105,7 +104,7 @@ fn a_fault_is_followed_until_it_is_over_and_counts_its_hits() {
 
 #[test]
 fn a_detached_fault_is_at_every_replica_until_it_is_cleared() {
-    let stage = Stage::open();
+    let stage = Setup::open();
     let args = [
         "inject",
         "target: order, kind: latency, delay: 5ms, for: 10m",
@@ -115,7 +114,7 @@ fn a_detached_fault_is_at_every_replica_until_it_is_cleared() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).contains("doorbuster chaos clear latency-order"));
     assert_eq!(stage.held("order"), ["latency-order", "latency-order"]);
-    // The name is in use, so it is refused, and what is there stays.
+    // The name is in use, so the second fault is refused, and the first stays.
     let again = stage.chaos(&args);
     assert_eq!(again.status.code(), Some(1));
     assert!(
@@ -135,26 +134,26 @@ fn a_detached_fault_is_at_every_replica_until_it_is_cleared() {
 }
 
 #[test]
-fn clearing_ends_every_fault_and_minds_no_service_that_is_down() {
-    let stage = Stage::open();
+fn clearing_ends_every_fault_and_ignores_services_that_are_down() {
+    let stage = Setup::open();
     for role in ["bank", "cart"] {
         let fault = format!("target: {role}, kind: latency, delay: 5ms, for: 10m");
         let output = stage.chaos(&["inject", &fault, "--detach"]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     }
-    // A port that nobody listens on any more.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let down = format!("user={}", nobody.local_addr().unwrap());
-    drop(nobody);
-    // One that somebody listens on who never answers.
-    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let silent = format!("order={}", mute.local_addr().unwrap());
+    // A port on which nothing listens.
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let down = format!("user={}", unused.local_addr().unwrap());
+    drop(unused);
+    // A listener that never answers.
+    let silent_listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("order={}", silent_listener.local_addr().unwrap());
     let bank = format!("bank={}", stage.admins("bank")[0]);
     let cart = format!("cart={}", stage.admins("cart")[0]);
     let clear = |admins: &[&str]| {
         let named = admins.iter().flat_map(|a| ["--admin", a]);
         let args: Vec<&str> = ["chaos", "clear"].into_iter().chain(named).collect();
-        stage.place.run(&args)
+        stage.test_dir.run(&args)
     };
     let output = clear(&[&bank, &down]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -176,8 +175,8 @@ fn clearing_ends_every_fault_and_minds_no_service_that_is_down() {
 }
 
 #[test]
-fn ctrl_c_ends_the_fault_and_kill_leaves_it_to_its_time() {
-    let stage = Stage::open();
+fn ctrl_c_ends_the_fault_and_after_a_kill_it_ends_by_itself() {
+    let stage = Setup::open();
     let fault = "target: bank, kind: latency, delay: 5ms, for: 10m, name: mine";
     let mut child = stage.spawn(&["inject", fault]);
     until("the fault", || {
@@ -202,37 +201,37 @@ fn ctrl_c_ends_the_fault_and_kill_leaves_it_to_its_time() {
 
 #[test]
 fn mistakes_have_their_column_and_nothing_is_injected() {
-    let stage = Stage::open();
-    let told = |fault: &str| {
+    let stage = Setup::open();
+    let message = |fault: &str| {
         let output = stage.chaos(&["inject", fault]);
         assert_eq!(output.status.code(), Some(1));
         stderr(&output)
     };
     assert_eq!(
-        told("target: bnk, kind: latency, for: 3s, at: 5s"),
+        message("target: bnk, kind: latency, for: 3s, at: 5s"),
         "fault:1:1: `delay` is missing\n\
          fault:1:9: the shop has no `bnk`; did you mean `bank`?\n\
          fault:1:42: `at` belongs to scenarios; here the fault begins at once\n"
     );
-    let kill = told("target: bank, kind: kill, restart: 3s");
+    let kill = message("target: bank, kind: kill, restart: 3s");
     assert!(kill.contains("doorbuster run"), "{kill}");
-    let path = told("target: payment->bank, kind: tcp-reset, for: 3s");
+    let path = message("target: payment->bank, kind: tcp-reset, for: 3s");
     assert!(path.contains("doorbuster chaos proxy"), "{path}");
-    let place = Place::with(SMALL);
-    let nowhere = place.run(&["chaos", "list"]);
+    let test_dir = TestDir::with(SMALL);
+    let nowhere = test_dir.run(&["chaos", "list"]);
     assert_eq!(nowhere.status.code(), Some(1));
     assert!(
         stderr(&nowhere).contains("doorbuster up"),
         "{}",
         stderr(&nowhere)
     );
-    let wrong = place.run(&["chaos", "list", "--topology", "s.yaml"]);
+    let wrong = test_dir.run(&["chaos", "list", "--topology", "s.yaml"]);
     assert!(
         stderr(&wrong).contains("topology.json"),
         "{}",
         stderr(&wrong)
     );
-    let wrong = place.run(&["chaos", "list", "--admin", "bnk=127.0.0.1:1"]);
+    let wrong = test_dir.run(&["chaos", "list", "--admin", "bnk=127.0.0.1:1"]);
     assert!(
         stderr(&wrong).contains("no role `bnk`"),
         "{}",
@@ -241,13 +240,13 @@ fn mistakes_have_their_column_and_nothing_is_injected() {
 }
 
 #[test]
-fn admin_listeners_that_ask_for_a_token_are_given_it() {
-    let place = Place::with(SMALL);
+fn the_token_is_sent_to_admin_listeners() {
+    let test_dir = TestDir::with(SMALL);
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
     let admin = address.to_string();
-    let mut bank = place
+    let mut bank = test_dir
         .command(&[
             "serve",
             "bank",
@@ -264,11 +263,11 @@ fn admin_listeners_that_ask_for_a_token_are_given_it() {
         std::net::TcpStream::connect(address).ok()
     });
     let named = format!("bank={admin}");
-    let without = place.run(&["chaos", "clear", "--admin", &named]);
+    let without = test_dir.run(&["chaos", "clear", "--admin", &named]);
     assert_eq!(without.status.code(), Some(1));
-    let said = stderr(&without);
-    assert!(said.contains("DOORBUSTER_ADMIN_TOKEN"), "{said}");
-    let with = place
+    let message = stderr(&without);
+    assert!(message.contains("DOORBUSTER_ADMIN_TOKEN"), "{message}");
+    let with = test_dir
         .command(&["chaos", "clear", "--admin", &named])
         .env("DOORBUSTER_ADMIN_TOKEN", "sesame")
         .output()

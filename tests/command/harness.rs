@@ -1,4 +1,4 @@
-//! Starting the command, and looking at what it does.
+//! Helpers: run the command, wait for conditions, read records.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,27 +9,27 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The longest that any condition may take to come about. Nothing waits for it when all is well.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit of every wait.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Looks until there is something to give.
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+/// Polls until there is a value.
+pub(crate) fn until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if let Some(found) = look() {
+    while start.elapsed() < TIMEOUT {
+        if let Some(found) = poll() {
             return found;
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("{what} did not come about");
+    panic!("timed out waiting for {what}");
 }
 
-/// A folder with a scenario in it, to run the command in.
-pub(crate) struct Place {
+/// A temporary folder with a scenario, in which the command runs.
+pub(crate) struct TestDir {
     pub(crate) folder: TempDir,
 }
 
-impl Place {
+impl TestDir {
     pub(crate) fn with(scenario: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("s.yaml"), scenario).unwrap();
@@ -52,12 +52,12 @@ impl Place {
         command
     }
 
-    /// Runs to the end.
+    /// Runs the command to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
     }
 
-    /// The only run's folder.
+    /// The folder of the newest run.
     pub(crate) fn run_dir(&self) -> PathBuf {
         let mut runs: Vec<PathBuf> = std::fs::read_dir(self.path().join("runs"))
             .unwrap()
@@ -72,7 +72,7 @@ impl Place {
         json(&self.run_dir().join("run.json"))
     }
 
-    /// The processes that the run started, from its record.
+    /// The process ids of the run's services, from its record.
     pub(crate) fn pids(&self) -> Vec<u32> {
         let topology = until("the topology", || {
             let runs = self.path().join("runs");
@@ -97,12 +97,12 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Whether a process runs; one that has ended and was not yet waited for does not.
+/// Whether a process runs. A zombie does not.
 pub(crate) fn alive(pid: u32) -> bool {
     state(pid).is_some_and(|state| state != 'Z')
 }
 
-/// What a process is doing: `T` is stopped, `Z` ended and not yet waited for.
+/// The state of a process: `T` stopped, `Z` zombie.
 pub(crate) fn state(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
@@ -113,7 +113,7 @@ pub(crate) fn signal(child: &Child, name: &str) {
     kill(child.id(), name);
 }
 
-/// Sends a signal to a process of our own.
+/// Sends a signal to a process.
 pub(crate) fn kill(pid: u32, name: &str) {
     let sent = Command::new("kill")
         .arg(name)
@@ -123,30 +123,30 @@ pub(crate) fn kill(pid: u32, name: &str) {
     assert!(sent.success());
 }
 
-/// Waits for the end, and says how long it took.
+/// Waits for the end, and gives the duration.
 pub(crate) fn wait(child: &mut Child) -> (ExitStatus, Duration) {
     let start = Instant::now();
     let status = until("the end of the command", || child.try_wait().unwrap());
     (status, start.elapsed())
 }
 
-/// A shop that is up; closed when dropped.
-pub(crate) struct Up {
+/// A shop that is up. Dropping this closes it.
+pub(crate) struct RunningShop {
     child: Child,
     pub(crate) gateway: SocketAddr,
-    place: Place,
+    test_dir: TestDir,
 }
 
-impl Up {
-    /// Opens a small shop.
+impl RunningShop {
+    /// Opens the shop of [`SMALL`].
     pub(crate) fn open(environment: &[(&str, &str)]) -> Self {
         Self::with(SMALL, environment)
     }
 
     /// Opens the shop of a scenario.
     pub(crate) fn with(scenario: &str, environment: &[(&str, &str)]) -> Self {
-        let place = Place::with(scenario);
-        let mut child = place
+        let test_dir = TestDir::with(scenario);
+        let mut child = test_dir
             .command(&["up", "s.yaml", "--port", "0", "--quiet"])
             .envs(environment.iter().copied())
             .spawn()
@@ -159,7 +159,7 @@ impl Up {
         Self {
             child,
             gateway,
-            place,
+            test_dir,
         }
     }
 
@@ -175,19 +175,19 @@ impl Up {
         (status, serde_json::from_str(&body).unwrap_or(Value::Null))
     }
 
-    /// Runs another command beside it, to the end.
+    /// Runs another command in the same folder to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
-        self.place.run(args)
+        self.test_dir.run(args)
     }
 
-    /// Starts another command beside it.
+    /// Starts another command in the same folder.
     pub(crate) fn spawn(&self, args: &[&str]) -> Child {
-        self.place.command(args).spawn().unwrap()
+        self.test_dir.command(args).spawn().unwrap()
     }
 
-    /// Its run's folder.
+    /// The folder of its run.
     pub(crate) fn run_dir(&self) -> PathBuf {
-        self.place.run_dir()
+        self.test_dir.run_dir()
     }
 }
 
@@ -215,21 +215,21 @@ pub(crate) fn http(
     request += &body;
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let status = response.split(' ').nth(1).unwrap().parse().unwrap();
+    let (_, body) = response.split_once("\r\n\r\n").unwrap_or_default();
     (status, body.to_owned())
 }
 
-impl Drop for Up {
+impl Drop for RunningShop {
     fn drop(&mut self) {
         signal(&self.child, "-TERM");
         let _ = self.child.wait();
     }
 }
 
-/// A small shop with a short crowd: some six seconds.
+/// A small shop with a short load, of about six seconds.
 pub(crate) const SMALL: &str = "\
 name: small
 seed: 11

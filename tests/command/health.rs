@@ -1,25 +1,25 @@
-//! `doorbuster health`: what containers ask themselves.
+//! `doorbuster health`, the health check of containers.
 
 use shop_kit::net::Lease;
 
-use crate::harness::{Up, json, stderr};
+use crate::harness::{RunningShop, json, stderr};
 
 #[test]
-fn a_service_that_is_ready_is_healthy_and_one_that_does_not_listen_is_not() {
-    let shop = Up::open(&[]);
+fn health_succeeds_only_for_a_service_that_is_ready() {
+    let shop = RunningShop::open(&[]);
     let topology = json(&shop.run_dir().join("topology.json"));
     for process in topology.as_array().unwrap() {
         let admin = process["admin"].as_str().unwrap();
-        let asked = shop.run(&["health", "--admin", admin]);
-        assert!(asked.status.success(), "{}", stderr(&asked));
+        let output = shop.run(&["health", "--admin", admin]);
+        assert!(output.status.success(), "{}", stderr(&output));
     }
-    let nobody = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
-    let address = nobody.address().to_string();
-    let asked = shop.run(&["health", "--admin", &address]);
-    assert_eq!(asked.status.code(), Some(1));
-    let told = stderr(&asked);
+    let reserved = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = reserved.address().to_string();
+    let output = shop.run(&["health", "--admin", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = stderr(&output);
     assert!(
-        told.contains(&address) && told.contains("--admin"),
-        "{told}"
+        message.contains(&address) && message.contains("--admin"),
+        "{message}"
     );
 }

@@ -1,15 +1,16 @@
-//! The command as its users know it: run as a process, judged by exit code, output and what it leaves behind.
+//! Tests of the command as a process: exit codes, output and records.
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, as tests do"
 )]
 
 mod audit;
+mod authorization;
 mod dashboards;
 mod docker;
-mod doors;
 mod experiments;
 mod faults;
+mod gateways;
 mod harness;
 mod health;
 mod load;
@@ -19,6 +20,5 @@ mod paths;
 mod processes;
 mod resources;
 mod runs;
-mod strangers;
 mod telemetry;
 mod traces;

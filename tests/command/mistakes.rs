@@ -3,12 +3,12 @@
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{Place, SMALL, stderr};
+use crate::harness::{SMALL, TestDir, stderr};
 
 /// Nothing was started and nothing was written.
-fn untouched(place: &Place) {
+fn untouched(test_dir: &TestDir) {
     assert!(
-        !place.path().join("runs").exists(),
+        !test_dir.path().join("runs").exists(),
         "a run's folder was made"
     );
 }
@@ -27,58 +27,64 @@ faults:
 expect:
   - { step: buy_confrim, errors: 1% }
 ";
-    let place = Place::with(text);
+    let test_dir = TestDir::with(text);
     for command in ["check", "run"] {
-        let output = place.run(&[command, "s.yaml"]);
+        let output = test_dir.run(&[command, "s.yaml"]);
         assert_eq!(output.status.code(), Some(1));
-        let said = stderr(&output);
-        let lines: Vec<&str> = said.lines().collect();
-        assert_eq!(lines.len(), 5, "{said}");
-        for (line, place) in lines.iter().zip([
+        let message = stderr(&output);
+        let lines: Vec<&str> = message.lines().collect();
+        assert_eq!(lines.len(), 5, "{message}");
+        for (line, test_dir) in lines.iter().zip([
             "s.yaml:3:",
             "s.yaml:5:",
             "s.yaml:7:",
             "s.yaml:8:",
             "s.yaml:10:",
         ]) {
-            assert!(line.contains(place), "{line}");
+            assert!(line.contains(test_dir), "{line}");
         }
-        assert!(lines[2].contains("did you mean `bank`?"), "{said}");
-        assert!(lines[4].contains("did you mean `buy_confirm`?"), "{said}");
-        untouched(&place);
+        assert!(lines[2].contains("did you mean `bank`?"), "{message}");
+        assert!(
+            lines[4].contains("did you mean `buy_confirm`?"),
+            "{message}"
+        );
+        untouched(&test_dir);
     }
 }
 
 #[test]
 fn a_missing_scenario_is_one_clear_line() {
-    let place = Place::with(SMALL);
-    let output = place.run(&["run", "none.yaml"]);
+    let test_dir = TestDir::with(SMALL);
+    let output = test_dir.run(&["run", "none.yaml"]);
     assert_eq!(output.status.code(), Some(1));
-    let said = stderr(&output);
-    assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.contains("none.yaml"), "{said}");
-    untouched(&place);
+    let message = stderr(&output);
+    assert_eq!(message.lines().count(), 1, "{message}");
+    assert!(message.contains("none.yaml"), "{message}");
+    untouched(&test_dir);
 }
 
 #[test]
 fn a_taken_port_is_one_clear_line_that_names_the_flag() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let place = Place::with(SMALL);
-    let output = place.run(&["run", "s.yaml", "--port", &port, "--quiet"]);
+    let test_dir = TestDir::with(SMALL);
+    let output = test_dir.run(&["run", "s.yaml", "--port", &port, "--quiet"]);
     assert_eq!(output.status.code(), Some(1));
-    let said = stderr(&output);
-    assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.contains(&port) && said.contains("--port"), "{said}");
+    let message = stderr(&output);
+    assert_eq!(message.lines().count(), 1, "{message}");
+    assert!(
+        message.contains(&port) && message.contains("--port"),
+        "{message}"
+    );
 }
 
 #[test]
 fn an_output_folder_that_cannot_be_made_is_one_clear_line() {
-    let place = Place::with(SMALL);
-    std::fs::write(place.path().join("file"), "").unwrap();
+    let test_dir = TestDir::with(SMALL);
+    std::fs::write(test_dir.path().join("file"), "").unwrap();
     let mut folders = vec!["file/runs".to_owned()];
     // Root writes where others may not, so for root a read-only folder is none.
-    let shut = place.path().join("shut");
+    let shut = test_dir.path().join("shut");
     std::fs::create_dir(&shut).unwrap();
     std::fs::set_permissions(&shut, std::fs::Permissions::from_mode(0o555)).unwrap();
     if std::fs::write(shut.join("probe"), "").is_err() {
@@ -88,18 +94,18 @@ fn an_output_folder_that_cannot_be_made_is_one_clear_line() {
         folders.push("/proc/runs".to_owned());
     }
     for folder in folders {
-        let output = place.run(&["run", "s.yaml", "--port", "0", "--quiet", "--out", &folder]);
+        let output = test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet", "--out", &folder]);
         assert_eq!(output.status.code(), Some(1));
-        let said = stderr(&output);
-        assert_eq!(said.lines().count(), 1, "{said}");
-        assert!(said.contains(&folder), "{said}");
+        let message = stderr(&output);
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(message.contains(&folder), "{message}");
     }
 }
 
 #[test]
 fn a_mistake_on_the_command_line_is_exit_code_1_and_help_is_0() {
-    let place = Place::with(SMALL);
-    assert_eq!(place.run(&["rnu"]).status.code(), Some(1));
+    let test_dir = TestDir::with(SMALL);
+    assert_eq!(test_dir.run(&["rnu"]).status.code(), Some(1));
     for command in [
         &["--help"][..],
         &["run", "--help"],
@@ -114,7 +120,7 @@ fn a_mistake_on_the_command_line_is_exit_code_1_and_help_is_0() {
         &["chaos", "list", "--help"],
         &["chaos", "clear", "--help"],
     ] {
-        let output = place.run(command);
+        let output = test_dir.run(command);
         assert_eq!(output.status.code(), Some(0));
         let help = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
@@ -126,7 +132,7 @@ fn a_mistake_on_the_command_line_is_exit_code_1_and_help_is_0() {
 
 #[test]
 fn an_option_that_would_be_ignored_is_refused() {
-    let place = Place::with(SMALL);
+    let test_dir = TestDir::with(SMALL);
     for (args, named) in [
         (&["up", "s.yaml", "--without", "retries"][..], "--without"),
         (&["up", "s.yaml", "--ablate"], "--ablate"),
@@ -156,23 +162,23 @@ fn an_option_that_would_be_ignored_is_refused() {
         (&["load", "s.yaml", "--keep-data"], "--keep-data"),
         (&["check", "s.yaml", "--seed", "1"], "--seed"),
     ] {
-        let output = place.run(args);
+        let output = test_dir.run(args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");
         let message = stderr(&output);
         assert!(message.contains(named), "{args:?}: {message}");
     }
-    assert!(!place.path().join("runs").exists(), "no run has started");
+    assert!(!test_dir.path().join("runs").exists(), "no run has started");
 }
 
 #[test]
 fn an_unknown_pattern_is_refused_with_a_suggestion() {
-    let place = Place::with(SMALL);
+    let test_dir = TestDir::with(SMALL);
     for args in [
         &["run", "s.yaml", "--without", "retries,breaker"][..],
         &["run", "s.yaml", "--ablate=breaker"],
         &["serve", "cart", "--without", "breaker"],
     ] {
-        let output = place.run(args);
+        let output = test_dir.run(args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");
         let message = stderr(&output);
         let suggestion = "did you mean `breakers`?";

@@ -1,4 +1,4 @@
-//! A receiver of spans and log records by OTLP, as any back end has one: gRPC, and HTTP for log records.
+//! An OTLP receiver of spans and log records: gRPC for both, and HTTP for log records.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -48,7 +48,7 @@ pub(crate) struct Record {
     pub(crate) attributes: Attributes,
 }
 
-/// Keeps everything that it is sent. Cloning shares it.
+/// Stores everything that it receives. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Receiver {
     spans: Arc<Mutex<Vec<Span>>>,
@@ -100,12 +100,12 @@ impl Receiver {
         self.records.lock().unwrap().clone()
     }
 
-    fn keep(&self, request: ExportLogsServiceRequest) {
-        let mut kept = self.records.lock().unwrap();
+    fn store(&self, request: ExportLogsServiceRequest) {
+        let mut stored = self.records.lock().unwrap();
         for resource in request.resource_logs {
             let service = service(resource.resource);
             for record in resource.scope_logs.into_iter().flat_map(|s| s.log_records) {
-                kept.push(Record {
+                stored.push(Record {
                     service: service.clone(),
                     message: text(record.body),
                     trace: record.trace_id,
@@ -120,7 +120,7 @@ impl Receiver {
 async fn by_http(State(receiver): State<Receiver>, body: Bytes) -> StatusCode {
     match ExportLogsServiceRequest::decode(body) {
         Ok(request) => {
-            receiver.keep(request);
+            receiver.store(request);
             StatusCode::OK
         }
         Err(_) => StatusCode::BAD_REQUEST,
@@ -149,10 +149,10 @@ impl TraceService for Receiver {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let mut kept = self.spans.lock().unwrap();
+        let mut stored = self.spans.lock().unwrap();
         for resource in request.into_inner().resource_spans {
             for span in resource.scope_spans.into_iter().flat_map(|s| s.spans) {
-                kept.push(Span {
+                stored.push(Span {
                     kind: span.kind(),
                     name: span.name,
                     trace: span.trace_id,
@@ -171,7 +171,7 @@ impl LogsService for Receiver {
         &self,
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
-        self.keep(request.into_inner());
+        self.store(request.into_inner());
         Ok(Response::new(ExportLogsServiceResponse::default()))
     }
 }

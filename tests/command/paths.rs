@@ -1,8 +1,8 @@
-//! Faults of the paths between services: they hit, shoppers feel them, they end, and nothing that was promised is lost.
+//! Path faults between services: they have hits, affect the shoppers, end, and break no promise.
 
 use serde_json::{Value, json};
 
-use crate::harness::Place;
+use crate::harness::TestDir;
 
 const CUT: &str = "\
 name: paths
@@ -20,7 +20,7 @@ faults:
   - { name: bank-down, at: 12s, target: bank, kind: kill, restart: 1s }
 ";
 
-/// The seconds that lie within a fault's window.
+/// The seconds within a fault's window.
 fn seconds<'r>(record: &Value, name: &str, intervals: &'r [Value]) -> Vec<&'r Value> {
     let faults = record["faults"].as_array().unwrap();
     let fault = faults.iter().find(|f| f["name"] == name).unwrap();
@@ -37,17 +37,17 @@ fn seconds<'r>(record: &Value, name: &str, intervals: &'r [Value]) -> Vec<&'r Va
 
 #[test]
 fn connections_are_slowed_and_reset_between_services_and_no_promise_is_broken() {
-    let place = Place::with(CUT);
-    place.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
-    let record = place.record();
+    let test_dir = TestDir::with(CUT);
+    test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
+    let record = test_dir.record();
     let faults = record["faults"].as_array().unwrap();
     assert_eq!(faults.len(), 3, "{record:#}");
     for fault in faults {
-        // The bank's only caller counts what it missed under the port of its proxy.
+        // The bank's only caller counts its failures under the port of its proxy.
         assert!(fault["hits"].as_u64().unwrap() > 0, "{fault}");
         assert_eq!(fault["trouble"], Value::Null, "{fault}");
     }
-    let text = std::fs::read_to_string(place.run_dir().join("intervals.jsonl")).unwrap();
+    let text = std::fs::read_to_string(test_dir.run_dir().join("intervals.jsonl")).unwrap();
     let intervals: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -57,11 +57,11 @@ fn connections_are_slowed_and_reset_between_services_and_no_promise_is_broken() 
         .filter_map(|i| i["steps"]["buy_confirm"]["response_us"]["p50"].as_u64())
         .any(|p50| p50 >= 400_000);
     assert!(half_of_the_buyers_waited, "{record:#}");
-    let turned_away: u64 = seconds(&record, "cut-off", &intervals)
+    let failed: u64 = seconds(&record, "cut-off", &intervals)
         .iter()
         .map(|i| i["all"]["failed"].as_u64().unwrap())
         .sum();
-    assert!(turned_away > 0, "{record:#}");
+    assert!(failed > 0, "{record:#}");
     let ended = faults.iter().find(|f| f["name"] == "cut-off").unwrap()["ended_s"].as_f64();
     let answered_again = intervals
         .iter()
@@ -69,7 +69,7 @@ fn connections_are_slowed_and_reset_between_services_and_no_promise_is_broken() 
         .map(|i| &i["callers"]["gateway→product"])
         .any(|edge| edge["attempts"].as_u64() > edge["failures"].as_u64());
     assert!(answered_again, "{record:#}");
-    assert_eq!(record["crashes"], Value::Null, "nobody died of it");
+    assert_eq!(record["crashes"], Value::Null, "no service crashed");
     assert!(record["audit"]["orders_promised"].as_u64().unwrap() > 0);
     assert_eq!(record["audit"]["complete"], true, "{record:#}");
     assert_eq!(record["audit"]["violations"], json!([]), "{record:#}");

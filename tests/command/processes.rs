@@ -5,11 +5,11 @@ use std::process::Child;
 
 use serde_json::{Value, json};
 
-use crate::harness::{self, Place, alive, kill, signal, state, until, wait};
+use crate::harness::{self, TestDir, alive, kill, signal, state, until, wait};
 
-/// A crowd for as long as it takes, and one fault that lasts as long.
-fn paused(target: &str) -> Place {
-    Place::with(&format!(
+/// A long load, and one fault of the same length.
+fn paused(target: &str) -> TestDir {
+    TestDir::with(&format!(
         "\
 name: paused
 shop: {{ products: 100, customers: 50, replicas: {{ order: 2, gateway: 2 }} }}
@@ -25,13 +25,13 @@ faults:
     ))
 }
 
-/// Starts a run and waits until one of its processes stands still; gives all of them, and that one.
-fn run_until_paused(place: &Place) -> (Child, Vec<u32>, u32) {
-    let child = place
+/// Starts a run and waits until one of its processes is stopped. Gives all process ids, and that one.
+fn run_until_paused(test_dir: &TestDir) -> (Child, Vec<u32>, u32) {
+    let child = test_dir
         .command(&["run", "s.yaml", "--port", "0", "--quiet"])
         .spawn()
         .unwrap();
-    let pids = place.pids();
+    let pids = test_dir.pids();
     let stopped = until("a paused process", || {
         pids.iter().copied().find(|p| state(*p) == Some('T'))
     });
@@ -40,8 +40,8 @@ fn run_until_paused(place: &Place) -> (Child, Vec<u32>, u32) {
 
 #[test]
 fn a_paused_process_dies_with_a_harness_that_was_killed() {
-    let place = paused("order/1");
-    let (mut child, pids, _) = run_until_paused(&place);
+    let test_dir = paused("order/1");
+    let (mut child, pids, _) = run_until_paused(&test_dir);
     signal(&child, "-KILL");
     wait(&mut child);
     until("the end of all children", || {
@@ -51,8 +51,8 @@ fn a_paused_process_dies_with_a_harness_that_was_killed() {
 
 #[test]
 fn ctrl_c_ends_a_shop_with_a_paused_process_at_once() {
-    let place = paused("gateway/0");
-    let (mut child, pids, _) = run_until_paused(&place);
+    let test_dir = paused("gateway/0");
+    let (mut child, pids, _) = run_until_paused(&test_dir);
     signal(&child, "-INT");
     let (status, took) = wait(&mut child);
     assert!(took.as_secs_f64() < 5.0, "it took {took:?}");
@@ -62,25 +62,25 @@ fn ctrl_c_ends_a_shop_with_a_paused_process_at_once() {
 }
 
 #[test]
-fn a_process_that_somebody_else_stopped_does_not_hold_up_the_end() {
-    let place = Place::with(
+fn a_process_stopped_from_outside_does_not_delay_the_end() {
+    let test_dir = TestDir::with(
         "\
 name: up
 shop: { products: 100, customers: 50 }
 load: { mix: shopping, phases: [ { name: steady, for: 1s, arrivals: 1/s } ] }
 ",
     );
-    let mut child = place
+    let mut child = test_dir
         .command(&["up", "s.yaml", "--port", "0", "--quiet"])
         .spawn()
         .unwrap();
-    let pids = place.pids();
-    // Ours to stop: it is a child of our own child.
+    let pids = test_dir.pids();
+    // The process is a child of our child, so it may be stopped.
     kill(pids[0], "-STOP");
     until("its stop", || (state(pids[0]) == Some('T')).then_some(()));
     signal(&child, "-TERM");
     let (_, took) = wait(&mut child);
-    // It is asked, given two seconds, and killed.
+    // It gets SIGTERM, and SIGKILL after two seconds.
     assert!(took.as_secs_f64() < 8.0, "it took {took:?}");
     let left: Vec<_> = pids.iter().filter(|p| alive(**p)).collect();
     assert!(left.is_empty(), "{left:?}");
@@ -107,22 +107,22 @@ faults:
 ";
 
 #[test]
-fn replicas_that_are_paused_restarted_or_late_have_hits_and_serve_again() {
-    let place = Place::with(EVERYTHING);
-    place.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
-    let record = place.record();
-    let intervals = std::fs::read_to_string(place.run_dir().join("intervals.jsonl")).unwrap();
+fn paused_restarted_and_delayed_replicas_have_hits_and_recover() {
+    let test_dir = TestDir::with(EVERYTHING);
+    test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
+    let record = test_dir.record();
+    let intervals = std::fs::read_to_string(test_dir.run_dir().join("intervals.jsonl")).unwrap();
     let faults = record["faults"].as_array().unwrap();
     assert_eq!(faults.len(), 7, "{record:#}");
     for fault in faults {
-        // A restart may be over before anybody comes.
+        // A restart may end before any request arrives.
         let hits = fault["hits"].as_u64().unwrap();
         assert!(
             hits > 0 || fault["kind"] == "restart",
             "{fault} in\n{intervals}"
         );
         assert_eq!(fault["trouble"], Value::Null, "{fault}");
-        // Not over before its time; when it begins, a busy machine may be late.
+        // It does not end early. On a busy machine it may start late.
         let planned_end = match fault["name"].as_str().unwrap() {
             "order-stalls" => 4.0,
             "cart-stalls" => 8.0,
@@ -133,10 +133,10 @@ fn replicas_that_are_paused_restarted_or_late_have_hits_and_serve_again() {
         };
         assert!(fault["ended_s"].as_f64().unwrap() >= planned_end, "{fault}");
     }
-    assert_eq!(record["crashes"], Value::Null, "nobody died by itself");
+    assert_eq!(record["crashes"], Value::Null, "no service crashed");
     assert_eq!(record["audit"]["complete"], true, "{record:#}");
     assert_eq!(record["audit"]["violations"], json!([]), "{record:#}");
-    let topology = harness::json(&place.run_dir().join("topology.json"));
+    let topology = harness::json(&test_dir.run_dir().join("topology.json"));
     for process in topology.as_array().unwrap() {
         assert!(!alive(process["pid"].as_u64().unwrap() as u32));
     }

@@ -1,9 +1,8 @@
-//! A shop whose databases, processors, memory and clocks are not what they should be: each fault hits, and nothing that a
-//! shopper was promised is lost.
+//! Resource faults of databases, processors, memory and clocks: each has hits, and no promise is broken.
 
 use serde_json::{Value, json};
 
-use crate::harness::Place;
+use crate::harness::TestDir;
 
 const EVERYTHING: &str = "\
 name: resources
@@ -28,16 +27,16 @@ faults:
 
 #[test]
 fn every_fault_of_a_resource_has_hits_and_no_promise_is_broken() {
-    let place = Place::with(EVERYTHING);
-    place.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
-    let record = place.record();
+    let test_dir = TestDir::with(EVERYTHING);
+    test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
+    let record = test_dir.record();
     let faults = record["faults"].as_array().unwrap();
     assert_eq!(faults.len(), 8, "{record:#}");
     for fault in faults {
         assert!(fault["hits"].as_u64().unwrap() > 0, "{fault}");
         assert_eq!(fault["trouble"], Value::Null, "{fault}");
     }
-    assert_eq!(record["crashes"], Value::Null, "nobody died of it");
+    assert_eq!(record["crashes"], Value::Null, "no service crashed");
     assert!(record["audit"]["orders_promised"].as_u64().unwrap() > 0);
     assert_eq!(record["audit"]["complete"], true, "{record:#}");
     assert_eq!(record["audit"]["violations"], json!([]), "{record:#}");
@@ -46,14 +45,18 @@ fn every_fault_of_a_resource_has_hits_and_no_promise_is_broken() {
 #[test]
 fn a_gateway_has_no_database_to_be_slow() {
     let fault = "faults: [ { name: slow, at: 0s, for: 500ms, target: gateway, kind: slow-database, delay: 1ms } ]\n";
-    let place = Place::with(&format!(
+    let test_dir = TestDir::with(&format!(
         "\
 name: short
 load: {{ mix: shopping, phases: [ {{ name: steady, for: 1s, arrivals: 2/s }} ] }}
 {fault}"
     ));
-    let output = place.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
-    assert_eq!(output.status.code(), Some(4), "what was not done is void");
-    let told = std::fs::read_to_string(place.run_dir().join("faults.jsonl")).unwrap();
-    assert!(told.contains("gateway has no database"), "{told}");
+    let output = test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
+    assert_eq!(
+        output.status.code(),
+        Some(4),
+        "a fault without hits is invalid"
+    );
+    let message = std::fs::read_to_string(test_dir.run_dir().join("faults.jsonl")).unwrap();
+    assert!(message.contains("gateway has no database"), "{message}");
 }

@@ -1,19 +1,19 @@
-//! Whole runs: the record they leave, how they end, and what they leave behind.
+//! Whole runs: their record, their exit code, and that they clean up.
 
 use std::io::{BufRead, BufReader};
 
 use serde_json::Value;
 
-use crate::harness::{Place, SMALL, alive, json, signal, stderr, until, wait};
+use crate::harness::{SMALL, TestDir, alive, json, signal, stderr, until, wait};
 
 #[test]
-fn a_run_leaves_a_whole_record_and_nothing_else() {
-    let place = Place::with(SMALL);
-    let output = place.run(&["run", "s.yaml", "--port", "0", "--quiet", "--json"]);
-    let said = stderr(&output);
+fn a_run_leaves_a_complete_record_and_nothing_else() {
+    let test_dir = TestDir::with(SMALL);
+    let output = test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet", "--json"]);
+    let message = stderr(&output);
     let printed: Value =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
-    let record = place.record();
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {message}"));
+    let record = test_dir.record();
     assert_eq!(printed, record, "--json prints the record's summary");
     assert_eq!(record["schema"], "doorbuster.run/1");
     assert_eq!(
@@ -23,7 +23,7 @@ fn a_run_leaves_a_whole_record_and_nothing_else() {
     );
     assert_eq!(record["audit"]["complete"], true);
     let promised = record["audit"]["orders_promised"].as_u64().unwrap();
-    assert!(promised > 0, "nobody bought anything");
+    assert!(promised > 0, "no order was promised");
     assert_eq!(record["audit"]["orders_found"], promised);
     for fault in record["faults"].as_array().unwrap() {
         assert!(
@@ -31,7 +31,7 @@ fn a_run_leaves_a_whole_record_and_nothing_else() {
             "a fault without hits: {fault}"
         );
     }
-    // A debug build on a shared machine may be late; it must then say so and nothing else.
+    // A debug build on a shared machine may be late. Then the verdict must be invalid.
     let verdict = record["verdict"].as_str().unwrap();
     let code = output.status.code();
     match verdict {
@@ -43,7 +43,7 @@ fn a_run_leaves_a_whole_record_and_nothing_else() {
         other => panic!("{other}: {:#}", record["reasons"]),
     }
 
-    let dir = place.run_dir();
+    let dir = test_dir.run_dir();
     for file in [
         "scenario.yaml",
         "topology.json",
@@ -72,9 +72,9 @@ fn a_run_leaves_a_whole_record_and_nothing_else() {
         );
         assert!(dir.join(&log).exists(), "no {log}");
     }
-    let runs = std::fs::read_dir(place.path().join("runs")).unwrap();
+    let runs = std::fs::read_dir(test_dir.path().join("runs")).unwrap();
     assert_eq!(runs.count(), 1, "the list of scrape targets was left");
-    let outside: Vec<_> = std::fs::read_dir(place.path())
+    let outside: Vec<_> = std::fs::read_dir(test_dir.path())
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .filter(|name| name != "runs" && name != "s.yaml")
@@ -92,12 +92,12 @@ load:
 ";
 
 #[test]
-fn the_same_seed_plans_the_same_crowd_and_another_seed_another() {
+fn a_seed_decides_the_plan() {
     let plan = |seed: &str| {
-        let place = Place::with(SHORT);
-        place.run(&["run", "s.yaml", "--port", "0", "--quiet", "--seed", seed]);
-        let lines = std::fs::read_to_string(place.run_dir().join("plan.jsonl")).unwrap();
-        (place.record()["plan"].clone(), lines)
+        let test_dir = TestDir::with(SHORT);
+        test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet", "--seed", seed]);
+        let lines = std::fs::read_to_string(test_dir.run_dir().join("plan.jsonl")).unwrap();
+        (test_dir.record()["plan"].clone(), lines)
     };
     let (one, again, other) = (plan("3"), plan("3"), plan("4"));
     assert!(one.0["sessions"].as_u64().unwrap() > 0 && !one.1.is_empty());
@@ -107,9 +107,9 @@ fn the_same_seed_plans_the_same_crowd_and_another_seed_another() {
 
 #[test]
 fn an_expectation_that_cannot_hold_is_exit_code_2() {
-    let place = Place::with(&format!("{SHORT}expect: [ {{ step: home, p50: 1us }} ]\n"));
-    let output = place.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
-    let record = place.record();
+    let test_dir = TestDir::with(&format!("{SHORT}expect: [ {{ step: home, p50: 1us }} ]\n"));
+    let output = test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
+    let record = test_dir.record();
     if record["generator"]["valid"] == true {
         assert_eq!(output.status.code(), Some(2), "{record:#}");
         assert_eq!(record["verdict"], "fail");
@@ -120,12 +120,12 @@ fn an_expectation_that_cannot_hold_is_exit_code_2() {
 
 #[test]
 fn a_step_on_which_every_request_fails_never_ends_in_exit_code_0() {
-    // The only product service is dead from the beginning to the end, and nobody expects anything.
-    let dead =
+    // The only product service is down during the whole run, and there are no expectations.
+    let down =
         "faults: [ { name: gone, at: 0s, target: product/0, kind: kill, restart: 990ms } ]\n";
-    let place = Place::with(&format!("{SHORT}{dead}"));
-    let output = place.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
-    let record = place.record();
+    let test_dir = TestDir::with(&format!("{SHORT}{down}"));
+    let output = test_dir.run(&["run", "s.yaml", "--port", "0", "--quiet"]);
+    let record = test_dir.record();
     let rows = record["steps"].as_array().unwrap();
     let all_failed = rows
         .iter()
@@ -136,22 +136,22 @@ fn a_step_on_which_every_request_fails_never_ends_in_exit_code_0() {
 
 #[test]
 fn ctrl_c_stops_everything_at_once_and_leaves_a_readable_record() {
-    let place = Place::with(&SMALL.replace("for: 6s", "for: 60s"));
-    let mut child = place
+    let test_dir = TestDir::with(&SMALL.replace("for: 6s", "for: 60s"));
+    let mut child = test_dir
         .command(&["run", "s.yaml", "--port", "0"])
         .spawn()
         .unwrap();
-    let pids = place.pids();
+    let pids = test_dir.pids();
     // Some seconds of the run are in the record.
     until("the first intervals", || {
-        let text = std::fs::read_to_string(place.run_dir().join("intervals.jsonl")).ok()?;
+        let text = std::fs::read_to_string(test_dir.run_dir().join("intervals.jsonl")).ok()?;
         (text.lines().count() >= 2).then_some(())
     });
     signal(&child, "-INT");
     let (status, took) = wait(&mut child);
     assert!(took.as_secs_f64() < 3.0, "it took {took:?}");
     assert_eq!(status.code(), Some(4));
-    let record = place.record();
+    let record = test_dir.record();
     assert_eq!(record["interrupted"], true);
     assert_eq!(record["verdict"], "invalid");
     assert!(
@@ -164,17 +164,17 @@ fn ctrl_c_stops_everything_at_once_and_leaves_a_readable_record() {
     for pid in pids {
         assert!(!alive(pid), "process {pid} is left");
     }
-    assert!(!place.run_dir().join("data").exists());
+    assert!(!test_dir.run_dir().join("data").exists());
 }
 
 #[test]
 fn no_child_outlives_a_harness_that_was_killed() {
-    let place = Place::with(&SMALL.replace("for: 6s", "for: 60s"));
-    let mut child = place
+    let test_dir = TestDir::with(&SMALL.replace("for: 6s", "for: 60s"));
+    let mut child = test_dir
         .command(&["run", "s.yaml", "--port", "0"])
         .spawn()
         .unwrap();
-    let pids = place.pids();
+    let pids = test_dir.pids();
     assert!(pids.iter().all(|p| alive(*p)));
     let started = std::time::Instant::now();
     signal(&child, "-KILL");
@@ -191,8 +191,8 @@ fn no_child_outlives_a_harness_that_was_killed() {
 
 #[test]
 fn progress_comes_in_plain_lines_where_there_is_no_terminal() {
-    let place = Place::with(SMALL);
-    let mut child = place
+    let test_dir = TestDir::with(SMALL);
+    let mut child = test_dir
         .command(&["run", "s.yaml", "--port", "0"])
         .spawn()
         .unwrap();

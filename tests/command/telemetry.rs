@@ -1,4 +1,4 @@
-//! What a running shop emits is what `docs/telemetry.md` says, and what that says is emitted.
+//! Compares the telemetry of a running shop with `docs/telemetry.md`, in both directions.
 
 mod document;
 mod page;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use shop_contract::bank::{CARD_DECLINED, CARD_GOOD};
 use shop_contract::user::{SEEDED_PASSWORD, seeded_email};
 
-use crate::harness::{Up, http, json as read_json, until};
+use crate::harness::{RunningShop, http, json as read_json, until};
 use crate::otlp::{Receiver, Span};
 use document::Document;
 use page::Exposed;
@@ -19,8 +19,8 @@ fn hex(id: &[u8]) -> String {
     id.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// The admin listeners by role; of several replicas, any.
-fn admins(shop: &Up) -> BTreeMap<String, Vec<SocketAddr>> {
+/// The admin listeners by role.
+fn admins(shop: &RunningShop) -> BTreeMap<String, Vec<SocketAddr>> {
     let mut admins: BTreeMap<String, Vec<SocketAddr>> = BTreeMap::new();
     let targets = read_json(&shop.run_dir().with_extension("targets.json"));
     for group in targets.as_array().unwrap() {
@@ -33,7 +33,7 @@ fn admins(shop: &Up) -> BTreeMap<String, Vec<SocketAddr>> {
     admins
 }
 
-fn scrape(shop: &Up) -> Exposed {
+fn scrape(shop: &RunningShop) -> Exposed {
     let mut exposed = Exposed::default();
     for address in admins(shop).into_values().flatten() {
         let (status, page) = http(address, "GET", "/metrics", &[], &Value::Null);
@@ -43,14 +43,14 @@ fn scrape(shop: &Up) -> Exposed {
     exposed
 }
 
-fn inject(shop: &Up, role: &str, fault: &Value) {
+fn inject(shop: &RunningShop, role: &str, fault: &Value) {
     for address in &admins(shop)[role] {
-        let (status, said) = http(*address, "POST", "/faults", &[], fault);
-        assert_eq!(status, 201, "{said}");
+        let (status, message) = http(*address, "POST", "/faults", &[], fault);
+        assert_eq!(status, 201, "{message}");
     }
 }
 
-fn clear(shop: &Up, role: &str) {
+fn clear(shop: &RunningShop, role: &str) {
     for address in &admins(shop)[role] {
         assert_eq!(
             http(*address, "DELETE", "/faults", &[], &Value::Null).0,
@@ -59,8 +59,8 @@ fn clear(shop: &Up, role: &str) {
     }
 }
 
-/// Shoppers do what they can do, while some things go wrong. Gives the shopper's token.
-fn live(shop: &Up) -> String {
+/// Sends every kind of request, with some faults. Gives the shopper's token.
+fn exercise(shop: &RunningShop) -> String {
     let login = json!({"email": seeded_email(0), "password": SEEDED_PASSWORD});
     let (_, session) = shop.call("POST", "/users/login", &[], &login);
     let token = session["token"].as_str().unwrap().to_owned();
@@ -68,17 +68,17 @@ fn live(shop: &Up) -> String {
     let me = ("Authorization", bearer.as_str());
     let buy = |key: &str, card: &str| {
         let put = json!({"quantity": 1});
-        let (status, said) = shop.call("PUT", "/cart/items/p-00001", &[me], &put);
-        assert_eq!(status, 200, "{said}");
+        let (status, message) = shop.call("PUT", "/cart/items/p-00001", &[me], &put);
+        assert_eq!(status, 200, "{message}");
         let key = ("Idempotency-Key", key);
         shop.call("POST", "/orders", &[me, key], &json!({"card": card}))
     };
     let get = |path: &str, id: &str| {
         let id = ("X-Request-Id", id);
-        // As the crowd says it.
+        // As the load generator sends it.
         let agent = ("User-Agent", "telemetry-test");
-        let nobody_waits = ("baggage", "synthetic_request=true");
-        let headers = [me, id, agent, nobody_waits];
+        let synthetic = ("baggage", "synthetic_request=true");
+        let headers = [me, id, agent, synthetic];
         shop.call("GET", path, &headers, &Value::Null).0
     };
     assert_eq!(get("/products?limit=3", "a-list"), 200);
@@ -98,7 +98,7 @@ fn live(shop: &Up) -> String {
     assert_eq!(get(&format!("/orders/{id}"), "an-order"), 200);
     assert_eq!(buy("second", CARD_DECLINED).0, 402);
 
-    // A page without its figure, tries in vain, spans of faults and of failures.
+    // A product page without its stock, failed attempts, and spans of faults and failures.
     let broken = json!({"name": "broken", "kind": "error", "ttl_ms": 60_000, "status": 503,
         "only": {"route": "GET /stock/{product_id}"}});
     inject(shop, "inventory", &broken);
@@ -125,10 +125,10 @@ fn missing<'a>(
 
 fn compare_metrics(document: &Document, exposed: &Exposed) {
     for (name, (kind, labels)) in &exposed.metrics {
-        let Some((said, documented)) = document.metrics.get(name) else {
+        let Some((message, documented)) = document.metrics.get(name) else {
             panic!("docs/telemetry.md has no metric `{name}`");
         };
-        assert_eq!(said, kind, "the type of `{name}`");
+        assert_eq!(message, kind, "the type of `{name}`");
         assert_eq!(documented, labels, "the labels of `{name}`");
     }
     let there = exposed.metrics.keys().cloned().collect();
@@ -136,12 +136,12 @@ fn compare_metrics(document: &Document, exposed: &Exposed) {
     assert!(absent.is_empty(), "documented, and not exposed: {absent:?}");
 }
 
-/// What differs between the document and these spans, if anything.
-fn differs(document: &Document, spans: &[Span]) -> Result<(), String> {
+/// Compares the document with spans.
+fn compare_spans(document: &Document, spans: &[Span]) -> Result<(), String> {
     let mut emitted: Vec<BTreeSet<String>> = vec![BTreeSet::new(); document.spans.len()];
     let mut seen = vec![false; document.spans.len()];
     for span in spans {
-        let is = |row: &document::SpanRow| row.is(span.kind, &span.name);
+        let is = |row: &document::SpanRow| row.matches(span.kind, &span.name);
         let Some(at) = document.spans.iter().position(is) else {
             return Err(format!("docs/telemetry.md has no span as {span:?}"));
         };
@@ -156,7 +156,7 @@ fn differs(document: &Document, spans: &[Span]) -> Result<(), String> {
     }
     for (at, row) in document.spans.iter().enumerate() {
         let only_when = |what: String| document.only_when.contains(&what);
-        if !seen[at] && !only_when(row.what()) {
+        if !seen[at] && !only_when(row.label()) {
             return Err(format!("no span `{}` was emitted", row.pattern));
         }
         let absent = missing(&row.attributes, &emitted[at]);
@@ -171,8 +171,8 @@ fn differs(document: &Document, spans: &[Span]) -> Result<(), String> {
     Ok(())
 }
 
-/// Every line that the services have written, with the service's name.
-fn log_lines(shop: &Up) -> Vec<(String, Value)> {
+/// Every log line of the services, with the service's name.
+fn log_lines(shop: &RunningShop) -> Vec<(String, Value)> {
     let mut lines = Vec::new();
     for entry in std::fs::read_dir(shop.run_dir().join("logs")).unwrap() {
         let path = entry.unwrap().path();
@@ -181,7 +181,7 @@ fn log_lines(shop: &Up) -> Vec<(String, Value)> {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        // A line may be half written yet.
+        // The last line may be incomplete.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         lines.extend(whole.lines().map(|line| {
             let read = serde_json::from_str(line);
@@ -212,10 +212,10 @@ fn compare_logs(document: &Document, lines: &[(String, Value)]) {
 }
 
 #[test]
-fn all_that_a_shop_emits_is_documented_and_all_that_is_documented_is_emitted() {
+fn emitted_and_documented_telemetry_are_the_same() {
     let document = Document::read();
     let otlp = Receiver::listen();
-    let shop = Up::open(&[
+    let shop = RunningShop::open(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &otlp.grpc),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
         ("OTEL_LOGS_EXPORTER", "otlp"),
@@ -223,24 +223,24 @@ fn all_that_a_shop_emits_is_documented_and_all_that_is_documented_is_emitted() {
         ("DOORBUSTER_LOG", "info,shop_kit::request=debug"),
     ]);
 
-    // Nobody has asked for anything yet.
-    let quiet: BTreeSet<String> = scrape(&shop).metrics.into_keys().collect();
+    // Before the first request.
+    let initial: BTreeSet<String> = scrape(&shop).metrics.into_keys().collect();
     let at_once: Vec<&String> = document
         .metrics
         .keys()
         .filter(|name| !document.with_the_first_event.contains(*name))
         .collect();
-    let absent = missing(at_once, &quiet);
+    let absent = missing(at_once, &initial);
     assert!(absent.is_empty(), "not there from the start: {absent:?}");
 
-    let token = live(&shop);
+    let token = exercise(&shop);
     let histograms: BTreeSet<&String> = document
         .metrics
         .iter()
         .filter(|(_, (kind, _))| kind == "histogram")
         .map(|(name, _)| name)
         .collect();
-    // Events are acted on when they come.
+    // Events are processed asynchronously.
     let exposed = until("an exemplar on every histogram", || {
         let exposed = scrape(&shop);
         let with: BTreeSet<&String> = exposed.exemplars.keys().collect();
@@ -248,11 +248,11 @@ fn all_that_a_shop_emits_is_documented_and_all_that_is_documented_is_emitted() {
     });
     compare_metrics(&document, &exposed);
 
-    // Spans and records leave when their batch does.
+    // Spans and records are exported in batches.
     let mut last = String::new();
     let spans = until("every documented span", || {
         let spans = otlp.receiver.spans();
-        match differs(&document, &spans) {
+        match compare_spans(&document, &spans) {
             Ok(()) => Some(spans),
             Err(what) if what.starts_with("no span") => {
                 if last != what {
@@ -277,7 +277,7 @@ fn all_that_a_shop_emits_is_documented_and_all_that_is_documented_is_emitted() {
     let lines = log_lines(&shop);
     compare_logs(&document, &lines);
 
-    // Exactly one line for each request, at each service on its way: no two of one span.
+    // One line per request and service: no two lines with one span.
     for id in [
         "a-list",
         "a-mistake",
@@ -285,22 +285,26 @@ fn all_that_a_shop_emits_is_documented_and_all_that_is_documented_is_emitted() {
         "without-stock",
         "no-orders",
     ] {
-        let told: Vec<&(String, Value)> = lines
+        let message: Vec<&(String, Value)> = lines
             .iter()
             .filter(|(_, line)| line["request_id"] == id && line["message"] == "request")
             .collect();
-        let at_the_door = told.iter().filter(|(service, _)| service == "gateway-0");
-        assert_eq!(at_the_door.count(), 1, "{id}: {told:?}");
-        let ids = told
+        let at_gateway = message.iter().filter(|(service, _)| service == "gateway-0");
+        assert_eq!(at_gateway.count(), 1, "{id}: {message:?}");
+        let ids = message
             .iter()
             .map(|(_, line)| line["span_id"].as_str().unwrap());
-        assert_eq!(ids.collect::<BTreeSet<_>>().len(), told.len(), "{told:?}");
+        assert_eq!(
+            ids.collect::<BTreeSet<_>>().len(),
+            message.len(),
+            "{message:?}"
+        );
         let trace = |line: &Value| line["trace_id"].as_str().unwrap().to_owned();
-        let traces: BTreeSet<String> = told.iter().map(|(_, line)| trace(line)).collect();
-        assert_eq!(traces.len(), 1, "{told:?}");
+        let traces: BTreeSet<String> = message.iter().map(|(_, line)| trace(line)).collect();
+        assert_eq!(traces.len(), 1, "{message:?}");
     }
 
-    // The same lines as records, each at the span of its request.
+    // The same lines as OTLP records, each with the span of its request.
     let record = until("the record of a request", || {
         let records = otlp.receiver.records();
         records.into_iter().find(|r| {
@@ -317,10 +321,10 @@ fn all_that_a_shop_emits_is_documented_and_all_that_is_documented_is_emitted() {
     });
     assert_eq!(span.name, "GET /products/{id}");
 
-    // Whatever is said, nobody's token or card is.
-    let said = lines.iter().map(|(_, line)| line.to_string());
+    // No token, card or password is logged or in a span.
+    let message = lines.iter().map(|(_, line)| line.to_string());
     let shown = spans.iter().map(|s| format!("{:?}", s.attributes));
-    for text in said.chain(shown) {
+    for text in message.chain(shown) {
         for secret in [token.as_str(), CARD_GOOD, CARD_DECLINED, SEEDED_PASSWORD] {
             assert!(!text.contains(secret), "a secret in {text}");
         }
@@ -328,9 +332,9 @@ fn all_that_a_shop_emits_is_documented_and_all_that_is_documented_is_emitted() {
 }
 
 #[test]
-fn log_lines_leave_by_http_with_the_ids_of_their_trace_and_span() {
+fn log_lines_are_exported_by_http_with_trace_and_span_ids() {
     let otlp = Receiver::listen();
-    let shop = Up::open(&[
+    let shop = RunningShop::open(&[
         ("OTEL_LOGS_EXPORTER", "otlp"),
         ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &otlp.http_logs),
         ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/protobuf"),
@@ -342,21 +346,21 @@ fn log_lines_leave_by_http_with_the_ids_of_their_trace_and_span() {
     assert_eq!(status, 200);
     let both = until("the records of both services", || {
         let records = otlp.receiver.records().into_iter();
-        let ours: Vec<_> = records
+        let matching: Vec<_> = records
             .filter(|r| {
                 r.attributes
                     .get("request_id")
                     .is_some_and(|id| id == "find-me")
             })
             .collect();
-        (ours.len() == 2).then_some(ours)
+        (matching.len() == 2).then_some(matching)
     });
     let services: BTreeSet<&str> = both.iter().map(|r| r.service.as_str()).collect();
     assert_eq!(services, BTreeSet::from(["gateway", "product"]));
     assert_eq!(both[0].trace.len(), 16, "{both:?}");
     assert_eq!(
         both[0].trace, both[1].trace,
-        "one trace, though none is kept"
+        "one trace id, although no trace is kept"
     );
     assert_ne!(both[0].span, both[1].span);
 }

@@ -1,4 +1,4 @@
-//! One checkout is one trace, from the door to the message, received as any OTLP back end would.
+//! One checkout is one trace, from the gateway to the customer's message, as an OTLP receiver gets it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use shop_contract::user::{SEEDED_PASSWORD, seeded_email};
 use tonic::{Request, Response, Status};
 
-use crate::harness::{Up, until};
+use crate::harness::{RunningShop, until};
 
 #[derive(Debug, Clone)]
 struct Span {
@@ -29,7 +29,7 @@ struct Span {
     parent: Vec<u8>,
 }
 
-/// Keeps every span it is sent.
+/// Stores every span that it receives.
 #[derive(Clone, Default)]
 struct Receiver(Arc<Mutex<Vec<Span>>>);
 
@@ -39,7 +39,7 @@ impl TraceService for Receiver {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let mut kept = self.0.lock().unwrap();
+        let mut stored = self.0.lock().unwrap();
         for resource in request.into_inner().resource_spans {
             let attributes = resource.resource.unwrap().attributes;
             let text = |key: &str| {
@@ -51,7 +51,7 @@ impl TraceService for Receiver {
             };
             let service = text("service.name").unwrap();
             for span in resource.scope_spans.into_iter().flat_map(|s| s.spans) {
-                kept.push(Span {
+                stored.push(Span {
                     service: service.clone(),
                     environment: text("deployment.environment.name"),
                     kind: span.kind(),
@@ -81,14 +81,14 @@ fn start(receiver: Receiver) -> (tokio::runtime::Runtime, String) {
     (runtime, endpoint)
 }
 
-/// The spans of the trace in which the message about the order was made, once it is there.
+/// The spans of the checkout's trace, once all subscribers have processed its event.
 fn checkout_trace(spans: &[Span]) -> Option<Vec<Span>> {
-    let door = spans.iter().find(|s| {
+    let entry = spans.iter().find(|s| {
         s.service == "gateway" && s.name == "POST /orders" && s.kind == SpanKind::Server
     })?;
     let trace: Vec<Span> = spans
         .iter()
-        .filter(|s| s.trace == door.trace)
+        .filter(|s| s.trace == entry.trace)
         .cloned()
         .collect();
     let consumers = trace
@@ -98,7 +98,7 @@ fn checkout_trace(spans: &[Span]) -> Option<Vec<Span>> {
     (consumers == 3).then_some(trace)
 }
 
-/// Every hop of a checkout is an edge: caller's client span, callee's server span.
+/// Every hop of a checkout: caller, callee and call. The caller has a client span, the callee a server span.
 const HOPS: [(&str, &str, &str); 9] = [
     ("gateway", "order", "POST /orders"),
     ("order", "cart", "GET /cart"),
@@ -122,10 +122,10 @@ fn has_edge(trace: &[Span], parent: (&str, &str), child: (&str, &str)) -> bool {
 }
 
 #[test]
-fn a_checkout_is_one_trace_from_the_door_to_the_message() {
+fn a_checkout_is_one_trace_from_the_gateway_to_the_message() {
     let receiver = Receiver::default();
     let (_runtime, endpoint) = start(receiver.clone());
-    let shop = Up::open(&[
+    let shop = RunningShop::open(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
         (
@@ -144,7 +144,7 @@ fn a_checkout_is_one_trace_from_the_door_to_the_message() {
     let (status, order) = shop.call("POST", "/orders", &[me, key], &json!({"card": "tok_good"}));
     assert_eq!(status, 201, "{order}");
 
-    // Services send their spans when they please.
+    // Services export their spans in batches.
     let trace = until("the whole trace, with every hop in it", || {
         let trace = checkout_trace(&receiver.0.lock().unwrap())?;
         HOPS.iter()
@@ -183,7 +183,7 @@ fn a_checkout_is_one_trace_from_the_door_to_the_message() {
         ("notification", "insert notifications")
     ));
 
-    // And the message leads all the way up to the door.
+    // The parents of the message's span lead to the gateway.
     let mut at = trace
         .iter()
         .find(|s| s.service == "notification" && s.kind == SpanKind::Consumer)
@@ -195,20 +195,20 @@ fn a_checkout_is_one_trace_from_the_door_to_the_message() {
         (at.service.as_str(), at.name.as_str()),
         ("gateway", "POST /orders")
     );
-    assert!(at.parent.is_empty(), "the trace starts at the door");
+    assert!(at.parent.is_empty(), "the trace starts at the gateway");
 
-    // The same order once more: no new order, and the shopper is told the same.
+    // The same checkout again: no new order, and the same response.
     let (status, again) = shop.call("POST", "/orders", &[me, key], &json!({"card": "tok_good"}));
     assert_eq!((status, &again["id"]), (201, &order["id"]));
     assert_eq!(shop.call("GET", "/orders", &[], &Value::Null).0, 401);
 }
 
 #[test]
-fn with_few_traces_kept_whoever_asks_for_one_still_gets_it_and_once_only() {
+fn a_requested_trace_is_kept_once_even_with_a_low_limit() {
     let receiver = Receiver::default();
     let (_runtime, endpoint) = start(receiver.clone());
-    // One trace in a thousand seconds, and one more for those who ask.
-    let shop = Up::open(&[
+    // One trace in 1000 s, and one more for requests that ask for a trace.
+    let shop = RunningShop::open(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
         ("DOORBUSTER_TRACES_PER_SECOND", "0.001"),
@@ -232,12 +232,12 @@ fn with_few_traces_kept_whoever_asks_for_one_still_gets_it_and_once_only() {
         traces.sort();
         traces
     };
-    // The first of each kind; ids that were asked for sort first.
+    // The first of each kind. Requested ids sort first.
     let traces = until("both traces", || {
         Some(at_the_door()).filter(|t| t.len() >= 2)
     });
     assert_eq!(traces[0], 1u128.to_be_bytes());
-    // A third one would have been made before this one is asked for, and be sent before the shop has closed.
+    // A third one would have been created before this request, and exported before the shop closed.
     drop(shop);
     assert_eq!(at_the_door(), traces);
 }

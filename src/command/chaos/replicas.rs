@@ -1,4 +1,4 @@
-//! Calls every replica of a shop at once, and tells replicas that are down from those that fail to answer.
+//! Calls every replica of a shop at once. Distinguishes replicas that are down from those that do not answer.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

@@ -114,7 +114,7 @@ impl Containers {
             && api::has_refused(e)
         {
             self.revert(service, before).await;
-            bail!("Docker says: {}", api::words(e));
+            bail!("Docker refused: {}", api::words(e));
         }
         // Without a response Docker may still have done it, so the container's state decides.
         let Err(not_visible) = self.wait_until_visible(service, disruption).await else {
@@ -127,7 +127,7 @@ impl Containers {
         }
         match done {
             Ok(()) => Err(not_visible),
-            Err(e) => bail!("Docker says: {}", api::words(&e)),
+            Err(e) => bail!("Docker: {}", api::words(&e)),
         }
     }
 
@@ -234,7 +234,7 @@ impl Containers {
             Ok(())
         };
         if let Err(e) = done {
-            bail!("Docker says: {}", api::words(&e));
+            bail!("Docker: {}", api::words(&e));
         }
         // Docker may publish other ports after a start.
         self.refresh(service).await?;

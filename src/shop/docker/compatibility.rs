@@ -199,7 +199,7 @@ impl Comparison<'_> {
         let has: u64 = set.unwrap_or(default);
         if wants == default && has < wants {
             self.refused.push(format!(
-                "customers: the scenario sends {wants}, of whom the shop knows {has} only; write `shop: {{ customers: {has} }}` into the scenario"
+                "customers: the scenario sends {wants}, and the shop has {has} only; write `shop: {{ customers: {has} }}` into the scenario"
             ));
         }
     }

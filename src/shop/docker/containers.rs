@@ -129,7 +129,7 @@ impl Containers {
         readyz.is_ok()
     }
 
-    /// Inspects a container after an action of ours.
+    /// Inspects a container during an action.
     pub(super) async fn refresh(&self, service: &ServiceContainer) -> Result<()> {
         let inspected = api::inspect(&self.api, &service.info.id).await?;
         service.set_state(service.info.state_of(&inspected));

@@ -214,5 +214,5 @@ async fn undo(api: &Docker, id: &str, pending: PendingUndo) -> Result<()> {
         // The container runs.
         PendingUndo::Start | PendingUndo::Resume(_) => Ok(()),
     };
-    done.map_err(|e| anyhow::anyhow!("Docker says: {}", api::words(&e)))
+    done.map_err(|e| anyhow::anyhow!("Docker: {}", api::words(&e)))
 }

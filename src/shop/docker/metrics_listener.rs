@@ -58,7 +58,7 @@ pub(crate) async fn bind(project: &str) -> Result<MetricsListener> {
     })
 }
 
-/// Listens at the port that containers know, or at any free port. Tells whether it is the known one.
+/// Listens at `port`, or at any free port. The second value: whether it is `port`.
 async fn listen(gateway: Option<IpAddr>, port: u16) -> Result<(TcpListener, bool)> {
     let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
     // An address that this machine does not have belongs to Docker's virtual machine.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The longest wait until a stopped process stands still. The signal stops each thread separately.
+/// The time limit until a process has stopped. The signal stops each thread separately.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Sends SIGTERM.

@@ -1,4 +1,4 @@
-//! Counts the hits of a fault on a dead or paused replica from its callers' metrics: failed and unanswered calls.
+//! Counts the hits of a fault on a replica that is down or paused from its callers' metrics: failed and unanswered calls.
 
 use chaos::Counts;
 use shop_contract::Role;

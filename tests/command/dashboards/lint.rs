@@ -1,8 +1,8 @@
-//! The rules that a dashboard keeps to be of use in any Grafana: those of Grafana's own linter, and some of ours.
+//! A linter for dashboards: the rules of Grafana's own linter, and some more.
 
 use serde_json::Value;
 
-/// What is wrong with a dashboard that is kept in `<name>.json`.
+/// The mistakes in the dashboard `<name>.json`.
 pub(super) fn dashboard(name: &str, board: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut must = |holds: bool, what: &str| {
@@ -15,7 +15,7 @@ pub(super) fn dashboard(name: &str, board: &Value) -> Vec<String> {
         board["uid"] == format!("doorbuster-{name}"),
         "its uid is not its name",
     );
-    must(said(&board["title"]), "it has no title");
+    must(has_text(&board["title"]), "it has no title");
     must(board["tags"][0] == "doorbuster", "it has no tag");
     must(board["refresh"] == "5s", "it does not refresh");
     must(board["time"]["from"] == "now-15m", "it shows another time");
@@ -47,14 +47,14 @@ pub(super) fn dashboard(name: &str, board: &Value) -> Vec<String> {
             text.contains(&format!("${variable}")) || text.contains(&format!("${{{variable}}}"));
         must(used, &format!("nothing uses its variable {variable}"));
     }
-    for (place, source) in data_sources(board, String::new()) {
+    for (position, source) in data_sources(board, String::new()) {
         must(
             source["uid"].as_str().is_some_and(|u| u.starts_with("${")),
-            &format!("the data source at {place} is no variable"),
+            &format!("the data source at {position} is no variable"),
         );
     }
     for url in links_to_explore(board) {
-        if let Err(why) = asks_as_it_stands(url) {
+        if let Err(why) = check_explore_link(url) {
             must(false, &format!("the link {url} {why}"));
         }
     }
@@ -71,18 +71,18 @@ fn panels(name: &str, panels: &[Value]) -> Vec<String> {
                 wrong.push(format!("{name}: `{title}` {what}"));
             }
         };
-        let (earlier, place) = (&panels[..index], Place::of(panel));
+        let (earlier, position) = (&panels[..index], GridPosition::of(panel));
         must(
             earlier.iter().all(|p| p["id"] != panel["id"]),
             "has the id of another panel",
         );
         must(
-            place.is_some_and(Place::fits),
+            position.is_some_and(GridPosition::fits),
             "is not within the 24 columns",
         );
-        let free = earlier
-            .iter()
-            .all(|p| !matches!((Place::of(p), place), (Some(a), Some(b)) if a.overlaps(b)));
+        let free = earlier.iter().all(
+            |p| !matches!((GridPosition::of(p), position), (Some(a), Some(b)) if a.overlaps(b)),
+        );
         must(free, "lies on another panel");
         must(!title.is_empty(), "has no title");
         if panel["type"] == "row" {
@@ -94,9 +94,9 @@ fn panels(name: &str, panels: &[Value]) -> Vec<String> {
                 .all(|p| p["type"] == "row" || p["title"] != panel["title"]),
             "has the title of another panel",
         );
-        must(said(&panel["description"]), "has no description");
+        must(has_text(&panel["description"]), "has no description");
         let unit = &panel["fieldConfig"]["defaults"]["unit"];
-        must(said(unit), "has no unit");
+        must(has_text(unit), "has no unit");
         let targets = list(&panel["targets"]);
         must(!targets.is_empty(), "asks for nothing");
         for target in targets {
@@ -105,7 +105,7 @@ fn panels(name: &str, panels: &[Value]) -> Vec<String> {
             }
             let expression = target["expr"].as_str().unwrap_or_default();
             must(
-                said(&target["legendFormat"]),
+                has_text(&target["legendFormat"]),
                 "has a series without a legend",
             );
             must(
@@ -124,7 +124,7 @@ fn panels(name: &str, panels: &[Value]) -> Vec<String> {
     wrong
 }
 
-/// Whether each rate is over the time that fits the dashboard's resolution.
+/// Whether each rate uses `$__rate_interval`, which depends on the dashboard's resolution.
 fn rates_follow_the_dashboard(expression: &str) -> bool {
     expression.split("rate(").skip(1).all(|rest| {
         rest.split_once('[')
@@ -132,16 +132,16 @@ fn rates_follow_the_dashboard(expression: &str) -> bool {
     })
 }
 
-/// Where a panel lies.
+/// The position of a panel.
 #[derive(Clone, Copy)]
-struct Place {
+struct GridPosition {
     x: u64,
     y: u64,
     w: u64,
     h: u64,
 }
 
-impl Place {
+impl GridPosition {
     fn of(panel: &Value) -> Option<Self> {
         let at = |key: &str| panel["gridPos"][key].as_u64();
         Some(Self {
@@ -174,9 +174,8 @@ fn links_to_explore(value: &Value) -> Vec<&str> {
     }
 }
 
-/// Whether a link to Explore has queries in it that can be asked: JSON in percent-encoding, and no quotation mark of an expression
-/// escaped more than once.
-fn asks_as_it_stands(url: &str) -> Result<(), String> {
+/// Whether a link to Explore has valid queries: percent-encoded JSON, without quotation marks that are escaped twice.
+fn check_explore_link(url: &str) -> Result<(), String> {
     let (_, panes) = url.split_once("panes=").ok_or("has no panes")?;
     let panes = panes.split('&').next().unwrap_or_default();
     let panes = decoded(panes).ok_or("is not percent-encoded")?;
@@ -187,10 +186,10 @@ fn asks_as_it_stands(url: &str) -> Result<(), String> {
         .flat_map(|panes| panes.values())
         .flat_map(|pane| list(&pane["queries"]))
         .collect();
-    // Loki is asked by `expr`, Jaeger here for a service.
+    // Loki queries have `expr`, Jaeger queries have a service.
     let good = |query: &&Value| match query["expr"].as_str() {
         Some(expression) => !expression.contains('\\'),
-        None => said(&query["service"]),
+        None => has_text(&query["service"]),
     };
     if queries.is_empty() || !queries.iter().all(good) {
         return Err("asks for nothing, or for something with a backslash in it".to_owned());
@@ -198,7 +197,7 @@ fn asks_as_it_stands(url: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A text without its percent-encoding; none where it is not in one.
+/// Decodes percent-encoding. `None` if the text is not valid.
 fn decoded(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();
@@ -209,23 +208,23 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Every object called `datasource`, with its place.
-fn data_sources(value: &Value, place: String) -> Vec<(String, &Value)> {
+/// Every object called `datasource`, with its position.
+fn data_sources(value: &Value, position: String) -> Vec<(String, &Value)> {
     let mut found = Vec::new();
     match value {
         Value::Object(fields) => {
             for (key, field) in fields {
-                let place = format!("{place}/{key}");
+                let position = format!("{position}/{key}");
                 if key == "datasource" {
-                    found.push((place, field));
+                    found.push((position, field));
                 } else {
-                    found.extend(data_sources(field, place));
+                    found.extend(data_sources(field, position));
                 }
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                found.extend(data_sources(item, format!("{place}/{index}")));
+                found.extend(data_sources(item, format!("{position}/{index}")));
             }
         }
         _ => {}
@@ -233,7 +232,7 @@ fn data_sources(value: &Value, place: String) -> Vec<(String, &Value)> {
     found
 }
 
-fn said(value: &Value) -> bool {
+fn has_text(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !text.trim().is_empty())
 }
 

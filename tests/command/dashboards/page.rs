@@ -1,31 +1,31 @@
-//! Metrics pages: which series there are, and with which labels.
+//! The series of metrics pages, with their labels.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Labels that Prometheus puts on what it scrapes: its own, and those of the list of targets.
+/// Labels that Prometheus adds to each series of a target.
 pub(super) const OF_A_TARGET: [&str; 4] = ["job", "instance", "service", "replica"];
-/// Labels whose values come about only when something goes wrong: any of them may be asked for.
+/// Labels whose values depend on errors. An expression may use any value.
 const OPEN: [&str; 2] = ["error_type", "http_response_status_code"];
 
-/// The labels of one series with their values; `*` where nobody can know beforehand.
+/// The labels of one series. The value `*` means any value.
 type Labels = BTreeMap<String, String>;
 
-/// The series of each name. Labels are kept together, so that what is wanted of several has to be true of one series.
+/// The series of each name. The labels of a series stay together, because all matchers must match one series.
 #[derive(Default)]
 pub(super) struct Series(BTreeMap<String, BTreeSet<Labels>>);
 
-/// A label, and whether a value of it is as wanted.
-pub(super) type Wanted<'w> = (&'w str, &'w dyn Fn(&str) -> bool);
+/// A label, and a predicate for its value.
+pub(super) type LabelMatcher<'w> = (&'w str, &'w dyn Fn(&str) -> bool);
 
 impl Series {
-    /// Takes in all lines of a page.
+    /// Adds all series of a page.
     pub(super) fn read(&mut self, page: &str) {
         for line in page.lines().filter(|l| !l.starts_with('#')) {
             let name = line.split(['{', ' ']).next().unwrap_or_default();
             if name.is_empty() {
                 continue;
             }
-            // No value of ours has a quotation mark or a brace in it but for routes, whose braces come in pairs.
+            // Values contain no quotation marks, and braces only in pairs, in routes.
             let labels = line
                 .split_once('{')
                 .and_then(|(_, rest)| rest.split_once("\"}"))
@@ -49,20 +49,19 @@ impl Series {
         known.insert(labels.collect());
     }
 
-    /// Whether there is such a name.
+    /// Whether a series has this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// The labels that series of a name have.
+    /// The labels of the series with a name.
     pub(super) fn labels(&self, name: &str) -> BTreeSet<String> {
         let series = self.0.get(name).into_iter().flatten();
         series.flat_map(|labels| labels.keys().cloned()).collect()
     }
 
-    /// Whether one series of a name is as wanted in all of its labels. What nobody can know beforehand is as wanted, and a
-    /// label that it has not is not.
-    pub(super) fn matches(&self, name: &str, wanted: &[Wanted<'_>]) -> bool {
+    /// Whether all matchers match one series with this name. The value `*` always matches; a missing label never does.
+    pub(super) fn matches(&self, name: &str, wanted: &[LabelMatcher<'_>]) -> bool {
         let fits = |labels: &Labels, label: &str, wanted: &dyn Fn(&str) -> bool| {
             let value = labels.get(label);
             value.is_some_and(|v| v == "*" || OPEN.contains(&label) || wanted(v))

@@ -1,4 +1,4 @@
-//! What an expression asks for, held against the series that there are.
+//! Checks a PromQL expression against the exposed series.
 
 use std::collections::BTreeSet;
 
@@ -7,17 +7,17 @@ use promql_parser::parser::{self, BinaryExpr, Expr, LabelModifier, token};
 
 use super::page::Series;
 
-/// Functions that make something of a counter; a counter by itself says nothing.
+/// Functions for counters. A counter must not be used without one.
 const OF_COUNTERS: [&str; 3] = ["rate", "irate", "increase"];
 
-/// Gauges that end like counters, because the conventions name them so.
+/// Gauges whose names end like those of counters, by convention.
 const GAUGES: [&str; 3] = [
     "db_client_connection_count",
     "process_open_file_descriptor_count",
     "process_thread_count",
 ];
 
-/// An expression as Grafana would send it, with every service chosen.
+/// An expression as Grafana sends it, with all services selected.
 pub(super) fn filled_in(expression: &str) -> String {
     expression
         .replace("$__rate_interval", "4s")
@@ -25,29 +25,29 @@ pub(super) fn filled_in(expression: &str) -> String {
         .replace("$service", ".+")
 }
 
-/// Parses an expression and gives what is wrong with it, and the labels of what it gives.
-pub(super) fn judge(expression: &str, there: &Series) -> (Vec<String>, BTreeSet<String>) {
-    let mut judge = Judge {
+/// Parses an expression. Gives its mistakes, and the labels of its result.
+pub(super) fn check(expression: &str, there: &Series) -> (Vec<String>, BTreeSet<String>) {
+    let mut checker = Checker {
         there,
         wrong: Vec::new(),
     };
     let labels = match parser::parse(expression) {
-        Ok(parsed) => judge.labels(&parsed, false),
+        Ok(parsed) => checker.labels(&parsed, false),
         Err(error) => {
-            judge.wrong.push(format!("cannot be read: {error}"));
+            checker.wrong.push(format!("cannot be read: {error}"));
             BTreeSet::new()
         }
     };
-    (judge.wrong, labels)
+    (checker.wrong, labels)
 }
 
-struct Judge<'s> {
+struct Checker<'s> {
     there: &'s Series,
     wrong: Vec<String>,
 }
 
-impl Judge<'_> {
-    /// The labels that an expression's series may have. `counted` says whether a counter may stand here.
+impl Checker<'_> {
+    /// The labels of an expression's series. `counted`: whether a counter is allowed here.
     fn labels(&mut self, expression: &Expr, counted: bool) -> BTreeSet<String> {
         match expression {
             Expr::VectorSelector(selector) => {
@@ -65,7 +65,7 @@ impl Judge<'_> {
                 by.labels.iter().cloned().collect()
             }
             Expr::Binary(binary) => {
-                let counted = counted || is_newly_there(binary);
+                let counted = counted || is_new_series(binary);
                 let left = self.labels(&binary.lhs, counted);
                 let right = self.labels(&binary.rhs, counted);
                 if let Some(matching) = binary.modifier.as_ref().and_then(|m| m.matching.as_ref()) {
@@ -90,7 +90,7 @@ impl Judge<'_> {
         }
     }
 
-    /// One selector: its name, its labels, and the values that it wants of them.
+    /// Checks one selector: its name and its label matchers.
     fn selector(
         &mut self,
         name: Option<&str>,
@@ -116,16 +116,16 @@ impl Judge<'_> {
             MatchOp::Re(regex) => regex.is_match(seen),
             MatchOp::NotRe(regex) => !regex.is_match(seen),
         };
-        let judges: Vec<_> = matchers
+        let matchers_by_label: Vec<_> = matchers
             .matchers
             .iter()
             .map(|m| (m.name.as_str(), move |seen: &str| wanted(seen, m)))
             .collect();
-        let judges: Vec<_> = judges
+        let matchers_by_label: Vec<_> = matchers_by_label
             .iter()
             .map(|(label, j)| (*label, j as &dyn Fn(&str) -> bool))
             .collect();
-        if !self.there.matches(name, &judges) {
+        if !self.there.matches(name, &matchers_by_label) {
             self.wrong
                 .push(format!("no series is as wanted: `{name}{{{matchers}}}`"));
         }
@@ -140,9 +140,8 @@ impl Judge<'_> {
     }
 }
 
-/// Whether this is `counter unless counter offset …`: of a series that was not there then, the counter says what there has been
-/// since.
-fn is_newly_there(binary: &BinaryExpr) -> bool {
+/// Whether this is `counter unless counter offset …`: for a series that did not exist then, the counter is the increase.
+fn is_new_series(binary: &BinaryExpr) -> bool {
     let (Expr::VectorSelector(now), Expr::VectorSelector(then)) = (&*binary.lhs, &*binary.rhs)
     else {
         return false;

@@ -1,5 +1,4 @@
-//! A Docker that runs nothing in containers: it speaks as much of Docker's API as is asked for, and behind each of its
-//! containers is a service as a child process.
+//! A fake of Docker: implements the part of its API that the command uses. Each container is a service as a child process.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,7 +16,7 @@ use tempfile::TempDir;
 use crate::harness::signal;
 
 pub(crate) const TOKEN: &str = "sesame";
-/// This machine, as its containers know it.
+/// The address of this machine in containers.
 pub(crate) const GATEWAY: &str = "127.0.0.2";
 const ROLES: [(&str, u32); 10] = [
     ("gateway", 0),
@@ -36,7 +35,7 @@ const ROLES: [(&str, u32); 10] = [
 pub(crate) struct Container {
     pub(crate) name: String,
     pub(crate) labels: BTreeMap<String, String>,
-    /// `running`, `exited`, or `paused`, when there is no process behind it.
+    /// The status of a container without a process: `running`, `exited` or `paused`.
     pub(crate) status: &'static str,
     settings: Vec<(String, String)>,
     role: &'static str,
@@ -44,12 +43,12 @@ pub(crate) struct Container {
     admin: Option<Lease>,
     process: Option<Child>,
     paused: bool,
-    lives: u32,
+    starts: u32,
 }
 
 impl Container {
-    /// One of a project's, with nothing behind it.
-    pub(crate) fn on_paper(project: &str, role: &'static str, replica: u32) -> Self {
+    /// A container of a project, without a process.
+    pub(crate) fn without_process(project: &str, role: &'static str, replica: u32) -> Self {
         let labels = [
             ("com.docker.compose.project", project),
             ("com.docker.compose.service", role),
@@ -67,7 +66,7 @@ impl Container {
             admin: None,
             process: None,
             paused: false,
-            lives: 1,
+            starts: 1,
         }
     }
 
@@ -85,7 +84,7 @@ impl Container {
             .spawn()
             .unwrap();
         (self.process, self.paused) = (Some(child), false);
-        self.lives += 1;
+        self.starts += 1;
     }
 
     fn end(&mut self, how: &str) {
@@ -111,17 +110,17 @@ impl Container {
         if self.paused { "paused" } else { "running" }
     }
 
-    /// Ends what is behind it, as when a late order is carried out.
+    /// Kills the process, as when Docker executes a request late.
     pub(crate) fn die(&mut self) {
         self.end("-KILL");
     }
 
-    fn stand_still(&mut self) {
+    fn pause(&mut self) {
         signal(self.process.as_ref().unwrap(), "-STOP");
         self.paused = true;
     }
 
-    fn go_on(&mut self) {
+    fn resume(&mut self) {
         match &self.process {
             Some(child) => signal(child, "-CONT"),
             None => self.status = "running",
@@ -129,7 +128,7 @@ impl Container {
         self.paused = false;
     }
 
-    fn labels_fit(&self, wanted: &[Value]) -> bool {
+    fn has_labels(&self, wanted: &[Value]) -> bool {
         wanted
             .iter()
             .all(|label| match label.as_str().unwrap().split_once('=') {
@@ -167,7 +166,7 @@ impl Container {
                 "Paused": status == "paused",
                 "Pid": self.process.as_ref().map_or(0, Child::id),
                 "ExitCode": if running { 0 } else { 137 },
-                "StartedAt": format!("life {}", self.lives),
+                "StartedAt": format!("start {}", self.starts),
             },
             "Config": {"Env": settings, "Labels": self.labels},
             "HostConfig": {"PortBindings": ports},
@@ -175,9 +174,9 @@ impl Container {
         })
     }
 
-    /// The services listen on ports of this machine, and Docker would say which of the container's these are.
-    fn inside(&self, lease: &Option<Lease>, usual: u16) -> String {
-        let port = lease.as_ref().map_or(usual, |l| l.address().port());
+    /// The port inside the container. Here it equals the published port.
+    fn inside(&self, lease: &Option<Lease>, default: u16) -> String {
+        let port = lease.as_ref().map_or(default, |l| l.address().port());
         format!("{port}/tcp")
     }
 }
@@ -188,47 +187,48 @@ impl Drop for Container {
     }
 }
 
-/// A call that goes wrong.
-pub(crate) struct Upset {
-    /// Which one: `kill shop-order-1`, or `json shop-order-1` for a look.
+/// A request that fails.
+pub(crate) struct FailingRequest {
+    /// The request: `kill shop-order-1`, or `json shop-order-1` for an inspection.
     pub(crate) call: &'static str,
-    /// What has been asked for before.
+    /// The action after which it fails.
     pub(crate) after: Option<&'static str>,
-    /// How often it goes wrong.
+    /// How often it fails.
     pub(crate) times: u32,
-    pub(crate) how: How,
+    pub(crate) failure: Failure,
 }
 
-/// What becomes of a call that goes wrong.
+/// How a request fails.
 #[derive(Clone, Copy)]
-pub(crate) enum How {
-    /// It is not done, and answered with this status.
-    Answered(u16),
-    /// It is done, and the connection is lost before the answer.
-    DoneAndLost,
+pub(crate) enum Failure {
+    /// It is not executed. The response has this status.
+    Status(u16),
+    /// It is executed, and the connection is lost before the response.
+    ResponseLost,
 }
 
 #[derive(Default)]
 pub(crate) struct State {
-    pub(crate) upsets: Vec<Upset>,
+    pub(crate) failing: Vec<FailingRequest>,
     pub(crate) containers: Vec<Container>,
-    /// What was asked of containers besides looks: `kill shop-order-1`.
-    pub(crate) deeds: Vec<String>,
+    /// The requests other than inspections: `kill shop-order-1`.
+    pub(crate) actions: Vec<String>,
 }
 
 impl State {
-    /// What goes wrong with a call, if anything does.
-    fn upset(&mut self, call: &str) -> Option<How> {
-        let deeds = &self.deeds;
-        let happened = |deed: &str| deeds.iter().any(|d| d == deed);
-        let due = |u: &&mut Upset| u.call == call && u.times > 0 && u.after.is_none_or(happened);
-        let upset = self.upsets.iter_mut().find(due)?;
-        upset.times -= 1;
-        Some(upset.how)
+    /// How a request fails, if it does.
+    fn failure_of(&mut self, call: &str) -> Option<Failure> {
+        let actions = &self.actions;
+        let happened = |action: &str| actions.iter().any(|a| a == action);
+        let due =
+            |f: &&mut FailingRequest| f.call == call && f.times > 0 && f.after.is_none_or(happened);
+        let failing = self.failing.iter_mut().find(due)?;
+        failing.times -= 1;
+        Some(failing.failure)
     }
 }
 
-/// The Docker.
+/// The fake.
 pub(crate) struct Fake {
     pub(crate) host: String,
     state: Arc<Mutex<State>>,
@@ -237,7 +237,7 @@ pub(crate) struct Fake {
 }
 
 impl Fake {
-    /// One that has these containers.
+    /// A fake with these containers.
     pub(crate) fn with(containers: Vec<Container>) -> Self {
         let state = Arc::new(Mutex::new(State {
             containers,
@@ -254,9 +254,9 @@ impl Fake {
         let host = format!("tcp://{}", listener.local_addr().unwrap());
         let shared = Arc::clone(&state);
         let app = Router::new().fallback(move |method: Method, uri: Uri| async move {
-            // Ending a child waits for it.
+            // Ending a child blocks.
             let answer = tokio::task::spawn_blocking(move || answer(&shared, &method, &uri));
-            // A handler that unwinds is a connection that is lost.
+            // A handler that panics closes the connection.
             let lost = |e: tokio::task::JoinError| resume_unwind(e.into_panic());
             answer.await.unwrap_or_else(lost)
         });
@@ -269,12 +269,17 @@ impl Fake {
         }
     }
 
-    /// One in which the shop of a project is up.
+    /// A fake with a project whose shop is up.
     pub(crate) fn shop(project: &str) -> Self {
         let fake = Self::with(Vec::new());
         let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-        let leased =
-            ROLES.map(|place| (place, Lease::take(any).unwrap(), Lease::take(any).unwrap()));
+        let leased = ROLES.map(|test_dir| {
+            (
+                test_dir,
+                Lease::take(any).unwrap(),
+                Lease::take(any).unwrap(),
+            )
+        });
         let mut peers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for ((role, _), shop, _) in &leased {
             peers
@@ -289,10 +294,7 @@ impl Fake {
         for ((role, replica), shop, admin) in leased {
             let settings = [
                 ("DOORBUSTER_ADMIN_TOKEN", TOKEN.to_owned()),
-                (
-                    "DOORBUSTER_SERVICE_KEY",
-                    "a key of the shop's own".to_owned(),
-                ),
+                ("DOORBUSTER_SERVICE_KEY", "a key for this test".to_owned()),
                 ("DOORBUSTER_REPLICA", replica.to_string()),
                 ("DOORBUSTER_PEERS", peers.join(";")),
                 ("DOORBUSTER_LISTEN", shop.address().to_string()),
@@ -301,7 +303,7 @@ impl Fake {
                 ("DOORBUSTER_CUSTOMERS", "50".to_owned()),
                 ("DOORBUSTER_DATA", fake._data.path().display().to_string()),
             ];
-            let mut container = Container::on_paper(project, role, replica);
+            let mut container = Container::without_process(project, role, replica);
             container.settings = settings.map(|(k, v)| (k.to_owned(), v)).into();
             (container.shop, container.admin) = (Some(shop), Some(admin));
             container.start();
@@ -314,7 +316,7 @@ impl Fake {
         self.state.lock().unwrap()
     }
 
-    /// How each container stands, by its name.
+    /// The status of each container, by name.
     pub(crate) fn statuses(&self) -> BTreeMap<String, &'static str> {
         let mut state = self.state();
         let status = |c: &mut Container| (c.name.clone(), c.status());
@@ -342,7 +344,7 @@ fn answer(state: &Mutex<State>, method: &Method, uri: &Uri) -> Response {
             let listed = state
                 .containers
                 .iter_mut()
-                .filter(|c| c.labels_fit(&wanted));
+                .filter(|c| c.has_labels(&wanted));
             let listed = listed.map(|c| {
                 json!({"Id": c.name, "Names": [format!("/{}", c.name)], "Labels": c.labels, "State": c.status()})
             });
@@ -353,10 +355,10 @@ fn answer(state: &Mutex<State>, method: &Method, uri: &Uri) -> Response {
                 return refused(StatusCode::NOT_FOUND, format!("No such container: {id}"));
             };
             if method == Method::POST {
-                state.deeds.push(format!("{what} {id}"));
+                state.actions.push(format!("{what} {id}"));
             }
-            let upset = state.upset(&format!("{what} {id}"));
-            if let Some(How::Answered(status)) = upset {
+            let failure = state.failure_of(&format!("{what} {id}"));
+            if let Some(Failure::Status(status)) = failure {
                 let status = StatusCode::from_u16(status).unwrap();
                 return refused(status, "out of order".to_owned());
             }
@@ -375,11 +377,11 @@ fn answer(state: &Mutex<State>, method: &Method, uri: &Uri) -> Response {
                 ("stop", "running" | "paused") => container.end("-TERM"),
                 ("start", "exited") => container.start(),
                 ("start", _) => return StatusCode::NOT_MODIFIED.into_response(),
-                ("pause", "running") => container.stand_still(),
-                ("unpause", "paused") => container.go_on(),
+                ("pause", "running") => container.pause(),
+                ("unpause", "paused") => container.resume(),
                 _ => return refused(StatusCode::CONFLICT, format!("{id} is {status}")),
             }
-            if let Some(How::DoneAndLost) = upset {
+            if let Some(Failure::ResponseLost) = failure {
                 drop(state);
                 resume_unwind(Box::new("the connection is lost"));
             }
@@ -393,7 +395,7 @@ fn answer(state: &Mutex<State>, method: &Method, uri: &Uri) -> Response {
     }
 }
 
-/// The labels that a list is asked for by: `filters={"label":["key=value"]}`, percent-encoded.
+/// The labels in a list request: `filters={"label":["key=value"]}`, percent-encoded.
 fn labels(uri: &Uri) -> Vec<Value> {
     let query = uri.query().unwrap_or_default().split('&');
     let filters = query

@@ -1,11 +1,11 @@
-//! What `docs/telemetry.md` says, read from its tables.
+//! Reads the tables of `docs/telemetry.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-/// A span as documented: words, of which those in braces stand for others.
+/// A documented span. Words in braces are placeholders.
 #[derive(Debug)]
 pub(super) struct SpanRow {
     pub(super) pattern: String,
@@ -70,9 +70,9 @@ impl Document {
         let name = first_quoted(cells[1]);
         match section {
             "Metrics" => {
-                let said = (cells[2].to_owned(), quoted(cells[4]));
+                let message = (cells[2].to_owned(), quoted(cells[4]));
                 assert!(
-                    self.metrics.insert(name.clone(), said).is_none(),
+                    self.metrics.insert(name.clone(), message).is_none(),
                     "`{name}` twice"
                 );
             }
@@ -98,11 +98,11 @@ impl Document {
 }
 
 impl SpanRow {
-    /// Whether a span of this kind and name is meant.
-    pub(super) fn is(&self, kind: SpanKind, name: &str) -> bool {
+    /// Whether the row describes a span of this kind and name.
+    pub(super) fn matches(&self, kind: SpanKind, name: &str) -> bool {
         let (pattern, mut name): (Vec<&str>, Vec<&str>) =
             (self.pattern.split(' ').collect(), name.split(' ').collect());
-        // Where there is no route, there is nothing.
+        // A request without a route has no second word.
         if pattern.last() == Some(&"{/route}") && name.len() == 1 {
             name.push("");
         }
@@ -111,16 +111,16 @@ impl SpanRow {
             && pattern
                 .iter()
                 .zip(&name)
-                .all(|(pattern, word)| stands_for(pattern, word))
+                .all(|(pattern, word)| matches_word(pattern, word))
     }
 
-    /// How `Only when` calls one of its attributes.
-    pub(super) fn what(&self) -> String {
+    /// The name of the row in the section `Only when`.
+    pub(super) fn label(&self) -> String {
         format!("span {}", self.pattern)
     }
 }
 
-fn stands_for(pattern: &str, word: &str) -> bool {
+fn matches_word(pattern: &str, word: &str) -> bool {
     match pattern {
         "{METHOD}" => word.chars().all(|c| c.is_ascii_uppercase() || c == '_'),
         "{/route}" => word.is_empty() || word.starts_with('/'),

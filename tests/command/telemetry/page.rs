@@ -1,8 +1,8 @@
-//! A page of metrics, as far as it is compared with the document.
+//! Reads a metrics page for the comparison with the document.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What one page, or several, expose.
+/// The metrics of one or more pages.
 #[derive(Debug, Default)]
 pub(super) struct Exposed {
     /// By the metric's name, counters with their suffix: type, labels.
@@ -17,14 +17,14 @@ impl Exposed {
         assert!(page.ends_with("\n# EOF\n"), "{page}");
         assert_eq!(page.matches("# EOF").count(), 1);
         for line in page.lines() {
-            if let Some(said) = line.strip_prefix("# TYPE ") {
-                let (family, kind) = said.split_once(' ').unwrap();
+            if let Some(message) = line.strip_prefix("# TYPE ") {
+                let (family, kind) = message.split_once(' ').unwrap();
                 assert!(
                     types.insert(family, kind).is_none(),
-                    "`{family}` is there twice"
+                    "`{family}` occurs twice"
                 );
-            } else if let Some(said) = line.strip_prefix("# HELP ") {
-                let (family, help) = said.split_once(' ').unwrap();
+            } else if let Some(message) = line.strip_prefix("# HELP ") {
+                let (family, help) = message.split_once(' ').unwrap();
                 assert!(help.len() > 1, "`{family}` has no help");
             } else if !line.starts_with('#') {
                 self.sample(&types, line);
@@ -66,11 +66,11 @@ fn family(types: &BTreeMap<&str, &str>, sample: &str) -> (String, String) {
         (Some(&"histogram"), "bucket" | "sum" | "count") => {
             (base.to_owned(), "histogram".to_owned())
         }
-        _ => panic!("`{sample}` belongs to nothing that has a type"),
+        _ => panic!("`{sample}` has no metric with a type"),
     }
 }
 
-/// The names of the labels in `a="b",c="d"} 1`. No value of ours has a quotation mark in it.
+/// The names of the labels in `a="b",c="d"} 1`. No value contains a quotation mark.
 fn labels(text: &str) -> BTreeSet<String> {
     text.split('"')
         .step_by(2)

@@ -1,46 +1,48 @@
-//! Who may reach what: every public route, asked by nobody, by its owner, by a stranger, and by an administrator.
+//! Authorization of every public route: without a token, as the owner, as another customer, and as an administrator.
 
 use serde_json::{Value, json};
 use shop_contract::operation::Method;
 use shop_contract::user::{SEEDED_ADMIN, SEEDED_PASSWORD, seeded_email};
 use shop_gateway::routes::TABLE;
 
-use crate::harness::Up;
+use crate::harness::RunningShop;
 
-/// What a route gives to whom.
-enum Reach {
-    /// Everybody the same.
-    All,
-    /// Its owner; to anybody else there is no such thing.
+/// The access rule of a route.
+enum Access {
+    /// Open to everyone, also without a token.
+    Public,
+    /// For the owner. Other callers get 404.
     Owner { path: String },
-    /// Each caller their own.
-    EachTheirOwn { path: &'static str, body: Value },
-    /// Administrators; a customer is told so.
+    /// Each caller gets their own data.
+    OwnData { path: &'static str, body: Value },
+    /// For administrators. Customers get 403.
     Admins { path: &'static str, body: Value },
 }
 
-/// What the routes of the table are meant to be. A new route is in here, or the test fails.
-fn reach(method: &str, template: &str, owned: &Owned) -> Option<Reach> {
-    let own = |path, body| Some(Reach::EachTheirOwn { path, body });
+/// The access rule of each route. The test fails if a new route is missing here.
+fn access(method: &str, template: &str, owned: &Owned) -> Option<Access> {
+    let own = |path, body| Some(Access::OwnData { path, body });
     match (method, template) {
-        ("POST", "/users" | "/users/login") | ("GET", "/.well-known/jwks.json") => Some(Reach::All),
-        ("GET", "/products" | "/products/search" | "/products/{id}" | "/stock/{product_id}") => {
-            Some(Reach::All)
+        ("POST", "/users" | "/users/login") | ("GET", "/.well-known/jwks.json") => {
+            Some(Access::Public)
         }
-        ("GET", "/users/{id}") => Some(Reach::Owner {
+        ("GET", "/products" | "/products/search" | "/products/{id}" | "/stock/{product_id}") => {
+            Some(Access::Public)
+        }
+        ("GET", "/users/{id}") => Some(Access::Owner {
             path: format!("/users/{}", owned.user),
         }),
-        ("GET", "/orders/{id}") => Some(Reach::Owner {
+        ("GET", "/orders/{id}") => Some(Access::Owner {
             path: format!("/orders/{}", owned.order),
         }),
-        ("GET", "/payments/{id}") => Some(Reach::Owner {
+        ("GET", "/payments/{id}") => Some(Access::Owner {
             path: format!("/payments/{}", owned.payment),
         }),
-        ("PUT", "/products/{id}") => Some(Reach::Admins {
+        ("PUT", "/products/{id}") => Some(Access::Admins {
             path: "/products/p-00003",
             body: json!({"price_minor": 777}),
         }),
-        ("PUT", "/stock/{product_id}") => Some(Reach::Admins {
+        ("PUT", "/stock/{product_id}") => Some(Access::Admins {
             path: "/stock/p-00003",
             body: json!({"available": 77}),
         }),
@@ -49,20 +51,20 @@ fn reach(method: &str, template: &str, owned: &Owned) -> Option<Reach> {
         ("GET", "/notifications") => own("/notifications", Value::Null),
         ("PUT", "/cart/items/{product_id}") => own("/cart/items/p-00002", json!({"quantity": 1})),
         ("DELETE", "/cart/items/{product_id}") => own("/cart/items/p-00002", Value::Null),
-        // Without a cart there is nothing to order, which is said to a customer and to nobody else.
+        // With an empty cart, a customer gets an error, and a caller without a token gets 401.
         ("POST", "/orders") => own("/orders", json!({"card": "tok_good"})),
         _ => None,
     }
 }
 
-/// What a customer has.
+/// The resources of a customer.
 struct Owned {
     user: String,
     order: String,
     payment: String,
 }
 
-fn login(shop: &Up, email: &str) -> (String, String) {
+fn login(shop: &RunningShop, email: &str) -> (String, String) {
     let login = json!({"email": email, "password": SEEDED_PASSWORD});
     let (status, session) = shop.call("POST", "/users/login", &[], &login);
     assert_eq!(status, 200, "{session}");
@@ -79,19 +81,19 @@ fn name(method: Method) -> &'static str {
     }
 }
 
-/// A token whose last characters, which belong to its signature, are others.
+/// A token with a changed signature.
 fn forged(token: &str) -> String {
     let (rest, end) = token.split_at(token.len() - 8);
-    let turned: String = end
+    let changed: String = end
         .chars()
         .map(|c| if c == 'A' { 'B' } else { 'A' })
         .collect();
-    format!("{rest}{turned}")
+    format!("{rest}{changed}")
 }
 
 #[test]
-fn a_caller_reaches_only_what_is_theirs() {
-    let shop = Up::open(&[]);
+fn a_caller_reaches_only_their_own_data() {
+    let shop = RunningShop::open(&[]);
     let (owner, user) = login(&shop, &seeded_email(0));
     let (stranger, stranger_id) = login(&shop, &seeded_email(1));
     let (admin, _) = login(&shop, SEEDED_ADMIN);
@@ -120,41 +122,41 @@ fn a_caller_reaches_only_what_is_theirs() {
         let operation = route.operation;
         let method = name(operation.method);
         let what = format!("{method} {}", operation.path);
-        let reach = reach(method, operation.path, &owned)
-            .unwrap_or_else(|| panic!("{what} is not in this test: who may reach it?"));
-        let (path, body) = match &reach {
-            Reach::All => {
+        let access = access(method, operation.path, &owned)
+            .unwrap_or_else(|| panic!("{what} is not in this test: who may access it?"));
+        let (path, body) = match &access {
+            Access::Public => {
                 assert!(!operation.needs_token(), "{what}");
                 continue;
             }
-            Reach::Owner { path } => (path.as_str(), &Value::Null),
-            Reach::EachTheirOwn { path, body } | Reach::Admins { path, body } => (*path, body),
+            Access::Owner { path } => (path.as_str(), &Value::Null),
+            Access::OwnData { path, body } | Access::Admins { path, body } => (*path, body),
         };
         let (status, _) = shop.call(method, path, &[], body);
         assert_eq!(status, 401, "{what} without a token");
         let (status, _) = with(&forged, method, path, body);
         assert_eq!(status, 401, "{what} with a forged token");
-        match &reach {
-            Reach::All => {}
-            Reach::Owner { .. } => {
+        match &access {
+            Access::Public => {}
+            Access::Owner { .. } => {
                 assert_eq!(with(&owner, method, path, body).0, 200, "{what}");
                 assert_eq!(with(&stranger, method, path, body).0, 404, "{what}");
                 assert_eq!(with(&admin, method, path, body).0, 404, "{what}");
             }
-            Reach::EachTheirOwn { .. } => {
+            Access::OwnData { .. } => {
                 let (_, seen) = with(&stranger, method, path, body);
-                for theirs in [&owned.user, &owned.order, &owned.payment, "p-00001"] {
-                    assert!(!seen.to_string().contains(theirs), "{what}: {seen}");
+                for private in [&owned.user, &owned.order, &owned.payment, "p-00001"] {
+                    assert!(!seen.to_string().contains(private), "{what}: {seen}");
                 }
             }
-            Reach::Admins { .. } => {
+            Access::Admins { .. } => {
                 assert_eq!(with(&owner, method, path, body).0, 403, "{what}");
                 assert_eq!(with(&admin, method, path, body).0, 200, "{what}");
             }
         }
     }
 
-    // The stranger's doings left the owner's things as they were.
+    // The requests of the other customer have changed nothing of the owner.
     let (_, cart) = with(&owner, "GET", "/cart", &Value::Null);
     assert_eq!(cart["items"][0]["product_id"], "p-00001", "{cart}");
     let (_, mine) = with(
