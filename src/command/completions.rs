@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::CommandFactory;
 
-use super::Cli;
 use crate::terminal::output;
 
 /// Write a completion script for a shell.
@@ -16,9 +14,9 @@ pub(super) struct CompletionsArgs {
     shell: clap_complete::Shell,
 }
 
-pub(super) fn completions(args: &CompletionsArgs) -> Result<()> {
+/// `command` is the whole command line.
+pub(super) fn completions(args: &CompletionsArgs, mut command: clap::Command) -> Result<()> {
     let mut script = Vec::new();
-    let mut command = Cli::command();
     clap_complete::generate(args.shell, &mut command, "doorbuster", &mut script);
     output::print(&String::from_utf8(script).context("the completion script is not text")?);
     Ok(())
@@ -33,8 +31,9 @@ pub(super) struct ManArgs {
     out: PathBuf,
 }
 
-pub(super) fn man(args: &ManArgs) -> Result<()> {
-    clap_mangen::generate_to(Cli::command(), &args.out).with_context(|| {
+/// `command` is the whole command line.
+pub(super) fn man(args: &ManArgs, command: clap::Command) -> Result<()> {
+    clap_mangen::generate_to(command, &args.out).with_context(|| {
         format!(
             "the manual pages cannot be written to {}; check that this folder exists and is writable",
             args.out.display()
