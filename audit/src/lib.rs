@@ -5,169 +5,19 @@
 //!
 //! An order whose outcome no shopper learned may exist or not. Either way, money, stock and messages must match it.
 
+mod holdings;
 mod money;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use results::record::{AuditRow, LedgerEntry, OrderOutcome, Orphaned};
-use shop_contract::audit::AuditLine;
-use shop_contract::bank::ChargeStatus;
 use shop_contract::inventory::ReservationStatus;
-use shop_contract::order::OrderStatus;
-use shop_contract::payment::PaymentStatus;
+
+pub use holdings::Holdings;
+use holdings::{OrderHeld, Stock};
 
 /// The most contradictions that are listed. Further ones are only counted.
 const SHOWN: usize = 50;
-
-#[derive(Debug)]
-struct OrderHeld {
-    key: String,
-    user_id: String,
-    status: OrderStatus,
-    total_minor: i64,
-    pieces: i64,
-}
-
-impl OrderHeld {
-    fn is_confirmed(&self) -> bool {
-        self.status == OrderStatus::Confirmed
-    }
-
-    /// The kind of the message that tells the customer how the order ended.
-    fn closing_message(&self) -> &'static str {
-        if self.is_confirmed() {
-            "order.confirmed"
-        } else {
-            "order.cancelled"
-        }
-    }
-}
-
-/// What the services hold, indexed by subject.
-#[derive(Debug, Default)]
-pub struct Holdings {
-    orders: BTreeMap<String, OrderHeld>,
-    /// By order: payment id, status, amount.
-    payments: BTreeMap<String, Vec<(String, PaymentStatus, i64)>>,
-    /// By payment: status, amount.
-    charges: BTreeMap<String, Vec<(ChargeStatus, i64)>>,
-    /// By order: status, pieces.
-    reservations: BTreeMap<String, (ReservationStatus, i64)>,
-    stock: Stock,
-    /// By kind and subject.
-    notifications: BTreeMap<(String, String), u32>,
-    outbox: i64,
-    /// Messages still queued for the mail server.
-    unsent: u64,
-}
-
-#[derive(Debug, Default)]
-struct Stock {
-    initial: i64,
-    available: i64,
-    reserved: i64,
-    committed: i64,
-    contradictions: i64,
-}
-
-impl Holdings {
-    /// Indexes the lines of the services' audit pages.
-    pub fn of(lines: impl IntoIterator<Item = AuditLine>) -> Self {
-        let mut h = Self::default();
-        for line in lines {
-            match line {
-                AuditLine::Order {
-                    id,
-                    user_id,
-                    key,
-                    status,
-                    total_minor,
-                    pieces,
-                } => {
-                    let held = OrderHeld {
-                        key,
-                        user_id,
-                        status,
-                        total_minor,
-                        pieces,
-                    };
-                    h.orders.insert(id, held);
-                }
-                AuditLine::Payment {
-                    id,
-                    order_id,
-                    status,
-                    amount_minor,
-                } => {
-                    let of_order = h.payments.entry(order_id).or_default();
-                    of_order.push((id, status, amount_minor));
-                }
-                AuditLine::Charge {
-                    reference,
-                    status,
-                    amount_minor,
-                    ..
-                } => {
-                    let of_payment = h.charges.entry(reference).or_default();
-                    of_payment.push((status, amount_minor));
-                }
-                AuditLine::Reservation { id, status, pieces } => {
-                    h.reservations.insert(id, (status, pieces));
-                }
-                AuditLine::Stock {
-                    initial,
-                    available,
-                    reserved,
-                    committed,
-                    contradictions,
-                } => {
-                    h.stock = Stock {
-                        initial,
-                        available,
-                        reserved,
-                        committed,
-                        contradictions,
-                    };
-                }
-                AuditLine::Notification {
-                    subject,
-                    kind,
-                    channel,
-                    status,
-                    ..
-                } => {
-                    h.unsent += u64::from(status == "queued");
-                    // Every message goes out by e-mail. A copy by another channel is no second message.
-                    *h.notifications.entry((kind, subject)).or_default() +=
-                        u32::from(channel == "email");
-                }
-                AuditLine::Outbox { pending } => h.outbox += pending,
-            }
-        }
-        h
-    }
-
-    /// Whether no order, event or mail is still in progress.
-    pub fn is_settled(&self) -> bool {
-        self.outbox == 0 && self.unsent == 0 && self.orders.values().all(|o| o.status.is_final())
-    }
-
-    /// Whether an order has ended and its customer has no message yet. The event that causes the message may be in a
-    /// message server, where no service counts it.
-    pub fn awaits_messages(&self) -> bool {
-        let ended = self.orders.iter().filter(|(_, o)| o.status.is_final());
-        ended.into_iter().any(|(id, order)| {
-            let kind = order.closing_message();
-            self.messages(kind, id) == 0
-        })
-    }
-
-    /// How many messages of a kind are about an order.
-    fn messages(&self, kind: &str, order: &str) -> u32 {
-        let key = (kind.to_owned(), order.to_owned());
-        self.notifications.get(&key).copied().unwrap_or(0)
-    }
-}
 
 /// Finds every contradiction. The caller sets `complete`, because it knows whether everything had settled.
 pub fn check(ledger: &[LedgerEntry], held: &Holdings) -> AuditRow {

@@ -4,7 +4,7 @@ use results::record::AuditRow;
 use shop_contract::bank::ChargeStatus;
 use shop_contract::payment::PaymentStatus;
 
-use super::{Holdings, OrderHeld};
+use crate::holdings::{Holdings, OrderHeld};
 
 /// Compares the payments of an order that has ended with the bank's charges.
 pub(super) fn check_order(

@@ -1,5 +1,10 @@
 //! Tests of the audit rules: every contradiction between an order and its money, stock and messages is found.
 
+use shop_contract::audit::AuditLine;
+use shop_contract::bank::ChargeStatus;
+use shop_contract::order::OrderStatus;
+use shop_contract::payment::PaymentStatus;
+
 use super::*;
 
 fn entry(outcome: OrderOutcome) -> LedgerEntry {
