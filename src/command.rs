@@ -4,6 +4,7 @@ mod attach;
 mod audit;
 mod chaos;
 mod check;
+mod completions;
 mod health;
 mod load;
 mod options;
@@ -60,6 +61,10 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Read a scenario and report every mistake, with line and column
     Check(check::CheckArgs),
+    /// Write a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    Man(completions::ManArgs),
 }
 
 impl Cli {
@@ -78,6 +83,8 @@ impl Cli {
             Some(Command::Chaos(args)) => chaos::execute(args),
             Some(Command::Audit(args)) => audit::audit(&args),
             Some(Command::Check(args)) => check::check(&args).map(|()| 0),
+            Some(Command::Completions(args)) => completions::completions(&args).map(|()| 0),
+            Some(Command::Man(args)) => completions::man(&args).map(|()| 0),
         }
     }
 }

@@ -112,13 +112,13 @@ impl ActiveSession<'_> {
             let t_s = context.now().as_secs_f64();
             let Some(reply) = reply else {
                 if let Some(entry) = self.shopper.abandon(t_s) {
-                    context.ledger(entry);
+                    context.report_order(entry);
                 }
                 return Err(Stopped);
             };
             let (then, entry) = self.shopper.reply(reply, t_s);
             if let Some(entry) = entry {
-                context.ledger(entry);
+                context.report_order(entry);
             }
             next = then;
         }

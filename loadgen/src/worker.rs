@@ -51,7 +51,7 @@ async fn drive(config: WorkerConfig) -> io::Result<()> {
     // The load lasts for all of its phases, even when no session is left.
     context.until(end).await;
     heartbeat.abort();
-    context.report(true);
+    context.report_second(true);
     Ok(())
 }
 
@@ -87,6 +87,6 @@ async fn heartbeat(context: Rc<WorkerContext>) {
         let due = context.second_ends();
         context.timer.until(context.config.start + due).await;
         context.stalled(context.now().saturating_sub(due));
-        context.report(false);
+        context.report_second(false);
     }
 }

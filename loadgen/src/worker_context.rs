@@ -80,8 +80,8 @@ impl WorkerContext {
         self.stop.run_until_cancelled(waiting).await.is_some()
     }
 
-    /// Reports an order.
-    pub(crate) fn ledger(&self, entry: LedgerEntry) {
+    /// Sends the outcome of an order to the engine.
+    pub(crate) fn report_order(&self, entry: LedgerEntry) {
         // The receiver is gone only when the caller dropped the run.
         let _ = self.config.tx.send(Message::Ledger(entry));
     }
@@ -137,7 +137,7 @@ impl WorkerContext {
     }
 
     /// Sends the statistics since the last report, and begins the next second.
-    pub(crate) fn report(&self, last: bool) {
+    pub(crate) fn report_second(&self, last: bool) {
         let mut stats = mem::take(&mut *self.stats.borrow_mut());
         stats.active_sessions = self.active_sessions.get();
         let second = self.second.get();

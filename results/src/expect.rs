@@ -14,7 +14,7 @@
 //! that matters. In a phase where the step was never taken the limit does not hold: an outage looks like that, because
 //! no shopper gets as far as paying.
 //!
-//! [`conclude`] judges a whole run. [`judge`] and [`verdict`] are its two halves. All are pure functions of the record.
+//! [`conclude`] judges a whole run. [`judge()`] and [`verdict()`] are its two halves. All are pure functions of the record.
 
 mod evidence;
 mod expectation;

@@ -1,4 +1,4 @@
-//! The bank's paths.
+//! The bank's handlers.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::behavior::BankBehavior;
 use crate::charge::{self, Refusal};
 use crate::store::{ChargeError, Charges};
 
-/// How long the bank holds a connection on which it has nothing to say.
+/// How long the bank holds the connection of a charge that it never answers.
 const SILENCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone)]
@@ -59,7 +59,7 @@ async fn charge(
     app.take_time(key).await;
     let (charge, first) = recorded?;
     if first && app.behavior.is_silent(app.seed, key) {
-        // The money is taken, and nobody is told. Callers give up long before this ends.
+        // The money is taken, and no answer is sent. Callers give up long before this ends.
         tokio::time::sleep(SILENCE).await;
     }
     if charge.status == ChargeStatus::Declined {
@@ -88,8 +88,8 @@ async fn refund(State(app): State<App>, Path(id): Path) -> Result<Json<Charge>, 
 }
 
 impl App {
-    /// The bank's own slowness. It comes when the work is done and written: a caller that gives up in the meantime
-    /// does not know what has happened, which is how banks fail.
+    /// The bank's own delay, after the work is done and stored. A caller that gives up in the meantime does not know
+    /// the outcome, which is how banks fail.
     async fn take_time(&self, about: &str) {
         let time = self.behavior.takes(self.seed, about);
         if !time.is_zero() {

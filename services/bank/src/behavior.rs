@@ -1,7 +1,7 @@
-//! How long the bank takes and whom it declines: pure functions of seed and key.
+//! The bank's delays and refusals: pure functions of seed and key.
 //!
-//! Nothing depends on how many charges came before or in which order, so a repetition is treated like the first
-//! time, and two runs of one scenario meet the same bank although their requests never arrive in the same order.
+//! Nothing depends on the number or the order of earlier charges. So a repetition is treated like the first request,
+//! and two runs of one scenario have the same bank although their requests arrive in different orders.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use sha2::{Digest, Sha256};
 use crate::charge::Card;
 use crate::config::BankConfig;
 
-/// The longest that the bank takes by itself.
+/// The longest delay.
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// How the bank behaves.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BankBehavior {
-    /// Half of its answers take longer than this. Zero makes it a bank that takes no time at all.
+    /// Half of its answers take longer than this. Zero: no delay at all.
     pub median: Duration,
-    /// The spread: the standard deviation of the logarithm of the time it takes.
+    /// The standard deviation of the logarithm of the delay.
     pub sigma: f64,
     /// The share of ordinary cards that it declines, 0 to 1.
     pub decline_ratio: f64,
@@ -36,18 +36,18 @@ impl Default for BankBehavior {
 }
 
 impl BankBehavior {
-    /// The behavior that a shop was told to expect. The spread is not among its settings: with 0.4 one answer in a
-    /// hundred takes two and a half times the median.
-    pub fn of(told: BankConfig) -> Self {
+    /// The behavior for these settings. The spread is fixed: with 0.4 one answer in a hundred takes two and a half
+    /// times the median.
+    pub fn of(config: BankConfig) -> Self {
         Self {
-            median: told.median,
+            median: config.median,
             sigma: 0.4,
-            decline_ratio: told.decline_ratio,
-            silent_ratio: told.silent_ratio,
+            decline_ratio: config.decline_ratio,
+            silent_ratio: config.silent_ratio,
         }
     }
 
-    /// Whether a charge is made without a word. Only the first time: whoever asks again is told what was done.
+    /// Whether a charge is made and never answered. Only the first request for it: a repetition is answered.
     pub fn is_silent(&self, seed: u64, key: &str) -> bool {
         draws(seed, "silence", key).random::<f64>() < self.silent_ratio
     }
@@ -61,9 +61,9 @@ impl BankBehavior {
         }
     }
 
-    /// How long the answer to `about` takes: log-normal, as times of answer are, with an end.
+    /// The delay of the answer to `about`: log-normal, as response times are, and bounded.
     pub fn takes(&self, seed: u64, about: &str) -> Duration {
-        // A median of nothing has no logarithm. A spread that is no number leaves the median.
+        // A median of zero has no logarithm. With an invalid spread the delay is the median.
         let seconds = match LogNormal::new(self.median.as_secs_f64().ln(), self.sigma) {
             Ok(distribution) if !self.median.is_zero() => {
                 distribution.sample(&mut draws(seed, "time", about))
@@ -74,8 +74,7 @@ impl BankBehavior {
     }
 }
 
-/// A stream of random numbers that belongs to this seed, purpose and key. Hashed, so that keys that differ in one
-/// character have nothing in common.
+/// Random numbers for this seed, purpose and key. Hashed, so that similar keys get unrelated numbers.
 fn draws(seed: u64, purpose: &str, key: &str) -> ChaCha8Rng {
     let hash = Sha256::new()
         .chain_update(seed.to_le_bytes())
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn it_keeps_silent_about_a_share_of_what_it_does() {
+    fn a_share_of_charges_is_never_answered() {
         let behavior = BankBehavior {
             silent_ratio: 0.02,
             ..BankBehavior::default()
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn times_spread_around_their_median_and_have_an_end() {
+    fn delays_spread_around_their_median_and_are_bounded() {
         let behavior = BankBehavior::default();
         let mut times: Vec<Duration> = keys().map(|k| behavior.takes(7, &k)).collect();
         times.sort_unstable();
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bank_of_no_time_takes_none() {
+    fn a_median_of_zero_means_no_delay() {
         let behavior = BankBehavior {
             median: Duration::ZERO,
             ..BankBehavior::default()

@@ -1,20 +1,20 @@
-//! What the bank can be asked for, pure.
+//! The rules of charges, pure.
 
 use shop_contract::bank::{CARD_DECLINED, CARD_GOOD, ChargeStatus, NewCharge, is_card_token};
 
 /// The most characters of a reference.
 const MAX_TEXT: usize = 128;
 
-/// Why the bank does not do as asked.
+/// Why the bank refuses a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// An amount, a card or a reference that cannot be.
+    /// An invalid amount, card or reference.
     #[error("{0}")]
     Invalid(&'static str),
-    /// The key stands for another charge.
+    /// The key was used for another charge.
     #[error("this key was used for a charge of another amount, card or reference")]
     KeyReused,
-    /// Nothing was taken, so nothing can be given back.
+    /// Nothing was taken, so nothing can be refunded.
     #[error("this charge was declined; nothing was taken")]
     NothingTaken,
     /// There is no such charge.
@@ -22,7 +22,7 @@ pub enum Refusal {
     Unknown,
 }
 
-/// How the bank sees a card.
+/// How the bank treats a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Card {
     /// Always accepted.
@@ -34,10 +34,10 @@ pub enum Card {
 }
 
 impl Card {
-    /// Reads a token.
+    /// Reads a card token.
     ///
     /// # Errors
-    /// What is no token of this bank.
+    /// Not a token of this bank.
     pub fn of(token: &str) -> Result<Self, Refusal> {
         match token {
             CARD_GOOD => Ok(Self::Good),
@@ -50,7 +50,7 @@ impl Card {
     }
 }
 
-/// Checks what is asked for.
+/// Checks a new charge.
 ///
 /// # Errors
 /// [`Refusal::Invalid`].
@@ -72,7 +72,7 @@ pub fn check(new: &NewCharge) -> Result<Card, Refusal> {
     Card::of(&new.card)
 }
 
-/// Whether a charge that stands at `status` is to be given back now. False when it was before.
+/// Whether a charge with this status is to be refunded now; false when it was refunded before.
 ///
 /// # Errors
 /// [`Refusal::NothingTaken`] for a declined one.
@@ -90,7 +90,7 @@ mod tests {
     use shop_contract::Money;
 
     #[test]
-    fn cards_are_told_apart_by_their_token() {
+    fn cards_are_recognised_by_their_token() {
         assert_eq!(Card::of(CARD_GOOD), Ok(Card::Good));
         assert_eq!(Card::of(CARD_DECLINED), Ok(Card::Bad));
         assert_eq!(Card::of("tok_4242"), Ok(Card::Ordinary));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_is_given_back_once() {
+    fn a_captured_charge_is_refunded_once() {
         assert_eq!(refunds(ChargeStatus::Captured), Ok(true));
         assert_eq!(refunds(ChargeStatus::Refunded), Ok(false));
         assert_eq!(refunds(ChargeStatus::Declined), Err(Refusal::NothingTaken));

@@ -1,12 +1,11 @@
-//! The bank: an outside party, with the behavior of one. It is slow, it declines, and it does its work before it says
-//! so: whoever hangs up while waiting for the answer has been charged all the same.
+//! The bank: an outside party. It is slow, it declines, and it does its work before it answers: a caller that hangs up
+//! early has been charged all the same.
 //!
-//! It knows neither shoppers nor orders and asks nobody who they are; what a merchant sends twice under one key it
-//! does once. How it behaves is told by [`BankBehavior`] and decided by [`behavior`] from seed and key alone, so that
-//! the same run meets the same bank.
+//! It knows neither shoppers nor orders and asks for no authentication. Two requests under one key are one charge.
+//! [`BankBehavior`] decides delays and refusals from seed and key alone, so the same run has the same bank.
 //!
-//! Read `migrations/` first, then [`charge`] for what can be asked for, [`behavior`], [`store`] for the SQL and
-//! [`api`] for the paths.
+//! Read `migrations/` first, then [`charge`] for the rules, [`behavior`], [`store`] for the SQL and [`api`] for the
+//! handlers.
 
 pub mod api;
 pub mod behavior;
@@ -32,19 +31,19 @@ pub use api::router;
 
 static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_charges.sql"];
 
-/// Opens the bank's books.
+/// Opens the bank's database.
 ///
 /// # Errors
-/// A database that does not work.
+/// The database cannot be opened.
 pub async fn open(kit: &Kit) -> Result<Charges, ServeError> {
     let store = Store::open(kit, &MIGRATIONS).await?;
     Ok(Charges::new(store))
 }
 
-/// Serves until `shutdown`, with the behavior that it was told.
+/// Serves until `shutdown`.
 ///
 /// # Errors
-/// An address or a database that does not work.
+/// An address cannot be listened on, or the database cannot be opened.
 pub async fn serve(
     config: ServiceConfig,
     bank: BankConfig,

@@ -1,4 +1,4 @@
-//! The bank's books: SQL, each method one whole transaction.
+//! The charges' SQL. Each method is one whole transaction.
 
 use shop_contract::Money;
 use shop_contract::audit::AuditLine;
@@ -11,13 +11,13 @@ use uuid::Uuid;
 
 use crate::charge::{Refusal, refunds};
 
-/// Why nothing was written.
+/// Why a charge was not stored or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChargeError {
-    /// The rules say no.
+    /// A rule refuses it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The database does.
+    /// A database error.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -35,7 +35,7 @@ pub struct Charges {
 }
 
 impl Charges {
-    /// Over an open database.
+    /// On an open database.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -45,10 +45,10 @@ impl Charges {
         &self.store
     }
 
-    /// Writes a charge down under its key, with true, or gives the one that stands there, with false.
+    /// Stores a charge under its key and returns it with true; or returns the charge that the key has, with false.
     ///
     /// # Errors
-    /// [`Refusal::KeyReused`], or the database's.
+    /// [`Refusal::KeyReused`], or a database error.
     pub async fn record(
         &self,
         key: &str,
@@ -57,7 +57,7 @@ impl Charges {
     ) -> Result<(Charge, bool), ChargeError> {
         let work = async {
             let mut t = self.store.begin().await?;
-            // First of all the key: of two requests with the same key one waits here and then finds the row.
+            // The key first: of two requests with the same key, one waits here and then finds the row.
             let done = sqlx::query(
                 "INSERT INTO charges (id, idempotency_key, reference, card, amount_minor, currency,
                                       status, created_at_ms)
@@ -96,7 +96,7 @@ impl Charges {
     /// A charge.
     ///
     /// # Errors
-    /// Unknown, or the database's.
+    /// No such charge, or a database error.
     pub async fn by_id(&self, id: &str) -> Result<Charge, ChargeError> {
         let work = async {
             let row = sqlx::query(
@@ -111,10 +111,10 @@ impl Charges {
         Ok(found.ok_or(Refusal::Unknown)?)
     }
 
-    /// Gives the money back, where that has not been done before.
+    /// Refunds a charge, unless it was refunded before.
     ///
     /// # Errors
-    /// Unknown, declined, or the database's.
+    /// No such charge, declined, or a database error.
     pub async fn refund(&self, id: &str) -> Result<Charge, ChargeError> {
         let work = async {
             let mut t = self.store.begin().await?;
@@ -139,7 +139,7 @@ impl Charges {
         Ok(self.operation("refund", work).await??)
     }
 
-    /// Refusals stay outside of this: to say no is no failure of the database.
+    /// Measures a database operation. Refusals are not part of it: they are no database errors.
     async fn operation<T>(
         &self,
         operation: &'static str,
@@ -173,8 +173,8 @@ impl AuditSource for Charges {
     }
 }
 
-/// The charge, with its row locked against others until the transaction ends. An update that changes nothing locks
-/// on both databases; `FOR UPDATE` exists on one only.
+/// The charge, with its row locked until the transaction ends. An update that changes nothing locks on both databases;
+/// only one of them has `FOR UPDATE`.
 async fn lock(t: &mut AnyConnection, id: &str) -> Result<Option<Charge>, StoreError> {
     let row = sqlx::query(
         "UPDATE charges SET status = status WHERE id = $1

@@ -67,7 +67,7 @@ impl Bank {
         ask_get(&format!("/charges/{id}")).send(&self.router).await
     }
 
-    /// Status and amount of all that is in the books.
+    /// Status and amount of every stored charge.
     async fn books(&self) -> Vec<(ChargeStatus, i64)> {
         let lines = self.charges.rows("", 100).await.unwrap();
         let held = lines.into_iter().map(|line| match line {
@@ -82,7 +82,7 @@ impl Bank {
     }
 }
 
-/// A charge that has no key yet.
+/// A charge without a key.
 fn charge(card: &str, minor: i64) -> Ask {
     let body = json!({
         "amount": {"minor": minor, "currency": "EUR"}, "card": card, "reference": "payment-1",
@@ -134,7 +134,7 @@ async fn the_same_key_at_the_same_time_charges_once() {
 }
 
 #[tokio::test]
-async fn a_key_that_stood_for_something_else_is_refused() {
+async fn a_reused_key_is_refused() {
     let bank = Bank::open().await;
     bank.charge("k", CARD_GOOD, 1999).await;
     for (card, minor) in [(CARD_GOOD, 2000), ("tok_other", 1999)] {
@@ -154,7 +154,7 @@ async fn without_a_key_nothing_is_charged() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_charged_is_refused() {
+async fn invalid_charges_are_refused() {
     let bank = Bank::open().await;
     for (card, minor) in [("", 1999), ("4242424242424242", 1999), (CARD_GOOD, 0)] {
         let (status, problem) = bank.charge("k", card, minor).await;
@@ -165,7 +165,7 @@ async fn what_cannot_be_charged_is_refused() {
 }
 
 #[tokio::test]
-async fn a_declined_card_is_declined_again_and_stands_in_the_books() {
+async fn a_declined_charge_is_stored_and_stays_declined() {
     let bank = Bank::open().await;
     for _ in 0..2 {
         let (status, problem) = bank.charge("k", CARD_DECLINED, 1999).await;
@@ -176,7 +176,7 @@ async fn a_declined_card_is_declined_again_and_stands_in_the_books() {
 }
 
 #[tokio::test]
-async fn an_ordinary_card_fares_alike_at_every_repetition_and_in_every_run() {
+async fn an_ordinary_card_has_the_same_result_at_every_repetition_and_in_every_run() {
     let (one, other) = (Bank::open().await, Bank::open().await);
     let mut declined = 0;
     for n in 0..40 {
@@ -188,12 +188,12 @@ async fn an_ordinary_card_fares_alike_at_every_repetition_and_in_every_run() {
         assert_eq!(again == StatusCode::PAYMENT_REQUIRED, declines);
         assert_eq!(other.charge(&key, "tok_ordinary", 1999).await.0, first);
     }
-    // Half of them are declined here; none or all of forty would be a wonder.
+    // Half of them are declined here; none or all forty is all but impossible.
     assert!((1..40).contains(&declined), "{declined}");
 }
 
 #[tokio::test]
-async fn a_refund_asked_for_twice_is_given_once() {
+async fn a_repeated_refund_takes_effect_once() {
     let bank = Bank::open().await;
     let (_, charge) = bank.charge("k", CARD_GOOD, 1999).await;
     let id = charge["id"].as_str().unwrap();
@@ -202,12 +202,12 @@ async fn a_refund_asked_for_twice_is_given_once() {
     assert_eq!(first.1["status"], "refunded");
     assert_eq!(bank.refund(id).await, first);
     assert_eq!(bank.books().await, [(ChargeStatus::Refunded, 1999)]);
-    // The key still stands for the charge: asking again takes no money.
+    // The key still has the charge: a repetition takes no money.
     assert_eq!(bank.charge("k", CARD_GOOD, 1999).await, first);
 }
 
 #[tokio::test]
-async fn what_was_never_taken_is_not_given_back() {
+async fn a_declined_charge_is_not_refunded() {
     let bank = Bank::open().await;
     bank.charge("k", CARD_DECLINED, 1999).await;
     let lines = bank.charges.rows("", 100).await.unwrap();
@@ -244,7 +244,7 @@ async fn a_caller_that_hangs_up_has_been_charged() {
 }
 
 #[tokio::test]
-async fn who_got_no_word_of_a_charge_gets_it_when_asking_again() {
+async fn an_unanswered_charge_is_answered_when_repeated() {
     let bank = Bank::open().await;
     let silent = BankBehavior {
         silent_ratio: 1.0,
@@ -266,7 +266,7 @@ async fn who_got_no_word_of_a_charge_gets_it_when_asking_again() {
 }
 
 #[tokio::test]
-async fn the_books_are_open_to_operators_and_to_nobody_else() {
+async fn charges_are_listed_on_the_admin_listener_only() {
     let folder = tempfile::tempdir().unwrap();
     let [shop, operators] = [(); 2].map(|()| Lease::take(([127, 0, 0, 1], 0).into()).unwrap());
     let config = ServiceConfig {
@@ -302,6 +302,6 @@ async fn send(address: SocketAddr, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_document_says_what_the_router_does() {
+async fn the_document_matches_the_router() {
     check_document(&Bank::open().await.router, "bank").await;
 }

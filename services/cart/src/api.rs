@@ -1,4 +1,4 @@
-//! The cart service's paths.
+//! The cart service's handlers.
 
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
@@ -88,13 +88,13 @@ async fn event(
 }
 
 impl App {
-    /// The product as the shopper is shown it: 404 where there is none, 503 where nobody can say.
+    /// The product as the shopper sees it: 404 if there is none, 503 if the product service does not answer.
     async fn product(&self, id: &str, context: &Context) -> Result<Product, ApiError> {
         let unknown = || ApiError::not_found("product");
         if !cart::is_product_id(id) {
             return Err(unknown());
         }
-        // Title and price are all that is wanted; the stock is inventory's business when the order is placed.
+        // Only title and price are needed. The stock is checked when the order is placed.
         let call = Call::to(&product::ONE).path(id).query("stock", "view");
         let answer = self.kit.call(call, context).await?;
         if answer.status == StatusCode::NOT_FOUND {

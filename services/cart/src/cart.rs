@@ -6,10 +6,10 @@ use shop_contract::cart::{Cart, CartItem, MAX_QUANTITY};
 /// The most lines of a cart.
 pub const MAX_LINES: usize = 50;
 
-/// Why a cart is not as asked for.
+/// Why a cart cannot be changed like that.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Nothing of something, or too much of it.
+    /// A quantity of zero, or too large.
     #[error("`quantity` must be 1 to {MAX_QUANTITY}; to take a product out, delete its line")]
     Quantity,
     /// Too many lines.
@@ -17,7 +17,7 @@ pub enum Refusal {
     Full,
 }
 
-/// Checks how many of a product are asked for.
+/// Checks a quantity.
 ///
 /// # Errors
 /// [`Refusal::Quantity`].
@@ -29,13 +29,13 @@ pub fn check(quantity: u32) -> Result<(), Refusal> {
     }
 }
 
-/// Whether a text can be a product's id. It becomes part of a path, so it must not lead anywhere else.
+/// Whether a text can be a product's id. It becomes part of a path, so it must not lead elsewhere.
 pub fn is_product_id(id: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     (1..=64).contains(&id.len()) && id.bytes().all(plain)
 }
 
-/// The cart of these lines.
+/// The cart with these lines.
 ///
 /// # Errors
 /// [`Refusal::Full`].
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_leads_nowhere_but_to_a_product() {
+    fn only_plain_texts_are_product_ids() {
         assert!(is_product_id("p-00001"));
         for id in ["", "../users", "p?q=1", "p/1", "p 1", "ü", &"p".repeat(65)] {
             assert!(!is_product_id(id), "{id:?}");

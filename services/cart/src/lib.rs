@@ -1,10 +1,10 @@
-//! The cart service: what a shopper has picked, one cart per account.
+//! The cart service: the products that a shopper has picked, one cart per account.
 //!
-//! A line keeps title and price as the shopper was shown them, looked up at the product service when the line is
-//! set; what the shopper sees in the cart is what will be charged. When an order is confirmed, its event takes the
-//! bought pieces out, and only those: what was put in meanwhile stays.
+//! A line keeps the title and the price that the shopper was shown. They are read from the product service when the
+//! line is set, and this price is what will be charged. The event of a confirmed order removes the bought pieces, and
+//! only those: lines that were added meanwhile stay.
 //!
-//! Read `migrations/` first, then [`cart`] for the rules, [`store`] for their SQL and [`api`] for the paths.
+//! Read `migrations/` first, then [`cart`] for the rules, [`store`] for the SQL and [`api`] for the handlers.
 
 pub mod api;
 pub mod cart;
@@ -27,10 +27,10 @@ pub use api::router;
 
 static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_carts.sql"];
 
-/// Opens the carts of a shop.
+/// Opens the service's database.
 ///
 /// # Errors
-/// A database that does not work.
+/// The database cannot be opened.
 pub async fn open(kit: &Kit) -> Result<Carts, ServeError> {
     let store = Store::open(kit, &MIGRATIONS).await?;
     Ok(Carts::new(store))
@@ -39,7 +39,7 @@ pub async fn open(kit: &Kit) -> Result<Carts, ServeError> {
 /// Serves until `shutdown`.
 ///
 /// # Errors
-/// An address or a database that does not work.
+/// An address cannot be listened on, or the database cannot be opened.
 pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
     let kit = Kit::new(config);
     let carts = open(&kit).await?;
@@ -47,7 +47,7 @@ pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result
         store: Some(carts.store().clone()),
         workers: events::workers(&kit, &carts, &shutdown),
         routes: router(&kit, carts),
-        // A cart promises nothing that could be broken.
+        // Nothing in a cart is promised, so there is nothing to audit.
         audit: Audit::empty(),
     };
     service::run(kit, service, shutdown).await

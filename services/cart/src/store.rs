@@ -13,10 +13,10 @@ use crate::cart::{self, Refusal};
 /// Why a cart was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CartError {
-    /// The rules say no.
+    /// A rule refuses it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The database does.
+    /// A database error.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -28,7 +28,7 @@ pub struct Carts {
 }
 
 impl Carts {
-    /// Over an open database.
+    /// On an open database.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -38,10 +38,10 @@ impl Carts {
         &self.store
     }
 
-    /// A shopper's cart; an empty one where there is none.
+    /// A shopper's cart, empty if there is none.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn of(&self, user_id: &str) -> Result<Cart, CartError> {
         let work = lines(self.store.reader(), user_id);
         Ok(cart::of(self.operation("select", work).await?)?)
@@ -50,7 +50,7 @@ impl Carts {
     /// Sets a line of a cart, replacing the one of the same product.
     ///
     /// # Errors
-    /// [`Refusal::Full`], or the database's.
+    /// [`Refusal::Full`], or a database error.
     pub async fn set(&self, user_id: &str, item: &CartItem) -> Result<Cart, CartError> {
         let work = async {
             let mut t = self.store.begin().await?;
@@ -72,7 +72,7 @@ impl Carts {
             .execute(&mut *t)
             .await?;
             let cart = cart::of(lines(&mut *t, user_id).await?);
-            // A cart that would be too full is left as it was: the transaction is not committed.
+            // A cart that would have too many lines stays as it was: the transaction is not committed.
             if cart.is_ok() {
                 t.commit().await?;
             }
@@ -81,10 +81,10 @@ impl Carts {
         Ok(self.operation("upsert", work).await??)
     }
 
-    /// Takes a line out, where there is one.
+    /// Removes a line, if there is one.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn remove(&self, user_id: &str, product_id: &str) -> Result<Cart, CartError> {
         let work = async {
             let mut t = self.store.begin().await?;
@@ -100,12 +100,12 @@ impl Carts {
         Ok(cart::of(self.operation("delete", work).await?)?)
     }
 
-    /// Takes out what was bought, once per event: false when this one was here before. A line of which no more is
-    /// there than was bought goes; of any other, as many stay as were not bought. A line that was set after the order
-    /// was placed is a new wish and stays: the event may come late.
+    /// Removes bought pieces, once per event: false when this event was handled before. A line with no more pieces than
+    /// were bought is removed; any other keeps the rest. A line that was set after the order was placed stays: the
+    /// event may come late, and the line is a new wish.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn bought(&self, event_id: &str, order: &OrderConfirmed) -> Result<bool, StoreError> {
         let work = async {
             let mut t = self.store.begin().await?;
@@ -118,7 +118,8 @@ impl Carts {
                               AND quantity <= $3";
                 let fewer = "UPDATE cart_items SET quantity = quantity - $3
                              WHERE user_id = $1 AND product_id = $2 AND set_at_ms <= $4";
-                // In this order: what is left of a line may be less than was bought, and is not to go with it.
+                // In this order: the rest of a line may be smaller than the bought quantity, and must not be removed
+                // with it.
                 for statement in [gone, fewer] {
                     sqlx::query(statement)
                         .bind(&order.user_id)

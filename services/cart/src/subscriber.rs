@@ -1,4 +1,4 @@
-//! What the carts do about events, whichever way these come.
+//! How carts handle events, over HTTP or NATS.
 
 use shop_contract::events::{Envelope, Event, ORDERS};
 use shop_kit::events::{EventOutcome, Subscriber};
@@ -12,7 +12,7 @@ impl Subscriber for Carts {
     async fn handle(&self, envelope: &Envelope) -> Result<EventOutcome, StoreError> {
         match &envelope.event {
             Event::OrderConfirmed(order) => Ok(self.bought(&envelope.id, order).await?.into()),
-            // What was not bought is still wanted.
+            // The shopper still wants what was not bought.
             Event::OrderCancelled(_) | Event::StockChanged(_) => Ok(EventOutcome::Ignored),
         }
     }

@@ -1,4 +1,4 @@
-//! The admin listener's `/audit`: what a service holds, one JSON object a line.
+//! The admin listener's `/audit`: the rows and sums of a service, one JSON object a line.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::inventory::ReservationStatus;
 use crate::order::OrderStatus;
 use crate::payment::PaymentStatus;
 
-/// One thing that a service holds.
+/// A row or a sum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "holds", rename_all = "lowercase")]
 pub enum AuditLine {
@@ -19,22 +19,22 @@ pub enum AuditLine {
         user_id: String,
         /// The shopper's idempotency key.
         key: String,
-        /// Where it stands.
+        /// Its status.
         status: OrderStatus,
         /// What it costs, minor units.
         total_minor: i64,
-        /// How many pieces, over all lines.
+        /// The number of pieces, over all lines.
         pieces: i64,
     },
     /// The payment service: a payment.
     Payment {
         /// Payment id; the bank's reference.
         id: String,
-        /// What it is for.
+        /// The order it is for.
         order_id: String,
-        /// Where it stands.
+        /// Its status.
         status: PaymentStatus,
-        /// How much, minor units.
+        /// The amount, minor units.
         amount_minor: i64,
     },
     /// The bank: a charge.
@@ -43,23 +43,23 @@ pub enum AuditLine {
         id: String,
         /// The payment's id.
         reference: String,
-        /// Where it stands.
+        /// Its status.
         status: ChargeStatus,
-        /// How much, minor units.
+        /// The amount, minor units.
         amount_minor: i64,
     },
     /// The inventory service: a reservation.
     Reservation {
         /// The order's id.
         id: String,
-        /// Where it stands.
+        /// Its status.
         status: ReservationStatus,
-        /// How many pieces, over all lines.
+        /// The number of pieces, over all lines.
         pieces: i64,
     },
     /// The inventory service: the stock of all products together.
     Stock {
-        /// Pieces that the shop opened with, and what restocking added or took.
+        /// Pieces at the opening, plus or minus restocking.
         initial: i64,
         /// Pieces that can be reserved.
         available: i64,
@@ -67,14 +67,14 @@ pub enum AuditLine {
         reserved: i64,
         /// Pieces that have left.
         committed: i64,
-        /// Products whose own figures do not add up, or do not fit their reservations; there must be none.
+        /// Products whose sums do not add up, or do not match their reservations; there must be none.
         contradictions: i64,
     },
     /// The notification service: a message.
     Notification {
         /// Message id.
         id: String,
-        /// What it is about: an order's id, where it is about one.
+        /// Its subject matter: the order's id, where there is one.
         subject: String,
         /// `order.confirmed`, `order.cancelled`, `direct`.
         kind: String,
@@ -85,13 +85,13 @@ pub enum AuditLine {
     },
     /// Any service with an outbox: events that have not been delivered everywhere.
     Outbox {
-        /// How many.
+        /// Their number.
         pending: i64,
     },
 }
 
 impl AuditLine {
-    /// What the line is about, where it is about one thing: rows are told in the order of their ids.
+    /// The id of a row; rows are in the order of their ids. `None`: a sum.
     pub fn id(&self) -> Option<&str> {
         match self {
             Self::Order { id, .. }
@@ -104,26 +104,26 @@ impl AuditLine {
     }
 }
 
-/// The admin listener's `/audit/moving`: what has not come to its end yet. An audit made while something has not may
-/// find contradictions that are none.
+/// The admin listener's `/audit/moving`: unfinished work. An audit while there is some may find contradictions that are
+/// none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Moving {
     /// Orders that are neither confirmed nor cancelled.
     pub orders: i64,
-    /// Deliveries of events that are still to be made.
+    /// Deliveries of events that are pending.
     pub events: i64,
-    /// Mail that is still to be sent.
+    /// Mail that is queued.
     pub mail: i64,
 }
 
 impl Moving {
-    /// Whether nothing is on its way.
+    /// Whether there is no unfinished work.
     pub fn is_still(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Together with what is on its way elsewhere.
+    /// The sum with another service's unfinished work.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {

@@ -10,8 +10,8 @@ pub const CARD_GOOD: &str = "tok_good";
 /// A card token that the bank always declines.
 pub const CARD_DECLINED: &str = "tok_declined";
 
-/// Whether a text has the form of a card token: `tok_` and up to 60 of a-z, A-Z, 0-9 and `_`. Which of them stand for
-/// a card, the bank alone knows.
+/// Whether a text has the form of a card token: `tok_` and up to 60 of a-z, A-Z, 0-9 and `_`. Only the bank knows which
+/// of them are cards.
 pub fn is_card_token(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.strip_prefix("tok_")

@@ -1,7 +1,7 @@
-//! What travels between services without being asked for.
+//! Events between services.
 //!
-//! Events leave a service through its outbox and arrive at `POST /events` of each subscriber, at least once and in
-//! no promised order: consumers deduplicate by [`Envelope::id`].
+//! An event leaves its service through the outbox and arrives at `POST /events` of each subscriber, at least once and
+//! in any order. Consumers deduplicate by [`Envelope::id`].
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -51,7 +51,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// Its type's name.
+    /// The name of its type.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::OrderConfirmed(_) => "order.confirmed",
@@ -60,7 +60,7 @@ impl Event {
         }
     }
 
-    /// Where it goes, as spans and metrics name it: [`ORDERS`] or [`STOCK`].
+    /// Its destination, as spans and metrics name it: [`ORDERS`] or [`STOCK`].
     pub fn destination(&self) -> &'static str {
         match self {
             Self::OrderConfirmed(_) | Self::OrderCancelled(_) => ORDERS,
@@ -69,7 +69,7 @@ impl Event {
     }
 }
 
-/// The types' names of what goes to a destination.
+/// The event types of a destination.
 pub fn kinds(destination: &str) -> &'static [&'static str] {
     match destination {
         ORDERS => &["order.confirmed", "order.cancelled"],
@@ -78,9 +78,9 @@ pub fn kinds(destination: &str) -> &'static [&'static str] {
     }
 }
 
-/// What became of orders.
+/// The destination of events about orders.
 pub const ORDERS: &str = "shop.orders";
-/// What can be had.
+/// The destination of events about stock.
 pub const STOCK: &str = "shop.stock";
 
 /// An order reached its good end.

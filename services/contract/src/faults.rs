@@ -1,4 +1,4 @@
-//! The admin listener's `/faults`: what an injector may ask of a service.
+//! The admin listener's `/faults`: the faults that a service can inject into itself.
 //!
 //! | call | answer |
 //! |---|---|
@@ -11,26 +11,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::role::Role;
 
-/// The longest time to live a target accepts: an hour. Nobody means longer, and a typing slip may.
+/// The longest time to live that a target accepts: an hour. More is most likely a mistake.
 pub const MAX_TTL_MS: u64 = 3_600_000;
 
-/// A fault asked for.
+/// A request to inject a fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultOrder {
-    /// A name, unique among those in force at the target.
+    /// Its name, unique among the active faults of the target.
     pub name: String,
-    /// After this long it ends by itself, whatever became of whoever asked for it.
+    /// The fault ends by itself after this time, even if the injector is gone.
     pub ttl_ms: u64,
-    /// The share of requests, or of statements, that it touches, above 0 and up to 1.
+    /// The share of requests or statements that it affects, above 0 and up to 1.
     #[serde(default = "all")]
     pub share: f64,
     /// Seed of the draws for share and jitter.
     #[serde(default)]
     pub seed: u64,
-    /// Which requests it may touch at all.
+    /// Which requests it can affect.
     #[serde(default, skip_serializing_if = "Only::is_everything")]
     pub only: Only,
-    /// What it does.
+    /// Its effect.
     #[serde(flatten)]
     pub effect: FaultEffect,
 }
@@ -39,7 +39,7 @@ fn all() -> f64 {
     1.0
 }
 
-/// Which requests a fault may touch. What is absent does not matter; what is there must all be so.
+/// Which requests a fault can affect. A request must match every key that is given.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Only {
@@ -49,25 +49,25 @@ pub struct Only {
     /// A route's template, with or without a method: `POST /orders`, `/products/{id}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
-    /// The role that asks. Requests of shoppers have none.
+    /// The role of the caller. Requests of shoppers have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caller: Option<Role>,
-    /// The id of the user on whose behalf it is asked.
+    /// The id of the user whose request it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shopper: Option<String>,
-    /// A share of the shoppers, above 0 and up to 1: always the same ones, wherever a fault of this name is in force.
+    /// A share of the shoppers, above 0 and up to 1: always the same ones, wherever a fault of this name is active.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shoppers: Option<f64>,
 }
 
 impl Only {
-    /// Whether nothing is left out.
+    /// Whether every request matches.
     pub fn is_everything(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What a fault does. The tag is the fault's `kind`.
+/// The effect of a fault. The tag is the fault's `kind`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum FaultEffect {
@@ -75,7 +75,7 @@ pub enum FaultEffect {
     Latency {
         /// Delay in microseconds.
         delay_us: u64,
-        /// How far the delays are spread, in microseconds; what that means says the distribution.
+        /// The spread of the delays, in microseconds; its meaning depends on the distribution.
         #[serde(default)]
         jitter_us: u64,
         /// The distribution of the delays.
@@ -89,27 +89,27 @@ pub enum FaultEffect {
     },
     /// The connection is reset instead of an answer; the request is not served.
     Abort,
-    /// No answer comes until whoever asks gives up, or the fault ends; the request is not served.
+    /// No answer is sent until the caller gives up or the fault ends; the request is not served.
     Hang,
-    /// A request is served, and the body of its answer comes slowly.
+    /// A request is served, and the body of its answer is sent slowly.
     SlowBody {
         /// Bytes a second.
         bytes_per_s: u64,
     },
     /// A request is served, and the connection is closed after half of its answer's body.
     Truncate,
-    /// A request is served, and bytes of its answer's body are others.
+    /// A request is served, and some bytes of its answer's body are changed.
     Corrupt,
-    /// A call cannot be connected. Only with [`Only::calling`]: one way of a split network.
+    /// A call cannot connect. Only with [`Only::calling`]: one direction of a network split.
     Refuse,
-    /// Threads that compute nothing, as busily as they can.
+    /// Threads that use up the processor.
     Cpu {
-        /// How many.
+        /// Their number.
         threads: u32,
     },
-    /// Memory is taken, evenly over the time to live, and given back at its end.
+    /// Memory is allocated, evenly over the time to live, and freed at its end.
     Memory {
-        /// How much in all.
+        /// The total, in bytes.
         bytes: u64,
     },
     /// A statement or transaction waits before it reaches the database.
@@ -122,18 +122,18 @@ pub enum FaultEffect {
     },
     /// A statement or transaction fails before it reaches the database.
     FailingDatabase,
-    /// Somebody else holds the database's lock on writes: reads go on, writes wait and fail.
+    /// The database's write lock is held: reads go on, writes wait and fail.
     LockedDatabase,
     /// Writes fail, as when the disk is full; reads go on.
     FullDisk,
-    /// Connections to the database are held by nobody who uses them.
+    /// Database connections are held without being used.
     LeakedConnections {
-        /// How many are left, of each pool.
+        /// How many connections each pool keeps.
         left: u32,
     },
     /// The service's clock is wrong.
     ClockSkew {
-        /// By how much, in milliseconds; below 0 for a clock that is behind.
+        /// The error in milliseconds; below 0 for a clock that is behind.
         by_ms: i64,
     },
 }
@@ -142,17 +142,17 @@ pub enum FaultEffect {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Distribution {
-    /// The delay plus or minus up to the jitter, each value as likely.
+    /// The delay plus or minus up to the jitter, uniform.
     #[default]
     Uniform,
-    /// The delay is the mean and the jitter the standard deviation; none is below nothing.
+    /// Normal: the delay is the mean and the jitter the standard deviation; never below zero.
     Normal,
-    /// The delay is the least, and on it comes a wait whose mean is the jitter: few wait long.
+    /// The delay is the minimum, plus an exponential wait whose mean is the jitter.
     Exponential,
 }
 
 impl FaultEffect {
-    /// The kind's name, as scenarios and metrics write it.
+    /// The name of the kind in scenarios and metrics.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Latency { .. } => "latency",
@@ -174,7 +174,7 @@ impl FaultEffect {
         }
     }
 
-    /// What it touches.
+    /// What it affects.
     pub fn touches(&self) -> Touches {
         match self {
             Self::Latency { .. }
@@ -195,14 +195,14 @@ impl FaultEffect {
     }
 }
 
-/// What a fault touches, and so what its hits count.
+/// What a fault affects, and so what its hits count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Touches {
-    /// Requests, served or made: each that is touched is a hit.
+    /// Requests, served or sent: each affected one is a hit.
     Requests,
-    /// Work with the database: each piece that is touched is a hit.
+    /// Work with the database: each affected piece is a hit.
     Database,
-    /// The process as a whole: each request that it serves meanwhile is a hit.
+    /// The whole process: each request that it serves meanwhile is a hit.
     Process,
 }
 
@@ -213,17 +213,17 @@ pub struct FaultState {
     pub name: String,
     /// Its kind.
     pub kind: String,
-    /// Requests or pieces of work that it touched: see [`Touches`].
+    /// Requests or pieces of work that it affected: see [`Touches`].
     pub hits: u64,
-    /// How long it still lives; 0 when it has ended.
+    /// Its remaining time to live; 0 when it has ended.
     pub remaining_ms: u64,
 }
 
-/// All faults that a target knows of.
+/// All faults of a target.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultStates {
-    /// In force.
+    /// Active ones.
     pub active: Vec<FaultState>,
-    /// Over: by time, or cleared. The newest hundred.
+    /// Ended ones, by time or by request: the newest hundred.
     pub ended: Vec<FaultState>,
 }

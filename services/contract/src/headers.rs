@@ -1,16 +1,16 @@
-//! Header names that services agree on, beyond the standard ones.
+//! Names of headers that only the shop uses.
 
 /// The key under which a repeated request is recognised as the same one.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// What a caller calls its request by. The gateway makes one where there is none.
+/// The caller's id of a request. The gateway sets one where there is none.
 pub const REQUEST_ID: &str = "x-request-id";
-/// Shared secret of the services; whoever sends it is one of them.
+/// The services' shared secret; a request with it comes from a service.
 pub const SERVICE_KEY: &str = "x-service-key";
-/// The role of the service that asks. It counts for something only beside [`SERVICE_KEY`].
+/// The role of the calling service. It is ignored without [`SERVICE_KEY`].
 pub const CALLER: &str = "x-caller";
-/// Set on 503 answers of a callee that refused work to protect itself: such a call is not retried.
+/// On a 503 answer: the callee refused because of overload. The call is not retried.
 pub const SHED: &str = "x-shed";
-/// Set on 503 answers of a callee that is well and whose own dependency is not: the caller's breaker towards it stays shut.
+/// On a 503 answer: a dependency of the callee failed, not the callee. The caller's breaker does not count it.
 pub const NOT_AT_FAULT: &str = "x-not-at-fault";
 /// W3C trace context.
 pub const TRACEPARENT: &str = "traceparent";

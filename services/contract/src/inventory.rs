@@ -38,11 +38,11 @@ pub enum Band {
     SoldOut,
 }
 
-/// The most pieces that are few.
+/// The most pieces of [`Band::FewLeft`].
 pub const FEW: i64 = 10;
 
 impl Band {
-    /// The band of so many pieces.
+    /// The band of this many pieces.
     pub const fn of(available: i64) -> Self {
         match available {
             ..=0 => Self::SoldOut,
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bands_meet_at_one_piece_and_above_the_few() {
+    fn the_bands_change_at_one_piece_and_above_few() {
         let bands = [-1, 0, 1, FEW, FEW + 1, i64::MAX].map(Band::of);
         use Band::{FewLeft, InStock, SoldOut};
         assert_eq!(

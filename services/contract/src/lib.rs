@@ -1,8 +1,9 @@
-//! What services share about each other: wire types, event types and names. Nothing else.
+//! The services' interfaces: wire types, events, operations and names. It is all that services share about each other.
 //!
-//! One file per service, named like it, with the bodies of its requests and answers; [`events`] for what travels
-//! between services without being asked for; [`audit`] and [`faults`] for the admin listeners; [`problem`] for
-//! every error; [`openapi`] for which path takes and gives what. No behaviour lives here beyond reading and writing these shapes.
+//! One file per service has the bodies of its requests and answers; [`operation`] has methods, paths and how they are
+//! called and served; [`openapi`] makes documents of them. [`events`] has the events between services, [`audit`] and
+//! [`faults`] the admin listeners, [`problem`] every error. There is no behavior beyond reading and writing these
+//! shapes.
 
 pub mod audit;
 pub mod bank;

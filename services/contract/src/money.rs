@@ -45,17 +45,6 @@ impl fmt::Display for Money {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::Money;
-
-    #[test]
-    fn amounts_are_shown_with_two_decimals_and_their_sign() {
-        assert_eq!(Money::of(1999).to_string(), "19.99 EUR");
-        assert_eq!(Money::of(-5).to_string(), "-0.05 EUR");
-    }
-}
-
 /// The schema of an amount above zero.
 pub(crate) fn positive_schema() -> Schema {
     let minor = ObjectBuilder::new()
@@ -67,4 +56,15 @@ pub(crate) fn positive_schema() -> Schema {
         .description(Some("How much, at least one minor unit"))
         .build()
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Money;
+
+    #[test]
+    fn amounts_are_shown_with_two_decimals_and_their_sign() {
+        assert_eq!(Money::of(1999).to_string(), "19.99 EUR");
+        assert_eq!(Money::of(-5).to_string(), "-0.05 EUR");
+    }
 }

@@ -23,8 +23,7 @@ pub use crate::operation::{
 };
 pub use scope::DocumentScope;
 
-/// The version of the interface, which is not the program's: it grows when something is taken away or means another
-/// thing than before.
+/// The version of the interface, independent of the program's version. It grows with incompatible changes.
 const VERSION: &str = "1";
 
 /// The document of some operations.
@@ -61,7 +60,7 @@ pub fn document(scope: DocumentScope, operations: &[&Operation]) -> Value {
     document
 }
 
-/// What a document is put together from.
+/// The parts of a document, collected while its operations are described.
 struct Parts {
     scope: DocumentScope,
     schemas: BTreeMap<String, Value>,
@@ -122,7 +121,7 @@ impl Parts {
         described
     }
 
-    /// A refusal that the stack states in the same words everywhere is described once and referred to.
+    /// A refusal by the server stack alone is described once, as a component, and referred to.
     fn refusal(&mut self, status: u16, refusals: &Refusals) -> Value {
         let described = common::refusal(status, refusals, self.scope);
         if !refusals.own.is_empty() {
@@ -137,7 +136,7 @@ impl Parts {
         reference
     }
 
-    /// Keeps a schema with all that it refers to, and gives a reference to it.
+    /// Adds a schema, with all that it refers to, and returns a reference to it.
     fn keep(&mut self, named: NamedSchema) -> Value {
         let reference = json!({"$ref": format!("#/components/schemas/{}", named.name)});
         self.schemas.extend(named.refers_to);
@@ -159,7 +158,7 @@ fn parameter(parameter: &Parameter) -> Value {
     })
 }
 
-/// Comments of the code become descriptions; their links lead nowhere outside of it.
+/// Doc comments become descriptions. Their links lead nowhere outside of the code, so they are removed.
 fn plain_words(value: &mut Value) {
     match value {
         Value::Object(members) => {

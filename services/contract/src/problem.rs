@@ -1,4 +1,4 @@
-//! Every error that crosses the wire: problem details (RFC 9457) with a stable `type`.
+//! Problem details (RFC 9457) with a stable `type`: the body of every error.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,11 +9,10 @@ use crate::enumeration::one_of;
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// What every `type` begins with; the slug follows.
+/// The prefix of every `type`; the slug follows.
 pub const PREFIX: &str = "urn:doorbuster:problem:";
 
-/// Every slug there is on the shop's listeners, in the order of the alphabet. What the operators' listener adds is
-/// `not-ready` and `fault-exists`.
+/// Every slug on the shop's listeners, sorted. The admin listeners add `not-ready` and `fault-exists`.
 pub const SLUGS: [&str; 28] = [
     "bad-request",
     "bank-unavailable",

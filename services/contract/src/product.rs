@@ -103,8 +103,8 @@ pub struct ProductChange {
     pub price_minor: Option<i64>,
 }
 
-/// The ids of a seeded catalogue: `p-00001` for the first product. Catalogue and stock are seeded apart and agree
-/// on nothing but these.
+/// The ids of a seeded catalogue: `p-00001` for the first product. Catalogue and stock are seeded separately; these ids
+/// are all that they share.
 pub fn seeded_id(n: u64) -> String {
     format!("p-{n:05}")
 }

@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A service of the shop, or the outside party it pays through.
+/// A service of the shop, or the bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// The door: routes, checks tokens, starts traces.
+    /// The public entrance: routing, tokens, rate limits, new traces.
     Gateway,
     /// Accounts and tokens.
     User,
@@ -25,7 +25,7 @@ pub enum Role {
     Payment,
     /// Messages to customers.
     Notification,
-    /// The bank: not ours, slow, declines.
+    /// The bank, an outside party: slow, declines.
     Bank,
 }
 
@@ -65,7 +65,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// A name that is no role's.
+/// A name of no role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownRole(pub String);
 

@@ -106,7 +106,7 @@ pub struct PublicKey {
     pub alg: String,
 }
 
-/// What a token says, signed with EdDSA under a key of `/.well-known/jwks.json`.
+/// The claims of a token, signed with EdDSA under a key of `/.well-known/jwks.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// User id.
@@ -137,7 +137,7 @@ pub fn seeded_email(n: u64) -> String {
 
 /// The seeded administrator, with [`SEEDED_PASSWORD`] as well.
 pub const SEEDED_ADMIN: &str = "admin@shop.example";
-/// A password for made-up accounts that hold nothing; a real account never has it, for `POST /users` refuses it.
+/// The password of seeded accounts, which have nothing in them. `POST /users` refuses it, so no real account has it.
 pub const SEEDED_PASSWORD: &str = "a-made-up-shopper";
 
 /// The schema of an account's role.

@@ -1,13 +1,13 @@
-//! Whole numbers as JSON has them, which does not tell `2.0` from `2`: some writers write every number with a point.
+//! Whole numbers in JSON, with or without a decimal point: some writers send `2.0` for `2`.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::Number;
 
-/// Beyond it not every whole number has a floating-point number of its own.
+/// The largest range in which every whole number has its own floating-point number.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// A small number that is not below zero.
+/// A number from 0 up to `u32::MAX`.
 pub(crate) fn small<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     let number = Number::deserialize(from)?;
     let whole = read(&number).and_then(|n| u32::try_from(n).ok());
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_left_out_may_be_null() {
+    fn an_optional_number_may_be_null() {
         let price = |text: &str| serde_json::from_str::<ProductChange>(text).map(|c| c.price_minor);
         assert_eq!(price("{}").unwrap(), None);
         assert_eq!(price(r#"{"price_minor": null}"#).unwrap(), None);

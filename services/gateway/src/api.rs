@@ -1,4 +1,4 @@
-//! Passing requests on.
+//! The gateway's handlers: every public request is checked and forwarded.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use crate::rate_limit::{Client, RateLimits};
 use crate::request_id::{self, REQUEST_ID};
 use crate::routes::{Route, TABLE};
 
-/// What is passed on to the services. Everything else stays outside, above all headers that only services may set.
+/// Request headers that are forwarded. All others are dropped, above all those that only services may set.
 const INWARD: [HeaderName; 5] = [
     AUTHORIZATION,
     CONTENT_TYPE,
@@ -39,12 +39,12 @@ const INWARD: [HeaderName; 5] = [
     HeaderName::from_static(IDEMPOTENCY_KEY),
     REQUEST_ID,
 ];
-/// What is passed back.
+/// Answer headers that are returned.
 const OUTWARD: [HeaderName; 4] = [CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER];
-/// The largest body that is passed on.
+/// The largest body that is forwarded.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Why a request was refused, beside the reasons of the server stack.
+/// The reason of a rate-limited request, beside the reasons of the server stack.
 const RATE_LIMITED: &str = "rate_limited";
 
 /// The API, with the server stack around it.
@@ -88,21 +88,21 @@ async fn pass<C: Clock>(
     Ok(answer)
 }
 
-/// Lets in whoever shows what the route asks for and does not ask too often.
+/// Lets a request in that has a token, where one is needed, and is within its client's rate limit.
 async fn admit<C: Clock>(
     kit: &Kit,
     limits: &RateLimits<C>,
     route: &Route,
     head: &Parts,
 ) -> Result<(), ApiError> {
-    // A token that is not needed is not looked at: whoever wants to be counted by address can leave it out anyway,
-    // and browsing must not wait for the keys of a user service that is down.
+    // A token that is not needed is not checked. A client could leave it out anyway to be counted by address, and
+    // browsing must not wait for the keys of a user service that is down.
     let subject = if route.operation.needs_token() {
         subject(kit, head).await.map(Some)
     } else {
         Ok(None)
     };
-    // Those who guess at tokens are counted like everyone without one.
+    // A client with an invalid token is counted by its address, like a client without one.
     let (client, shown) = match subject {
         Ok(Some(subject)) => (Client::Subject(subject), Ok(())),
         Ok(None) => (Client::at(address(head)), Ok(())),
@@ -121,8 +121,8 @@ async fn subject(kit: &Kit, head: &Parts) -> Result<String, ApiError> {
     Ok(kit.verify(token).await?.sub)
 }
 
-/// Where the request came from. Headers that claim to know better are not asked: anyone can write them. Without a
-/// socket (a test), everyone is at the same place.
+/// The address of the client. Forwarding headers are ignored, since anyone can set them. Without a socket, in tests,
+/// all clients have the same address.
 fn address(head: &Parts) -> IpAddr {
     head.extensions
         .get::<ConnectInfo<SocketAddr>>()
@@ -156,7 +156,7 @@ async fn forward(
     Ok(outward(answer))
 }
 
-/// All of the body. The deadline alone would not do: callers may set it, and it can be switched off.
+/// The whole body. It has a time limit of its own: callers may set the deadline, and deadlines can be switched off.
 async fn read(body: Body, time: Duration) -> Result<Bytes, ApiError> {
     let whole = Limited::new(body, MAX_BODY_BYTES).collect();
     match tokio::time::timeout(time, whole).await {

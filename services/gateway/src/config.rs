@@ -2,17 +2,17 @@
 
 use std::num::NonZeroU32;
 
-/// How often clients may ask.
+/// How many requests a client may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Each shopper with a good token.
+    /// For each shopper with a valid token.
     pub per_subject: Allowance,
-    /// Everyone else at one address together. Offices and load generators have one address for many shoppers.
+    /// For all others at one address together. Offices and load generators have one address for many shoppers.
     pub per_address: Allowance,
 }
 
 impl Default for Limits {
-    /// More than one shopper's hands or one address's shoppers can do, less than a loop in a script.
+    /// More than one shopper's hands or one address's shoppers can send, less than a loop in a script.
     fn default() -> Self {
         Self {
             per_subject: Allowance::new(50, 100),
@@ -21,7 +21,7 @@ impl Default for Limits {
     }
 }
 
-/// A bucket: how large, and how fast it fills again.
+/// A token bucket: its size, and how fast it fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
     /// Requests per second, in the long run.
@@ -31,7 +31,7 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// An allowance; 0 counts as 1, since a door that lets nobody in is a wall.
+    /// An allowance; 0 counts as 1.
     pub const fn new(per_second: u32, burst: u32) -> Self {
         Self {
             per_second: at_least_one(per_second),

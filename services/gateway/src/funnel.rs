@@ -1,7 +1,7 @@
-//! How far shoppers get: the steps of the shop's funnel, counted where every shopper comes through.
+//! The shop's funnel: steps towards an order, counted at the gateway.
 //!
-//! What is counted are answers, not shoppers: someone who looks at five products takes the step five times, and an order
-//! that is asked for again under the same key counts again.
+//! It counts answers, not shoppers: a shopper who looks at five products takes the step five times, and an order that
+//! is repeated under the same key counts again.
 
 use axum::http::StatusCode;
 use metrics::counter;
@@ -15,11 +15,11 @@ pub enum Step {
     List,
     /// A search was answered.
     Search,
-    /// A product was looked at.
+    /// A product was shown.
     Product,
-    /// Something was put into a cart.
+    /// A product was put into a cart.
     Cart,
-    /// An order was asked for, whatever came of it.
+    /// An order was asked for, whatever the outcome.
     Checkout,
     /// An order was confirmed at once.
     Confirmed,
@@ -35,7 +35,7 @@ impl Step {
         Self::Confirmed,
     ];
 
-    /// What the metrics call it.
+    /// Its label in the metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::List => "list",
@@ -47,12 +47,12 @@ impl Step {
         }
     }
 
-    /// Whether it is taken by asking, and not only by a good answer.
+    /// Whether the request counts, whatever the answer.
     pub(crate) fn is_taken_by_asking(self) -> bool {
         self == Self::Checkout
     }
 
-    /// What a route's answer takes a shopper to.
+    /// The step that an answer of this status completes.
     pub(crate) fn reached(self, status: StatusCode) -> Option<Self> {
         match self {
             Self::Checkout => (status == StatusCode::CREATED).then_some(Self::Confirmed),
@@ -61,7 +61,7 @@ impl Step {
     }
 }
 
-/// Shows every step at zero, so that a rate over the first one is not lost.
+/// Sets every step to zero, so that a rate over the first one is not lost.
 pub(crate) fn declare(kit: &Kit) {
     for step in Step::ALL {
         count(kit, step, 0);
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_good_answers_lead_on_and_an_order_under_way_is_not_confirmed() {
+    fn only_successful_answers_count_and_an_unfinished_order_is_not_confirmed() {
         let (ok, created) = (StatusCode::OK, StatusCode::CREATED);
         assert_eq!(Step::Product.reached(ok), Some(Step::Product));
         assert_eq!(Step::Product.reached(StatusCode::NOT_FOUND), None);

@@ -1,9 +1,9 @@
-//! The gateway: the one door of the shop.
+//! The gateway: the public entrance of the shop.
 //!
-//! It knows which paths are public and which service answers each ([`routes::TABLE`]); it gives each request an id,
-//! starts the trace and the deadline, turns away tokens that are not good and clients that ask too often
-//! ([`rate_limit`]), and passes the rest on, to the replica that the balancer likes best. It keeps nothing beyond
-//! what each client asked in the last seconds, so it can run in any number; each replica then counts for itself.
+//! [`routes::TABLE`] lists the public routes and the service that answers each. For every request the gateway sets an
+//! id, starts the trace and the deadline, refuses invalid tokens and clients beyond their rate limit ([`rate_limit`]),
+//! and forwards the rest to a replica that the balancer picks. It keeps no state beyond the rate limits of the last
+//! seconds, so any number of replicas can run; each counts for itself.
 
 pub mod api;
 pub mod config;
@@ -25,7 +25,7 @@ pub use api::router;
 pub use config::{Allowance, Limits};
 pub use rate_limit::RateLimits;
 
-/// Between two sweeps of clients that are idle. What comes in meanwhile is what the memory holds.
+/// Between two sweeps of idle clients. Until the next sweep, memory holds every client that came in.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// Serves with these limits until `shutdown`.

@@ -1,9 +1,9 @@
-//! How often one client may ask.
+//! Rate limits per client.
 //!
-//! This keeps one client from taking the shop away from the others. It is not what protects the services from more
-//! work than they can do, whoever sends it: that is the limit of the server stack.
+//! They keep one client from using up the shop for the others. Overload by all clients together is the concern of the
+//! server stack's limit.
 //!
-//! Each client has a bucket of its own, as GCRA keeps it: one instant per client, no timer. The clock is passed in.
+//! Each client has a bucket, kept as GCRA does: one instant per client, no timer. The clock is passed in.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -15,18 +15,18 @@ use governor::{Quota, RateLimiter};
 
 use crate::config::{Allowance, Limits};
 
-/// Who is asking.
+/// The client that a request counts for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Client {
-    /// The subject of a token that was checked. An unchecked one could be anybody's.
+    /// The subject of a token that was checked. The subject of an unchecked token could be anybody.
     Subject(String),
-    /// Whoever is at this address.
+    /// All clients at this address.
     Address(IpAddr),
 }
 
 impl Client {
-    /// The client at an address. An IPv6 host has a /64 of addresses to choose from, so the /64 is the client; an
-    /// IPv4 address stays the same one when it comes in by an IPv6 socket.
+    /// The client at an address. An IPv6 host can choose among the addresses of its /64, so the /64 is the client. An
+    /// IPv4 address is the same client when it comes in by an IPv6 socket.
     pub fn at(address: IpAddr) -> Self {
         const HOST_BITS: u128 = u64::MAX as u128;
         Self::Address(match address.to_canonical() {
@@ -61,7 +61,7 @@ impl RateLimits {
 }
 
 impl<C: Clock> RateLimits<C> {
-    /// The same by another clock.
+    /// The same with another clock.
     pub fn with_clock(limits: Limits, clock: C) -> Self
     where
         C: Clone,
@@ -87,7 +87,7 @@ impl<C: Clock> RateLimits<C> {
         })
     }
 
-    /// Forgets clients whose buckets are full again; to a bucket, that is the same as never to have been seen.
+    /// Forgets clients whose buckets are full again. A full bucket is the same as no bucket.
     pub fn forget_idle(&self) {
         self.subjects.retain_recent();
         self.subjects.shrink_to_fit();

@@ -50,7 +50,7 @@ impl Written {
 }
 
 #[tokio::test]
-async fn span_and_log_line_of_a_failed_request_tell_its_id() {
+async fn span_and_log_line_of_a_failed_request_have_its_id() {
     let dead = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
     let service = dead.address().to_string();
     let peers: BTreeMap<Role, Vec<String>> = Role::ALL.map(|r| (r, vec![service.clone()])).into();

@@ -1,4 +1,4 @@
-//! The inventory's paths.
+//! The inventory's handlers.
 
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;

@@ -1,14 +1,14 @@
-//! The inventory service: how many there are, and for which order they are held.
+//! The inventory service: stock, and the orders that it is held for.
 //!
-//! An order's stock is first *held*, then *committed* (the goods leave) or *released* (they go back). Each of the
-//! three may be asked for any number of times and happens once, because the order's id is the reservation's id.
-//! A release also stands for a reservation that never came: should its request arrive late, it finds the door shut.
+//! An order's stock is first *held*, then *committed* (the goods leave) or *released* (they go back). Each of the three
+//! may be repeated and takes effect once, because the order's id is the reservation's id. An id may be released before
+//! its reservation comes; a reservation that arrives later is then refused.
 //!
-//! Whoever shows the stock to shoppers is told when a product becomes scarce, sells out or comes back: in events
-//! written with the change itself. Figures within a band are told to nobody; who needs them asks.
+//! When a product becomes scarce, sells out or comes back, an event is written in the same transaction, for the
+//! services that show the stock to shoppers. Changes within a band are not published.
 //!
-//! Read `migrations/` first, then [`reservation`] and [`stock`] for the rules, [`store`] for their SQL, [`api`] for
-//! the paths.
+//! Read `migrations/` first, then [`reservation`] and [`stock`] for the rules, [`store`] for their SQL, [`api`] for the
+//! handlers.
 
 pub mod api;
 pub mod config;
@@ -35,10 +35,10 @@ pub use config::InventoryConfig;
 
 static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_stock.sql"];
 
-/// Opens the inventory of a shop and stocks it where it is new.
+/// Opens the service's database and stocks a new shop.
 ///
 /// # Errors
-/// A database that does not work.
+/// The database cannot be opened.
 pub async fn open(kit: &Kit, own: &InventoryConfig) -> Result<Inventory, ServeError> {
     let store = Store::open(kit, &MIGRATIONS).await?;
     let inventory = Inventory::new(store);
@@ -49,7 +49,7 @@ pub async fn open(kit: &Kit, own: &InventoryConfig) -> Result<Inventory, ServeEr
 /// Serves until `shutdown`.
 ///
 /// # Errors
-/// An address or a database that does not work.
+/// An address cannot be listened on, or the database cannot be opened.
 pub async fn serve(
     config: ServiceConfig,
     own: InventoryConfig,

@@ -9,13 +9,13 @@ pub const MAX_LINES: usize = 100;
 /// The most pieces of one product that one reservation holds.
 pub const MAX_PIECES: u32 = 10_000;
 
-/// Why a reservation is not as asked for.
+/// Why a reservation is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Less is there than was asked for.
+    /// There is not enough stock.
     #[error("there is not enough of {0}")]
     OutOfStock(String),
-    /// It was released before; what is asked for now comes too late.
+    /// It was released before.
     #[error("this reservation was released")]
     Released,
     /// It was committed before; the goods have left.
@@ -24,15 +24,15 @@ pub enum Refusal {
     /// There is no such reservation.
     #[error("there is no such reservation")]
     Unknown,
-    /// What is asked for cannot be.
+    /// An invalid request.
     #[error("{0}")]
     Invalid(String),
 }
 
-/// The pieces to hold per product, in the order of product ids: whoever locks rows in one order meets no deadlock.
+/// The pieces to hold per product, in the order of product ids: locking rows in one order prevents deadlocks.
 ///
 /// # Errors
-/// [`Refusal::Invalid`] for none, too many, or zero of something.
+/// [`Refusal::Invalid`] for no lines, too many, or a quantity of zero.
 pub fn pieces(items: &[Quantity]) -> Result<BTreeMap<&str, u32>, Refusal> {
     if items.is_empty() || items.len() > MAX_LINES {
         return Err(Refusal::Invalid(format!(
@@ -54,18 +54,18 @@ pub fn pieces(items: &[Quantity]) -> Result<BTreeMap<&str, u32>, Refusal> {
     Ok(pieces)
 }
 
-/// What is to be done about a reservation in `found` (none: never asked for) that is to become `wanted`.
+/// Whether a reservation in the state `found` (`None`: it does not exist) has to move to `wanted`.
 ///
-/// `Ok(true)`: move it. `Ok(false)`: it is there already.
+/// `Ok(true)`: move it. `Ok(false)`: it is in that state already.
 ///
 /// # Errors
-/// The move that cannot be.
+/// The move is not possible.
 pub fn moves(found: Option<ReservationStatus>, wanted: ReservationStatus) -> Result<bool, Refusal> {
     use ReservationStatus::{Committed, Held, Released};
     match (found, wanted) {
         (None, Held | Released) | (Some(Held), Committed | Released) => Ok(true),
         (Some(a), b) if a == b => Ok(false),
-        // Asked again after it went on: it was held, and that is what the caller wants to know.
+        // A repeated request after a later step: it was held, and that is what the caller needs to know.
         (Some(Committed), Held) => Ok(false),
         (Some(Committed), _) => Err(Refusal::Committed),
         (Some(Released), _) => Err(Refusal::Released),

@@ -1,20 +1,20 @@
-//! The rules of stock, pure: what may be set, and of which changes others are told.
+//! The rules of stock, pure: the quantities that may be set, and the changes that are published.
 
 use shop_contract::events::StockLevel;
 use shop_contract::inventory::Band;
 
-/// The most pieces of one product that can be put in stock. Nobody means more, and a typing slip may.
+/// The most pieces of one product in stock. More is most likely a mistake.
 pub const MOST: i64 = 1_000_000;
 
-/// Why a product cannot be restocked as asked for.
+/// Why a product cannot be restocked like that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("`available` must be 0 to {MOST}")]
 pub struct Invalid;
 
-/// Checks how many are to be available.
+/// Checks a quantity.
 ///
 /// # Errors
-/// Fewer than none, or more than [`MOST`].
+/// Below zero, or above [`MOST`].
 pub fn check(available: i64) -> Result<i64, Invalid> {
     if (0..=MOST).contains(&available) {
         Ok(available)
@@ -23,19 +23,19 @@ pub fn check(available: i64) -> Result<i64, Invalid> {
     }
 }
 
-/// The levels that one transaction has to tell of: those of products that came into another [`Band`].
+/// The levels that one transaction publishes: those of products that changed their [`Band`].
 #[derive(Debug, Default)]
 pub struct BandChanges(Vec<StockLevel>);
 
 impl BandChanges {
-    /// A product had `before` available pieces and is at `level` now.
+    /// Adds the change of a product from `before` available pieces to `level`.
     pub fn moved(&mut self, before: i64, level: StockLevel) {
         if Band::of(before) != Band::of(level.available) {
             self.0.push(level);
         }
     }
 
-    /// What is to be told; mostly nothing.
+    /// The levels to publish; mostly none.
     pub fn levels(self) -> Vec<StockLevel> {
         self.0
     }
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_change_of_band_is_told() {
+    fn only_a_change_of_band_is_published() {
         for (before, now) in [(11, 10), (10, 11), (1, 0), (0, 1), (500, 0), (0, 500)] {
             assert!(changes_band(before, now), "{before} to {now}");
         }

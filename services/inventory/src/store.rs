@@ -17,10 +17,10 @@ use crate::stock::BandChanges;
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum InventoryError {
-    /// The rules say no.
+    /// A rule refuses it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The database does.
+    /// A database error.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -31,8 +31,8 @@ impl From<sqlx::Error> for InventoryError {
     }
 }
 
-/// Rows of one seeding statement, and levels of the event that tells of them: some 30 KB, where a subscriber reads
-/// bodies of up to 64 KiB.
+/// Rows of one seeding statement, and levels of its event: about 30 KB, where a subscriber reads bodies of up to 64
+/// KiB.
 const SEED_ROWS: usize = 500;
 /// The version of a product that was just stocked.
 const FIRST_VERSION: i64 = 1;
@@ -44,7 +44,7 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Over an open database.
+    /// On an open database.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -57,7 +57,7 @@ impl Inventory {
     /// Stocks a new shop: `each` pieces of products 1 to `products`. Does nothing to a product that has stock.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn seed(&self, products: u64, each: u32) -> Result<(), StoreError> {
         let mut transaction = self.store.begin().await?;
         let row = sqlx::query("SELECT COUNT(*) AS n FROM stock")
@@ -68,7 +68,7 @@ impl Inventory {
         }
         let numbers: Vec<u64> = (1..=products).collect();
         for chunk in numbers.chunks(SEED_ROWS) {
-            // Nothing here comes from outside, so it can stand in the text; binding each value would take longer.
+            // No value comes from outside, so the statement may contain them. Binding each would take longer.
             let row = |n: &u64| {
                 format!(
                     "('{}', {each}, {each}, 0, 0, {FIRST_VERSION})",
@@ -85,7 +85,7 @@ impl Inventory {
                 .persistent(false)
                 .fetch_all(&mut *transaction)
                 .await?;
-            // Only what this statement stocked: of a product that was there before, `each` would be a guess.
+            // Only the rows of this statement: other products may have another stock than `each`.
             let mut levels = Vec::with_capacity(stocked.len());
             for row in stocked {
                 levels.push(StockLevel {
@@ -94,7 +94,7 @@ impl Inventory {
                     version: FIRST_VERSION,
                 });
             }
-            tell(&mut transaction, "opening", self.store.unix_ms(), levels).await?;
+            publish(&mut transaction, "opening", self.store.unix_ms(), levels).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -103,7 +103,7 @@ impl Inventory {
     /// How many of a product can be reserved.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn stock(&self, product_id: &str) -> Result<Option<Stock>, StoreError> {
         let work = async {
             let row = sqlx::query("SELECT available FROM stock WHERE product_id = $1")
@@ -121,10 +121,10 @@ impl Inventory {
         self.store.operation("select", "stock", work).await
     }
 
-    /// Sets how many of a product can be reserved; what is held or gone stays. `None`: there is no such product.
+    /// Sets how many of a product can be reserved. Held and committed pieces stay. `None`: there is no such product.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn restock(
         &self,
         product_id: &str,
@@ -132,7 +132,7 @@ impl Inventory {
     ) -> Result<Option<Stock>, StoreError> {
         let work = async {
             let mut t = self.store.begin().await?;
-            // The first statement locks the row, so that what it was before is still true when the second changes it.
+            // The first statement locks the row, so that its old value is still true when the second one changes it.
             let before = sqlx::query(
                 "UPDATE stock SET version = version + 1 WHERE product_id = $1
                  RETURNING available, version",
@@ -160,7 +160,7 @@ impl Inventory {
                     version: before.try_get("version")?,
                 },
             );
-            tell(&mut t, "restock", self.store.unix_ms(), changes.levels()).await?;
+            publish(&mut t, "restock", self.store.unix_ms(), changes.levels()).await?;
             t.commit().await?;
             Ok(Some(Stock {
                 product_id: product_id.to_owned(),
@@ -170,10 +170,10 @@ impl Inventory {
         self.store.operation("restock", "stock", work).await
     }
 
-    /// Holds stock: all of it or nothing. Gives where it stands, and whether it was held now or before.
+    /// Holds stock: all of it or nothing. Returns the status, and whether it was held now rather than before.
     ///
     /// # Errors
-    /// Not enough stock, released before, or the database's.
+    /// Not enough stock, released before, or a database error.
     pub async fn reserve(
         &self,
         new: &NewReservation,
@@ -181,7 +181,7 @@ impl Inventory {
         let work = async {
             let pieces = pieces(&new.items)?;
             let mut t = self.store.begin().await?;
-            // First of all the key: of two requests with the same id one waits here and then finds the row.
+            // The key first: of two requests with the same id, one waits here and then finds the row.
             if !insert(
                 &mut t,
                 &new.id,
@@ -220,7 +220,7 @@ impl Inventory {
                 .execute(&mut *t)
                 .await?;
             }
-            tell(&mut t, &new.id, self.store.unix_ms(), changes.levels()).await?;
+            publish(&mut t, &new.id, self.store.unix_ms(), changes.levels()).await?;
             t.commit().await?;
             Ok((ReservationStatus::Held, true))
         };
@@ -230,7 +230,7 @@ impl Inventory {
     /// The goods leave.
     ///
     /// # Errors
-    /// Unknown, released, or the database's.
+    /// No such reservation, released, or a database error.
     pub async fn commit(&self, id: &str) -> Result<Reservation, InventoryError> {
         let work = self.settle(
             id,
@@ -241,10 +241,10 @@ impl Inventory {
         self.store.operation("commit", "reservations", work).await
     }
 
-    /// The goods go back. An id that is not known yet is shut for good.
+    /// The goods go back. An unknown id is released as well: its reservation will be refused.
     ///
     /// # Errors
-    /// Committed, or the database's.
+    /// Committed, or a database error.
     pub async fn release(&self, id: &str) -> Result<Reservation, InventoryError> {
         let work = self.settle(
             id,
@@ -272,7 +272,7 @@ impl Inventory {
                     status: wanted,
                 });
             }
-            // Somebody reserved, or released, while we waited for the key: look again at what stands there now.
+            // Another request inserted the id while this one waited for it: read the status again.
             found = lock(&mut t, id).await?;
         }
         if moves(found, wanted)? {
@@ -303,7 +303,7 @@ impl Inventory {
                     changes.moved(level.available - quantity, level);
                 }
             }
-            tell(&mut t, id, self.store.unix_ms(), changes.levels()).await?;
+            publish(&mut t, id, self.store.unix_ms(), changes.levels()).await?;
             t.commit().await?;
         }
         Ok(Reservation {
@@ -313,10 +313,10 @@ impl Inventory {
     }
 }
 
-/// Tells the subscriber of new levels, within the transaction that made them. Of none it tells nothing.
+/// Writes an event with the new levels to the outbox, within the transaction that made them; nothing for no levels.
 ///
-/// The relay is not woken for it: it looks by itself every quarter of a second, and nobody waits for the news.
-async fn tell(
+/// The relay is not woken: it looks every quarter of a second, which is soon enough.
+async fn publish(
     t: &mut AnyConnection,
     subject: &str,
     now_ms: i64,
@@ -338,7 +338,7 @@ fn level(product_id: &str, row: &AnyRow) -> Result<StockLevel, StoreError> {
     })
 }
 
-/// Inserts a reservation; false when the id is there already.
+/// Inserts a reservation; false if the id exists.
 async fn insert(
     t: &mut AnyConnection,
     id: &str,
@@ -366,8 +366,8 @@ async fn status(t: &mut AnyConnection, id: &str) -> Result<Option<ReservationSta
         .transpose()
 }
 
-/// The status, with the row locked against others until the transaction ends. An update that changes nothing locks
-/// on both databases; `FOR UPDATE` exists on one only.
+/// The status, with its row locked until the transaction ends. An update that changes nothing locks on both databases;
+/// only one of them has `FOR UPDATE`.
 async fn lock(t: &mut AnyConnection, id: &str) -> Result<Option<ReservationStatus>, StoreError> {
     let row = sqlx::query("UPDATE reservations SET status = status WHERE id = $1 RETURNING status")
         .bind(id)

@@ -1,4 +1,4 @@
-//! What a service is told at its start. Parsed once, at the edge, by the command; nothing reads the environment later.
+//! The settings of a service process. The command parses them once; nothing reads the environment later.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,19 +10,19 @@ use crate::telemetry::sampler::SamplerCounts;
 /// Settings of one service process.
 #[derive(Debug, Clone)]
 pub struct ServiceConfig {
-    /// What it is.
+    /// Its role.
     pub role: Role,
-    /// Which of its role, from 0.
+    /// Its index among the replicas of its role, from 0.
     pub replica: u32,
-    /// Where it serves the shop.
+    /// The address of the shop's listener.
     pub listen: SocketAddr,
-    /// Where it serves its operators: metrics, health, faults, audit.
+    /// The address of the admin listener: metrics, health, faults, audit.
     pub admin: SocketAddr,
-    /// When set, the admin listener asks for it as a bearer token.
+    /// The bearer token that the admin listener requires, if any.
     pub admin_token: Option<String>,
-    /// Its own database.
+    /// The URL of its database.
     pub database_url: String,
-    /// Addresses (`host:port`) of every role it may call, a list of replicas each.
+    /// The addresses (`host:port`) of every role it may call, one per replica.
     pub peers: BTreeMap<Role, Vec<String>>,
     /// The services' shared key.
     pub service_key: String,
@@ -32,12 +32,12 @@ pub struct ServiceConfig {
     pub resilience: Switches,
     /// The seed of everything random. The same seed gives the same shop.
     pub seed: u64,
-    /// What the process's sampler decides, for the service to show among its figures.
+    /// The decisions of the process's trace sampler, for the service's metrics.
     pub traces: SamplerCounts,
 }
 
 impl ServiceConfig {
-    /// `order/1`: how scenarios, metrics and logs call it.
+    /// `order/1`: its name in scenarios, metrics and logs.
     pub fn target(&self) -> String {
         format!("{}/{}", self.role, self.replica)
     }
@@ -54,40 +54,40 @@ pub enum Events {
     /// Pushed to each subscriber's `POST /events`.
     #[default]
     Http,
-    /// Published to NATS JetStream, from which each subscriber draws.
+    /// Published to NATS JetStream, where each subscriber has a consumer.
     Nats {
         /// `nats://host:port`, and a path where several shops share the server: `nats://host:port/blue`.
         url: String,
     },
 }
 
-/// Resilience patterns that can be switched off, to see what each is worth.
+/// Resilience patterns. Each can be switched off, to see what it is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Switches {
     /// Failed calls are tried again, within a budget.
     pub retries: bool,
-    /// Replicas that keep failing are left alone for a while.
+    /// Replicas that keep failing get no requests for a while.
     pub breakers: bool,
-    /// Work beyond what can be done is refused, browsing before buying.
+    /// Requests beyond the limit are refused, browsing before buying.
     pub shedding: bool,
-    /// Remaining time travels with each request, and work without enough of it is refused.
+    /// Each request carries its remaining time, and is refused when that is too short.
     pub deadlines: bool,
-    /// Slow reads are asked for a second time.
+    /// Slow reads are sent to a second replica.
     pub hedging: bool,
-    /// A dependency gets no more of the requests under way than its share.
+    /// Calls to one dependency may use a share of the limit only.
     pub bulkheads: bool,
-    /// Retries are bounded in sum, and not only for each call.
+    /// All retries together are bounded, not only those of each call.
     pub budgets: bool,
-    /// Of two replicas the cheaper one is asked, and not any.
+    /// The cheaper of two replicas is asked instead of any.
     pub balancing: bool,
-    /// What was read a moment ago is not read again.
+    /// Recent reads are answered from memory.
     pub caches: bool,
-    /// What cannot be had in time is left out of an answer.
+    /// An answer comes without the parts that are not available in time.
     pub fallbacks: bool,
 }
 
 impl Switches {
-    /// What scenarios and flags call them.
+    /// Their names in scenarios and flags.
     pub const NAMES: [&str; 10] = [
         "retries",
         "breakers",

@@ -14,7 +14,8 @@ mod failure;
 mod faults;
 mod leak;
 mod lock;
-mod migrations;
+#[doc(hidden)]
+pub mod migrations;
 mod operation;
 mod pool;
 mod server;
@@ -39,8 +40,6 @@ use crate::clock::WallClock;
 use crate::telemetry::metrics::Metrics;
 use db_fault::DbFaults;
 pub use error::StoreError;
-#[doc(hidden)]
-pub use migrations::migrator;
 use operation::Operation;
 pub use pool::Pool;
 pub use server::{DatabaseServer, ServerError};

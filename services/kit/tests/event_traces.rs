@@ -11,39 +11,13 @@
 #[allow(dead_code, reason = "shared with the tests of events")]
 mod world;
 
-use std::fmt;
-use std::sync::{Arc, Mutex};
-
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use shop_testkit::{CollectedSpans, until};
 use tracing::Instrument;
 use tracing_subscriber::layer::SubscriberExt;
 
-use world::{Transport, World, until};
-
-#[derive(Clone, Default)]
-struct CollectedSpans(Arc<Mutex<Vec<SpanData>>>);
-
-impl fmt::Debug for CollectedSpans {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CollectedSpans")
-    }
-}
-
-impl SpanExporter for CollectedSpans {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        self.0.lock().unwrap().extend(batch);
-        Ok(())
-    }
-}
-
-impl CollectedSpans {
-    fn named(&self, name: &str) -> Option<SpanData> {
-        let spans = self.0.lock().unwrap();
-        spans.iter().find(|s| s.name == name).cloned()
-    }
-}
+use world::{Transport, World};
 
 #[tokio::test]
 async fn the_subscribers_span_belongs_to_the_producers_trace() {
@@ -63,13 +37,16 @@ async fn continues(transport: Transport, collected: &CollectedSpans) {
     let Some(world) = World::open(transport).await else {
         return;
     };
-    collected.0.lock().unwrap().clear();
+    collected.take();
     let (relay, subscriber) = (world.relay(), world.subscriber());
     world
         .write(0..1)
         .instrument(tracing::info_span!("cause"))
         .await;
-    until(async || collected.named("process shop.orders").is_some()).await;
+    until("the subscriber's span", async || {
+        collected.named("process shop.orders").is_some()
+    })
+    .await;
     relay.stop().await;
     subscriber.stop().await;
     let cause = collected.named("cause").unwrap();

@@ -7,38 +7,19 @@
 )]
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::routing::get;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData};
 use shop_contract::Role;
 use shop_contract::faults::{Distribution, FaultEffect, FaultOrder, MAX_TTL_MS, Only};
 use shop_contract::operation::product;
 use shop_kit::client::Call;
 use shop_kit::context::Context;
 use shop_kit::{Kit, server};
-use shop_testkit::{config, serve};
+use shop_testkit::{CollectedSpans, config, serve};
 use tracing_subscriber::layer::SubscriberExt;
-
-#[derive(Clone, Default)]
-struct CollectedSpans(Arc<Mutex<Vec<SpanData>>>);
-
-impl fmt::Debug for CollectedSpans {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CollectedSpans")
-    }
-}
-
-impl SpanExporter for CollectedSpans {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        self.0.lock().unwrap().extend(batch);
-        Ok(())
-    }
-}
 
 /// The faults that a span names.
 fn faults(span: &SpanData) -> Vec<String> {
@@ -94,7 +75,7 @@ async fn the_spans_of_a_request_name_its_faults_and_each_injection_has_a_span() 
     let answer = cart.call(call, &Context::background()).await;
     assert_eq!(answer.unwrap().status, 200);
 
-    let spans = collected.0.lock().unwrap().clone();
+    let spans = collected.take();
     let named = |name: &str, parent: &SpanData| {
         let mut spans = spans.iter();
         let found =

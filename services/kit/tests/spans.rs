@@ -8,16 +8,13 @@
 )]
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use opentelemetry::Value;
 use opentelemetry::trace::{SpanKind, Status};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData};
 use shop_contract::Role;
 use shop_contract::faults::{FaultEffect, FaultOrder, MAX_TTL_MS, Only};
 use shop_contract::operation::{Method, Operation, product};
@@ -28,36 +25,13 @@ use shop_kit::telemetry::sampler::{RootSampler, SamplerCounts, Sampling};
 use shop_kit::telemetry::trace_context::current_trace_id;
 use shop_kit::telemetry::tracing::spans;
 use shop_kit::{Kit, server};
-use shop_testkit::{Metric, config, metric, serve};
+use shop_testkit::{CollectedSpans, Metric, config, metric, serve};
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::layer::SubscriberExt;
 
 static MIGRATIONS: std::sync::LazyLock<sqlx::migrate::Migrator> =
     shop_kit::migrations!["resources/migrations/0001_things.sql"];
-
-#[derive(Clone, Default)]
-struct CollectedSpans(Arc<Mutex<Vec<SpanData>>>);
-
-impl fmt::Debug for CollectedSpans {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CollectedSpans")
-    }
-}
-
-impl SpanExporter for CollectedSpans {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        self.0.lock().unwrap().extend(batch);
-        Ok(())
-    }
-}
-
-impl CollectedSpans {
-    /// The spans since the last call, in the order of their ends.
-    fn take(&self) -> Vec<SpanData> {
-        std::mem::take(&mut *self.0.lock().unwrap())
-    }
-}
 
 /// An attribute as text. It must not be there twice.
 fn attribute(span: &SpanData, key: &str) -> Option<String> {

@@ -1,4 +1,4 @@
-//! The notifications' paths.
+//! The notification service's handlers.
 
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;

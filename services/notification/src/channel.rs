@@ -1,22 +1,22 @@
-//! By which channels a customer is told, pure.
+//! The channels that reach a customer, pure.
 //!
-//! Accounts know an e-mail address and nothing more. Who else gets a text message or a push is drawn from the account's
-//! id, so that it is the same every time, and so are number and device. The numbers are from the range that the
-//! British regulator keeps for fiction: nobody has them.
+//! An account has an e-mail address and nothing more. Who also gets text messages or pushes is derived from the
+//! account's id, and so are number and device, so they are always the same. The numbers are from the range that the
+//! British regulator reserves for fiction.
 
-/// A way to reach somebody.
+/// A way to reach a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channel {
-    /// E-mail. Everyone has it.
+    /// E-mail. Every customer has it.
     Email,
     /// A text message.
     Sms,
-    /// A notification on a phone.
+    /// A push notification to a phone.
     Push,
 }
 
 impl Channel {
-    /// All there are.
+    /// All channels.
     pub const ALL: [Self; 3] = [Self::Email, Self::Sms, Self::Push];
 
     /// Its name in the database, in answers and in metrics.
@@ -28,7 +28,7 @@ impl Channel {
         }
     }
 
-    /// The channels of a customer: e-mail, and for every fourth one each a text message or a push besides.
+    /// The channels of a customer: e-mail, and for a quarter of the customers each also text messages or pushes.
     pub fn of(user_id: &str) -> Vec<Self> {
         match digest(user_id) % 4 {
             0 => vec![Self::Email, Self::Sms],
@@ -37,7 +37,7 @@ impl Channel {
         }
     }
 
-    /// Where this channel reaches the customer.
+    /// The customer's address on this channel.
     pub fn recipient(self, user_id: &str, email: &str) -> String {
         match self {
             Self::Email => email.to_owned(),
@@ -47,7 +47,7 @@ impl Channel {
     }
 }
 
-/// FNV-1a, 64 bits: the same on every platform and in every release, as the standard library's hash is not.
+/// FNV-1a, 64 bits: the same on every platform and in every release, unlike the standard library's hash.
 fn digest(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

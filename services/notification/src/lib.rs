@@ -1,13 +1,13 @@
-//! The notification service: tells customers what became of their orders, once each.
+//! The notification service: one message per channel to a customer about the outcome of an order.
 //!
-//! It learns of orders by events, which may come twice and in any order. An event's id in the inbox keeps one event
-//! from being acted on twice; the message's own key keeps two events about the same thing from becoming two messages.
+//! Orders arrive as events, which may come twice and in any order. The inbox with the events' ids prevents handling one
+//! event twice; the message's own key prevents two messages about the same fact.
 //!
-//! Messages are kept in the service's database. Where a mail server is set, e-mail is queued there and sent by a worker,
-//! later and apart, so that nothing waits for the server. Text messages and pushes stay as a provider would get them.
+//! Messages are stored in the service's database. With a mail server, e-mail is queued there and sent by a worker, so
+//! that nothing waits for the server. Text messages and pushes stay there, in the form that a provider would get.
 //!
 //! Read `migrations/` first, then [`channel`], [`message`], [`template`] and [`retry`] for the rules, which are pure;
-//! [`store`] for the SQL, [`mail`] and [`mod@sender`] for SMTP, [`api`] for the paths.
+//! [`store`] for the SQL, [`mail`] and [`mod@sender`] for SMTP, [`api`] for the handlers.
 
 pub mod api;
 pub mod channel;
@@ -42,10 +42,10 @@ pub use config::NotificationConfig;
 static MIGRATIONS: LazyLock<Migrator> =
     shop_kit::migrations!["../migrations/0001_notifications.sql"];
 
-/// Opens the service's database, and the texts.
+/// Opens the service's database and reads the templates.
 ///
 /// # Errors
-/// A database that does not work.
+/// The database cannot be opened.
 pub async fn open(kit: &Kit, own: &NotificationConfig) -> Result<Writer, ServeError> {
     let store = Store::open(kit, &MIGRATIONS).await?;
     let templates = Templates::read().map_err(|e| ServeError::Setup(e.to_string()))?;
@@ -54,10 +54,10 @@ pub async fn open(kit: &Kit, own: &NotificationConfig) -> Result<Writer, ServeEr
     Ok(Writer::new(notifications, templates))
 }
 
-/// The worker that sends mail, where a mail server is set.
+/// The worker that sends mail. `None`: there is no mail server.
 ///
 /// # Errors
-/// A URL that is not one of a mail server.
+/// The URL is not one of a mail server.
 pub fn sender(
     kit: &Kit,
     own: &NotificationConfig,
@@ -77,7 +77,7 @@ pub fn sender(
 /// Serves until `shutdown`.
 ///
 /// # Errors
-/// An address, a database or a mail server's URL that does not work.
+/// An address cannot be listened on, the database cannot be opened, or the mail server's URL is wrong.
 pub async fn serve(
     config: ServiceConfig,
     own: NotificationConfig,

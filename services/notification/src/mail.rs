@@ -1,4 +1,4 @@
-//! Mail by SMTP: a letter made of a message, and a try to hand it to the server.
+//! Mail over SMTP.
 
 use std::time::Duration;
 
@@ -11,41 +11,41 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message as Letter, Tokio1Execut
 use crate::retry::SendResult;
 use crate::store::queue::Mail;
 
-/// Who writes.
+/// The sender.
 const FROM: &str = "Doorbuster <orders@shop.example>";
-/// What follows the notification's id in the `Message-ID`.
+/// The domain in the `Message-ID`.
 const DOMAIN: &str = "notification.shop.example";
-/// How long the server may take over each step of the conversation.
+/// How long the server may take for each step of the conversation.
 const STEP: Duration = Duration::from_secs(10);
-/// How long a whole try may take. Shorter than the time for which the queue leaves a mail to its sender.
+/// How long a whole try may take. Shorter than the queue's lease.
 const TRY: Duration = Duration::from_secs(30);
-/// Connections to the server. A shop's mail needs no more, and some servers allow no more.
+/// Connections to the server. More are not needed, and some servers allow no more.
 const CONNECTIONS: u32 = 4;
 
-/// Why no mail can ever be sent.
+/// Why mail cannot be sent at all.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    /// The URL is not one.
+    /// The URL is wrong.
     #[error(
         "mail cannot go by `--smtp-url`: {0}; write smtp://host:25, smtps://user:password@host, or smtp://host:587?tls=required"
     )]
     Url(#[from] smtp::Error),
-    /// The sender is not an address.
+    /// The sender's address is wrong.
     #[error("the sender's address is none: {0}")]
     From(#[from] AddressError),
 }
 
-/// Hands mails to one server.
+/// Sends mail to one server.
 pub struct Mailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
 }
 
 impl Mailer {
-    /// For the server of `url`; it is not asked for anything yet.
+    /// For the server at `url`. It does not connect yet.
     ///
     /// # Errors
-    /// A URL that is not one.
+    /// The URL is wrong.
     pub fn new(url: &str) -> Result<Self, MailError> {
         let pool = PoolConfig::new().max_size(CONNECTIONS);
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)?
@@ -73,8 +73,8 @@ impl Mailer {
     }
 }
 
-/// Whether the server refused this mail for good. A 53x answer refuses us, not the mail (RFC 4954): the password can be
-/// put right.
+/// Whether the server refused this mail for good. A 53x answer refuses this client, not the mail (RFC 4954): the
+/// password can be corrected.
 fn is_final(e: &smtp::Error) -> bool {
     let about_us = e.status().is_some_and(|code| {
         let code = code.to_string();
@@ -83,8 +83,8 @@ fn is_final(e: &smtp::Error) -> bool {
     e.is_permanent() && !about_us
 }
 
-/// The letter. Its `Message-ID` comes from the notification's id: when a sender dies before it has noted that a mail was
-/// taken, the mail is sent again, and mailboxes know the two for one.
+/// The message. Its `Message-ID` comes from the notification's id. A sender may die after the server accepted a mail
+/// and before it noted that; the mail is then sent again, and mailboxes recognise the duplicate.
 fn letter(from: &Mailbox, mail: &Mail) -> Result<Letter, String> {
     let to = mail.recipient.parse::<lettre::Address>();
     let to = to.map_err(|e| format!("`{}` is no address: {e}", mail.recipient))?;
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_addresses_are_refused() {
         let from: Mailbox = FROM.parse().unwrap();
         for recipient in ["", "nobody", "a@b@c", "a@b\r\nRCPT TO:<c@d>"] {
             assert!(letter(&from, &mail(recipient)).is_err(), "{recipient:?}");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_is_none_says_how_to_write_one() {
+    fn a_wrong_url_is_refused_with_examples() {
         let result = Mailer::new("http://h").err().unwrap().to_string();
         assert!(result.contains("smtp://"), "{result}");
     }

@@ -1,4 +1,4 @@
-//! What customers are told and by which channels, pure.
+//! The messages to customers, pure.
 
 use minijinja::{Value, context};
 use shop_contract::events::Event;
@@ -7,30 +7,31 @@ use shop_contract::notification::NewNotification;
 use crate::channel::Channel;
 use crate::template::Templates;
 
-/// A message on one channel, to be kept and perhaps sent.
+/// A message on one channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Why it is sent: an event's type, or `direct`.
+    /// Its cause: an event's type, or `direct`.
     pub kind: &'static str,
-    /// What it is about: an order's id, or the key of a direct message.
+    /// Its subject matter: an order's id, or the key of a direct message.
     pub about: String,
-    /// To whom.
+    /// The customer.
     pub user_id: String,
-    /// How.
+    /// The channel.
     pub channel: Channel,
-    /// Where to; empty when that is not known.
+    /// The address on the channel; empty if it is not known.
     pub recipient: String,
-    /// First line.
+    /// The first line.
     pub subject: String,
     /// The rest.
     pub body: String,
 }
 
 impl Message {
-    /// The messages that an event asks for, one for each of the customer's channels; none where nobody is to be told.
+    /// The messages for an event, one for each of the customer's channels; none for events that do not concern
+    /// customers.
     ///
     /// # Errors
-    /// A template that does not fit.
+    /// A template does not fit.
     pub fn about_event(
         templates: &Templates,
         event: &Event,
@@ -81,7 +82,7 @@ impl Message {
         Channel::of(user_id).into_iter().map(on).collect()
     }
 
-    /// An e-mail that a service asked for in so many words.
+    /// An e-mail with the text of another service.
     pub fn direct(new: NewNotification) -> Self {
         Self {
             kind: "direct",
@@ -100,7 +101,7 @@ impl Message {
     }
 }
 
-/// Why an order was cancelled, as one would say it.
+/// Why an order was cancelled, for the customer.
 fn why(reason: &str) -> &'static str {
     match reason {
         "card-declined" => "your bank declined the card",
@@ -145,7 +146,7 @@ mod tests {
         })
     }
 
-    /// Somebody who has this channel.
+    /// A customer with this channel.
     fn somebody(channel: Channel) -> String {
         let mut everyone = (0..).map(|n| format!("u-{n}"));
         everyone
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_channels_say_it_shortly() {
+    fn text_messages_and_pushes_are_short() {
         let (_, sms) = on(Channel::Sms, confirmed);
         assert_eq!(sms, "Your order o-1 over 44.98 EUR is confirmed.");
         let (subject, push) = on(Channel::Push, confirmed);

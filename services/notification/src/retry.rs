@@ -1,22 +1,22 @@
-//! What becomes of a mail after a try to send it, pure.
+//! What happens to a mail after a try to send it, pure.
 
 use std::time::Duration;
 
-/// What a try gave.
+/// The result of a try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendResult {
-    /// The mail server has it.
+    /// The mail server accepted it.
     Accepted,
-    /// Not now: no connection, no answer, or a 4xx answer.
+    /// Try later: no connection, no answer, or a 4xx answer.
     Deferred(String),
-    /// Never: a 5xx answer, or an address that is none.
+    /// Give up: a 5xx answer, or an invalid address.
     Rejected(String),
 }
 
-/// What to do about it.
+/// The next action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// It is sent.
+    /// None: it is sent.
     Sent,
     /// Try again after this long.
     Again(Duration, String),
@@ -24,12 +24,11 @@ pub enum Next {
     GiveUp(String),
 }
 
-/// The wait after the first try; doubled with each one after it.
+/// The wait after the first try, doubled with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// The longest wait between two tries. Short for mail, since the server is one's own and comes back.
+/// The longest wait between two tries. It is short for mail, since the server is one's own and comes back.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// What is this old and not sent has missed its purpose. RFC 5321 (4.5.4.1) has four to five days for letters; this is
-/// news about an order.
+/// Mail that is this old is useless. RFC 5321 (4.5.4.1) has four to five days for letters; this is news about an order.
 const TOO_OLD: Duration = Duration::from_secs(24 * 3600);
 
 /// What to do after the `attempts`-th try, of a mail of this age.

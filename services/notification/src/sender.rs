@@ -1,8 +1,7 @@
-//! The worker that sends what is in the mail queue.
+//! The worker that sends queued mail.
 //!
-//! It works apart from events and requests, so a mail server that is slow or away delays nothing but mail. A mail is
-//! noted as sent after the server has taken it; a sender that dies in between leaves it to be sent again, under the
-//! same `Message-ID`.
+//! It is independent of events and requests, so a slow mail server delays only mail. A mail is marked as sent after the
+//! server has accepted it. If the worker dies in between, the mail is sent again, under the same `Message-ID`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +21,7 @@ use crate::retry::{self, Next};
 use crate::store::Notifications;
 use crate::store::queue::Mail;
 
-/// Mails that may be under way at once.
+/// Mails that may be in flight at once.
 const MOST_UNDER_WAY: usize = 8;
 /// Sends mails. Cloning shares.
 #[derive(Clone)]
@@ -49,7 +48,7 @@ impl Sender {
         }
     }
 
-    /// Sends until told to stop.
+    /// Sends until shutdown.
     pub async fn run(self, shutdown: CancellationToken) {
         queue::work(&self, &shutdown).await;
     }
@@ -66,7 +65,7 @@ impl Sender {
             error.type = tracing::field::Empty,
             otel.status_code = tracing::field::Empty,
         );
-        // It is sent later and elsewhere, yet belongs to what caused it.
+        // It is sent later and elsewhere, but it belongs to the trace of its cause.
         let parent = propagation::from_traceparent(mail.traceparent.as_deref());
         let _ = span.set_parent(parent);
         let work = async {
@@ -74,13 +73,13 @@ impl Sender {
             let age =
                 Duration::from_millis((self.kit.unix_ms() - mail.created_at_ms).max(0) as u64);
             let next = retry::next(result, mail.attempts, age);
-            self.tell(&mail, &next);
+            self.report(&mail, &next);
             self.notifications.settle(&mail.id, &next).await
         };
         work.instrument(span).await
     }
 
-    fn tell(&self, mail: &Mail, next: &Next) {
+    fn report(&self, mail: &Mail, next: &Next) {
         let outcome = match next {
             Next::Sent => "sent",
             Next::Again(wait, why) => {
@@ -120,7 +119,7 @@ impl Queue for Sender {
             .metrics()
             .record(|| gauge!(names::QUEUE_DEPTH, "queue" => "mail").set(queued as f64));
         let room = MOST_UNDER_WAY.saturating_sub(under_way.len());
-        // Most looks find nothing; they must not take the writers' turn.
+        // Most looks find nothing; they must not block the writers.
         if queued == 0 || room == 0 {
             return Ok(false);
         }
@@ -128,7 +127,7 @@ impl Queue for Sender {
             let sender = self.clone();
             under_way.spawn(async move { sender.send(mail).await });
         }
-        // Another one has room when one of these has ended.
+        // There is capacity for another one when one of these has ended.
         Ok(false)
     }
 

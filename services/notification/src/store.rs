@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use crate::channel::Channel;
 use crate::message::Message;
 
-/// How many messages a list has.
+/// The length of a list.
 const LIST: i64 = 100;
 
 /// The messages of the shop. Cloning shares.
@@ -26,13 +26,13 @@ const LIST: i64 = 100;
 pub struct Notifications {
     store: Store,
     metrics: Metrics,
-    /// Whether e-mail is sent; without, it is kept like all else.
+    /// Whether e-mail is sent. Otherwise it is only stored.
     sends_mail: bool,
     woken: Arc<Notify>,
 }
 
 impl Notifications {
-    /// Over an open database.
+    /// On an open database.
     pub fn new(store: Store, metrics: Metrics, sends_mail: bool) -> Self {
         metrics.record(|| {
             for channel in Channel::ALL {
@@ -53,10 +53,10 @@ impl Notifications {
         &self.store
     }
 
-    /// Keeps the messages that an event asks for. False when the event was taken in before, or nothing was new.
+    /// Stores the messages of an event. False if the event was handled before, or all its messages exist.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn take(&self, event_id: &str, messages: &[Message]) -> Result<bool, StoreError> {
         let work = async {
             let mut t = self.store.begin().await?;
@@ -76,10 +76,10 @@ impl Notifications {
         self.store.operation("insert", "notifications", work).await
     }
 
-    /// Keeps a message. False when one with its key was kept before.
+    /// Stores a message. False if one with its key exists.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn keep(&self, message: &Message) -> Result<bool, StoreError> {
         let work = async {
             let mut t = self.store.begin().await?;
@@ -96,7 +96,7 @@ impl Notifications {
     /// A customer's messages, newest first.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn of_user(&self, user_id: &str) -> Result<Vec<Notification>, StoreError> {
         let work = async {
             let rows = sqlx::query(
@@ -125,7 +125,7 @@ impl Notifications {
         self.store.operation("select", "notifications", work).await
     }
 
-    /// What a new message is: to be sent, or only kept. Text messages and pushes have no provider.
+    /// The status of a new message: to be sent, or only stored. Text messages and pushes have no provider.
     fn status(&self, message: &Message) -> &'static str {
         let mail = message.channel == Channel::Email && !message.recipient.is_empty();
         if self.sends_mail && mail {
@@ -160,7 +160,7 @@ impl Notifications {
         Ok(done.rows_affected() == 1)
     }
 
-    /// After the commit: what is only kept is counted, and the sender is woken for what is to be sent.
+    /// After the commit: counts messages that are only stored, and wakes the sender for those that are to be sent.
     fn announce(&self, new: &[&Message]) {
         for message in new {
             if self.status(message) == "queued" {

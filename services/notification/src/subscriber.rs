@@ -1,4 +1,4 @@
-//! What this service does about events, whichever way they come.
+//! How this service handles events, over HTTP or NATS.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::message::Message;
 use crate::store::Notifications;
 use crate::template::Templates;
 
-/// Writes to customers about events. Cloning shares.
+/// Writes messages about events. Cloning shares.
 #[derive(Clone)]
 pub struct Writer {
     notifications: Notifications,
@@ -18,7 +18,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Writes into these notifications.
+    /// A writer that stores its messages there.
     pub fn new(notifications: Notifications, templates: Templates) -> Self {
         Self {
             notifications,
@@ -26,7 +26,7 @@ impl Writer {
         }
     }
 
-    /// What it writes into.
+    /// Where the messages are stored.
     pub fn notifications(&self) -> &Notifications {
         &self.notifications
     }

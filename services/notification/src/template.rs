@@ -1,5 +1,5 @@
-//! The texts, pure: `templates/` holds one file per kind of message and channel. A file's first line is the subject,
-//! the rest after an empty line the body.
+//! The texts, pure: `templates/` has one file per kind of message and channel. A file's first line is the subject; the
+//! body follows an empty line.
 
 use minijinja::{Environment, UndefinedBehavior, Value};
 
@@ -33,7 +33,7 @@ const SOURCES: &[(&str, &str)] = &[
     ),
 ];
 
-/// What a customer reads.
+/// A text for a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
     /// The first line.
@@ -42,17 +42,17 @@ pub struct Text {
     pub body: String,
 }
 
-/// All templates, read.
+/// All templates.
 pub struct Templates(Environment<'static>);
 
 impl Templates {
     /// Reads the templates.
     ///
     /// # Errors
-    /// A template with a mistake in it.
+    /// A template has a mistake.
     pub fn read() -> Result<Self, minijinja::Error> {
         let mut environment = Environment::new();
-        // A name that is not there is a mistake, not an empty place in a letter.
+        // A value that is missing is an error, not a gap in a letter.
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         for (name, source) in SOURCES {
             environment.add_template(name, source)?;
@@ -63,7 +63,7 @@ impl Templates {
     /// The text of a kind of message on a channel.
     ///
     /// # Errors
-    /// No such template, or a value that it needs and `values` lacks.
+    /// There is no such template, or it needs a value that `values` lacks.
     pub fn text(
         &self,
         kind: &str,

@@ -1,4 +1,4 @@
-//! The orders' paths.
+//! The order service's handlers.
 
 use std::time::Duration;
 
@@ -25,11 +25,11 @@ use shop_kit::{Kit, server};
 use crate::drive::{Driver, LEASE};
 use crate::order::{OrderState, Placed};
 
-/// How long a checkout waits for the order's end where no deadline says so.
+/// How long a checkout waits for the order's end without a deadline.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// This much before the deadline it stops waiting and says how far the order is.
+/// A checkout stops waiting this long before its deadline and answers with the order's present status.
 const MARGIN: Duration = Duration::from_millis(50);
-/// How often an order that another request or replica moves is looked at.
+/// How often a checkout looks at an order that another request or replica is working on.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 #[derive(Clone)]
@@ -61,7 +61,7 @@ async fn checkout(
     Body(checkout): Body<Checkout>,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
-    // What the bank could not even read would never have an outcome.
+    // The bank could never read such a card, so the order would never end.
     if !is_card_token(&checkout.card) {
         return Err(ApiError::invalid(
             "`card` must be the bank's token for a card: it begins with `tok_`",
@@ -80,14 +80,14 @@ async fn checkout(
                 return match tokio::time::timeout(patience(&app, &context), moving).await {
                     Ok(Ok(order)) => outcome(order?),
                     Ok(Err(e)) => Err(ApiError::internal(e)),
-                    // It goes on without us; how far it is, its history says.
+                    // The order goes on without this request. Its history says how far it is.
                     Err(_) => {
                         let now = orders.load(order.id()).await?;
                         outcome(now.unwrap_or(order))
                     }
                 };
             }
-            // The same key came a second time while the first was being written down.
+            // A second request with the same key stored its order first.
             let lost = || ApiError::internal("an order vanished while it was placed");
             orders.by_key(user_id, key).await?.ok_or_else(lost)?
         }
@@ -102,7 +102,7 @@ async fn checkout(
     outcome(await_end(&app, &context, order).await?)
 }
 
-/// An order for what is in the caller's cart.
+/// An order for the contents of the caller's cart.
 async fn draft(
     app: &App,
     caller: &Caller,
@@ -134,7 +134,7 @@ async fn draft(
     }))
 }
 
-/// Waits for the end of an order that somebody else moves: another request here, another replica, or the recovery.
+/// Waits for the end of an order that another request, another replica or the recovery is working on.
 async fn await_end(
     app: &App,
     context: &Context,
@@ -160,7 +160,7 @@ fn outcome(order: OrderState) -> Result<Response, ApiError> {
     let status = match order.status {
         OrderStatus::Confirmed => StatusCode::CREATED,
         OrderStatus::Cancelled => return Err(cancelled(&order)),
-        // On its way back already: the end is certain, and so is the answer.
+        // No refund is due, so the order's end is certain.
         OrderStatus::Cancelling if !order.refund_is_due() => return Err(cancelled(&order)),
         _ => StatusCode::ACCEPTED,
     };

@@ -1,4 +1,4 @@
-//! What moves an order along its saga: in the request that placed it, and afterwards for whatever was left lying.
+//! Drives orders through their saga: in the request that placed an order, and later in the recovery.
 
 use std::time::Duration;
 
@@ -21,24 +21,24 @@ use crate::saga::{self, Step, StepOutcome};
 use crate::steps;
 use crate::store::{Appended, Orders};
 
-/// While a replica is at work on an order, others leave it alone for this long after its last sign of life. Short, so
-/// that a shopper whose replica died still gets an answer; should a slow replica be overtaken, both ask for the same
-/// steps under the same keys, and one of them loses the race to write down the answer.
+/// The lease of an order, counted from its last renewal: other replicas leave the order alone until then. It is short,
+/// so that a shopper whose replica died still gets an answer. If a slow replica is overtaken, both request the same
+/// steps under the same keys, and only one of them stores the result.
 pub const LEASE: Duration = Duration::from_millis(1500);
-/// How often a lease is renewed while a step waits for its answer.
+/// How often the lease is renewed while a step waits for its answer.
 const RENEW: Duration = Duration::from_millis(500);
-/// After a step without an answer, how long until it is asked again.
+/// How long until a step without an answer is repeated.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How often orders that were left lying are looked for.
+/// How often the recovery looks for orders without a lease.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How many of them are taken up at once.
+/// How many orders the recovery takes up at once.
 const BATCH: i64 = 32;
 
-/// Who is told of an order's good end, and who of its bad one.
+/// The subscribers of confirmed and of cancelled orders.
 pub(crate) const ON_CONFIRMED: &[Role] = &[Role::Notification, Role::Cart, Role::Product];
 const ON_CANCELLED: &[Role] = &[Role::Notification];
 
-/// Moves orders. Cloning shares.
+/// Drives orders. Cloning shares.
 #[derive(Clone)]
 pub struct Driver {
     kit: Kit,
@@ -48,7 +48,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// A driver over the orders of a shop.
+    /// A driver for these orders.
     pub fn new(kit: Kit, orders: Orders, relay: Relay) -> Self {
         kit.metrics().record(|| {
             for outcome in ["confirmed", "card-declined", "out-of-stock"] {
@@ -74,14 +74,14 @@ impl Driver {
         &self.kit
     }
 
-    /// Moves an order as far as it goes, in a task of its own: it goes on when the request that began it is gone.
+    /// Drives an order in its own task, as far as it goes: it continues when the request that began it is gone.
     pub fn start(&self, order: OrderState) -> JoinHandle<Result<OrderState, StoreError>> {
         let driver = self.clone();
         let work = async move { driver.drive(order).await };
         self.under_way.spawn(work.in_current_span())
     }
 
-    /// Moves an order until it ends, or until a step has no answer.
+    /// Drives an order until it ends, or until a step has no answer.
     async fn drive(&self, mut order: OrderState) -> Result<OrderState, StoreError> {
         while let Some(step) = saga::next(&order) {
             let outcome = self.perform(&order, &step).await?;
@@ -98,8 +98,8 @@ impl Driver {
         Ok(order)
     }
 
-    /// Asks for a step, and keeps the order ours for as long as the answer takes: a bank that is slow must not be asked
-    /// by every replica at once.
+    /// Requests a step, and renews the order's lease until the answer comes: a slow bank must not be asked by every
+    /// replica at once.
     async fn perform(&self, order: &OrderState, step: &Step) -> Result<StepOutcome, StoreError> {
         let asked = steps::perform(&self.kit, order, step);
         tokio::pin!(asked);
@@ -113,7 +113,7 @@ impl Driver {
         }
     }
 
-    /// Adds an event. False when another replica was faster: the order is then its to move.
+    /// Adds an event. False if another replica was faster: that replica then drives the order.
     async fn append(
         &self,
         order: &mut OrderState,
@@ -122,7 +122,7 @@ impl Driver {
     ) -> Result<bool, StoreError> {
         let mut after = order.clone();
         after.apply(&event);
-        let (tell, whom) = told_of(&after, &event, self.kit.unix_ms());
+        let (outgoing, subscribers) = event_for_others(&after, &event, self.kit.unix_ms());
         let lease_until = self.kit.unix_ms() + ms(LEASE);
         let appended = self
             .orders
@@ -130,7 +130,7 @@ impl Driver {
                 &after,
                 &event,
                 lease_until,
-                tell.as_ref().map(|t| (t, whom)),
+                outgoing.as_ref().map(|t| (t, subscribers)),
             )
             .await?;
         match appended {
@@ -168,7 +168,7 @@ impl Driver {
         });
     }
 
-    /// Takes up orders that were left lying, until told to stop; then waits for those under way.
+    /// Recovers orders until shutdown, then waits for those in progress.
     pub async fn recover(self, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             if let Err(e) = self.recover_batch().await {
@@ -183,10 +183,10 @@ impl Driver {
         self.under_way.wait().await;
     }
 
-    /// One look: takes up what nobody works on, and sets it moving. Gives how many there were.
+    /// Takes up orders without a lease and drives them, once. Returns their number.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn recover_batch(&self) -> Result<usize, StoreError> {
         let now = self.kit.unix_ms();
         let ids = self.orders.take_up(now, now + ms(LEASE), BATCH).await?;
@@ -196,7 +196,7 @@ impl Driver {
             };
             let span =
                 tracing::info_span!("recover", otel.name = "recover order", shop.order.id = id);
-            // What is done for an order late belongs to the trace in which it was placed.
+            // Late work for an order belongs to the trace in which it was placed.
             let parent = propagation::from_traceparent(order.placed.traceparent.as_deref());
             let _ = span.set_parent(parent);
             tracing::info!(
@@ -204,8 +204,8 @@ impl Driver {
                 status = order.status.name(),
                 "taking up an order"
             );
-            // Not waited for: one order that hangs must not hold up the others. Its lease keeps it from being taken
-            // up twice, and what goes wrong with it is found at the next look.
+            // Not awaited: one order that hangs must not delay the others. Its lease prevents taking it up twice, and
+            // the next look finds whatever went wrong.
             span.in_scope(|| self.start(order));
         }
         Ok(ids.len())
@@ -216,14 +216,14 @@ fn ms(duration: Duration) -> i64 {
     duration.as_millis() as i64
 }
 
-/// The event that other services are told, where there is one.
-fn told_of(
+/// The event for other services, where there is one.
+fn event_for_others(
     order: &OrderState,
     event: &OrderEvent,
     now_ms: i64,
 ) -> (Option<Envelope>, &'static [Role]) {
     let placed = &order.placed;
-    let tell = |event| Some(envelope(Role::Order, &placed.order_id, now_ms, event));
+    let outgoing = |event| Some(envelope(Role::Order, &placed.order_id, now_ms, event));
     match event {
         OrderEvent::Confirmed => {
             let event = Event::OrderConfirmed(OrderConfirmed {
@@ -234,7 +234,7 @@ fn told_of(
                 total: placed.total.clone(),
                 placed_at_ms: placed.at_ms,
             });
-            (tell(event), ON_CONFIRMED)
+            (outgoing(event), ON_CONFIRMED)
         }
         OrderEvent::Cancelled => {
             let event = Event::OrderCancelled(OrderCancelled {
@@ -243,7 +243,7 @@ fn told_of(
                 email: placed.email.clone(),
                 reason: order.reason.clone().unwrap_or_default(),
             });
-            (tell(event), ON_CANCELLED)
+            (outgoing(event), ON_CANCELLED)
         }
         _ => (None, &[]),
     }

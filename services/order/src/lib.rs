@@ -1,13 +1,13 @@
-//! The order service: takes orders and sees each through to one of two ends.
+//! The order service: accepts orders and brings each to one of two ends.
 //!
-//! An order is written down as *placed* before anything else happens, together with its shopper's idempotency key.
-//! From there a saga moves it on, a step at a time: the stock is *reserved*, the card charged (*paid*), the stock
-//! committed (*confirmed*). A step that is refused turns the order round: it is *cancelling*, what was taken is
-//! given back, and it ends *cancelled*. A step without a clear answer leaves the order where it is; the same step is
-//! asked again under the same key, by this replica or another, until the answer is known.
+//! An order is first stored as *placed*, together with its shopper's idempotency key. From there a saga moves it on, a
+//! step at a time: the stock is *reserved*, the card charged (*paid*), the stock committed (*confirmed*). When a step
+//! is refused, the order is *cancelling*: what was taken is given back, and it ends *cancelled*. A step without a clear
+//! answer leaves the order as it is. The same step is repeated under the same key, by this replica or another, until
+//! the answer is known.
 //!
 //! Read `migrations/` first. Then [`order`] and [`saga`] for the rules, which are pure; [`drive`] for what moves an
-//! order along them; [`steps`] for the calls; [`store`] for the SQL; [`api`] for the paths.
+//! order along them; [`steps`] for the calls; [`store`] for the SQL; [`api`] for the handlers.
 
 pub mod api;
 pub mod drive;
@@ -38,7 +38,7 @@ static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/000
 /// Opens the service's database.
 ///
 /// # Errors
-/// A database that does not work.
+/// The database cannot be opened.
 pub async fn open(kit: &Kit) -> Result<Orders, ServeError> {
     let store = Store::open(kit, &MIGRATIONS).await?;
     Ok(Orders::new(store))
@@ -47,11 +47,11 @@ pub async fn open(kit: &Kit) -> Result<Orders, ServeError> {
 /// Serves until `shutdown`.
 ///
 /// # Errors
-/// An address or a database that does not work.
+/// An address cannot be listened on, or the database cannot be opened.
 pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
     let kit = Kit::new(config);
     let orders = open(&kit).await?;
-    // Whoever learns of an order's bad end learns of good ones, too.
+    // These subscribers include those of cancelled orders.
     let relay =
         Relay::new(kit.clone(), orders.store().clone()).to(events::ORDERS, drive::ON_CONFIRMED);
     let driver = Driver::new(kit.clone(), orders.clone(), relay.clone());

@@ -1,15 +1,15 @@
-//! An order as the sum of what happened to it, pure.
+//! An order as the sum of its events, pure.
 
 use serde::{Deserialize, Serialize};
 use shop_contract::Money;
 use shop_contract::cart::Cart;
 use shop_contract::order::{Order, OrderItem, OrderStatus};
 
-/// Something that happened to an order. Stored as it stands here: change it only by adding.
+/// An event of an order. Its JSON form is stored: only add to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum OrderEvent {
-    /// It was written down.
+    /// It was placed.
     Placed(Placed),
     /// Its stock is held.
     Reserved,
@@ -20,14 +20,14 @@ pub enum OrderEvent {
     },
     /// Its stock has left.
     Confirmed,
-    /// It will not be; what was taken is being given back.
+    /// It is being cancelled; what was taken is being given back.
     Cancelling {
         /// `card-declined`, `out-of-stock`, …
         reason: String,
     },
-    /// The money went back.
+    /// The money was given back.
     Refunded,
-    /// All is undone.
+    /// Everything is undone.
     Cancelled,
 }
 
@@ -46,26 +46,26 @@ impl OrderEvent {
     }
 }
 
-/// What an order is made of from the start.
+/// The facts that an order has from the start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placed {
     /// The order.
     pub order_id: String,
-    /// Who buys.
+    /// The buyer.
     pub user_id: String,
-    /// Where to tell them.
+    /// The buyer's e-mail address.
     pub email: String,
     /// The shopper's idempotency key.
     pub key: String,
     /// The bank's token for the card.
     pub card: String,
-    /// What is bought, at the prices the shopper was shown.
+    /// The lines, at the prices that the shopper was shown.
     pub items: Vec<OrderItem>,
-    /// For how much.
+    /// What it costs.
     pub total: Money,
-    /// Milliseconds since 1970.
+    /// When it was placed, milliseconds since 1970.
     pub at_ms: i64,
-    /// The trace in which it was placed: whatever is done for the order later belongs to it.
+    /// The trace in which it was placed. Later work for the order belongs to that trace.
     pub traceparent: Option<String>,
 }
 
@@ -87,20 +87,20 @@ impl Placed {
     }
 }
 
-/// Where an order stands, with all that its next step needs.
+/// The state of an order, with everything that its next step needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderState {
-    /// What it is made of.
+    /// The facts from the start.
     pub placed: Placed,
-    /// Where it stands.
+    /// Its status.
     pub status: OrderStatus,
-    /// Why it is not to be, where it is not.
+    /// Why it is cancelled, if it is.
     pub reason: Option<String>,
     /// The payment, once there is one.
     pub payment_id: Option<String>,
-    /// Whether the money went back.
+    /// Whether the money was given back.
     pub refunded: bool,
-    /// How many events there were.
+    /// The number of its events.
     pub version: i64,
 }
 
@@ -117,7 +117,7 @@ impl OrderState {
         }
     }
 
-    /// The sum of a history. `None` for one that does not begin with [`OrderEvent::Placed`].
+    /// The sum of a history. `None`: it does not begin with [`OrderEvent::Placed`].
     pub fn of(history: impl IntoIterator<Item = OrderEvent>) -> Option<Self> {
         let mut history = history.into_iter();
         let Some(OrderEvent::Placed(placed)) = history.next() else {
@@ -155,12 +155,12 @@ impl OrderState {
         &self.placed.order_id
     }
 
-    /// Whether money was taken that has not gone back yet.
+    /// Whether money was taken that is still to be given back.
     pub fn refund_is_due(&self) -> bool {
         self.status == OrderStatus::Cancelling && self.payment_id.is_some() && !self.refunded
     }
 
-    /// How many pieces, over all lines.
+    /// The number of pieces, over all lines.
     pub fn pieces(&self) -> i64 {
         let pieces = self.placed.items.iter().map(|i| i64::from(i.quantity));
         pieces.sum()

@@ -1,27 +1,27 @@
-//! The saga, pure: which step comes next, and what an answer means.
+//! The saga, pure: which step comes next, and what its result means.
 //!
-//! Each step may be asked any number of times under the order's id and takes effect once. That is what allows the one
-//! rule for silence: an answer that is not clear changes nothing, and the step is asked again.
+//! Each step may be repeated under the order's id and takes effect once. That allows one rule for unclear answers: they
+//! change nothing, and the step is repeated.
 
 use shop_contract::order::OrderStatus;
 
 use crate::order::{OrderEvent, OrderState};
 
-/// Something to ask of another service.
+/// A request to another service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Hold the stock.
+    /// Holds the stock.
     Reserve,
-    /// Charge the card.
+    /// Charges the card.
     Charge,
-    /// Let the stock leave.
+    /// Lets the stock leave.
     Commit,
-    /// Give the money back.
+    /// Gives the money back.
     Refund {
-        /// Which.
+        /// The payment.
         payment_id: String,
     },
-    /// Put the stock back.
+    /// Puts the stock back.
     Release,
 }
 
@@ -32,13 +32,13 @@ pub enum StepOutcome {
     Done,
     /// Charged, now or before.
     Paid(String),
-    /// No, for a reason of business. Nothing was done.
+    /// Refused for a business reason. Nothing was done.
     Refused(String),
-    /// Nothing that can be relied on: it may be done or not.
+    /// Unclear: it may be done or not.
     Unknown,
 }
 
-/// The step that an order waits for; none at its end.
+/// The step that an order waits for. `None`: it has ended.
 pub fn next(order: &OrderState) -> Option<Step> {
     match order.status {
         OrderStatus::Placed => Some(Step::Reserve),
@@ -55,7 +55,7 @@ pub fn next(order: &OrderState) -> Option<Step> {
     }
 }
 
-/// What an answer makes of the order; nothing, when it must be asked again.
+/// The event that a result causes. `None`: the step is to be repeated.
 pub fn conclude(step: &Step, outcome: StepOutcome) -> Option<OrderEvent> {
     match (step, outcome) {
         (_, StepOutcome::Unknown) => None,
@@ -64,11 +64,11 @@ pub fn conclude(step: &Step, outcome: StepOutcome) -> Option<OrderEvent> {
         (Step::Commit, StepOutcome::Done) => Some(OrderEvent::Confirmed),
         (Step::Refund { .. }, StepOutcome::Done) => Some(OrderEvent::Refunded),
         (Step::Release, StepOutcome::Done) => Some(OrderEvent::Cancelled),
-        // A commit that is refused turns a paid order round, too: the refund then comes first.
+        // A refused commit cancels a paid order too. The refund then comes first.
         (Step::Reserve | Step::Charge | Step::Commit, StepOutcome::Refused(reason)) => {
             Some(OrderEvent::Cancelling { reason })
         }
-        // An undoing cannot be refused; whoever says so must be asked again, and looked at.
+        // Undoing cannot be refused. It is repeated, and somebody should look at it.
         (Step::Refund { .. } | Step::Release, StepOutcome::Refused(_)) => None,
         (Step::Charge, StepOutcome::Done) | (_, StepOutcome::Paid(_)) => None,
     }
@@ -81,7 +81,7 @@ mod tests {
     use proptest::prelude::*;
     use shop_contract::Money;
 
-    /// What the other services hold for one order, each step idempotent, as they are.
+    /// The state of the other services for one order. Each step is idempotent, as in the real services.
     #[derive(Debug, Default)]
     struct FakeServices {
         held: bool,
@@ -126,7 +126,7 @@ mod tests {
         }
     }
 
-    /// How one attempt at a step goes.
+    /// How one attempt at a step ends.
     #[derive(Debug, Clone, Copy)]
     enum Delivery {
         Answered,
@@ -157,8 +157,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is lost on the way, before or after it took effect: once answers come, the order ends, and what
-        /// the services hold fits its end.
+        /// Requests and replies may be lost in any order. Once replies arrive, the order ends, and the services' state
+        /// fits its end.
         #[test]
         fn money_and_stock_fit_the_orders_end(
             in_stock: bool,
@@ -173,7 +173,7 @@ mod tests {
             while let Some(step) = next(&order) {
                 asked += 1;
                 prop_assert!(asked < 100, "the saga does not end");
-                // Somebody releases the reservation behind the saga's back, right before the commit.
+                // Another party releases the reservation right before the commit.
                 if meddled && step == Step::Commit && !services.committed {
                     services.released = true;
                 }

@@ -1,4 +1,4 @@
-//! The calls of the saga: each step's request, and how its answer is read.
+//! The saga's calls: the request of each step, and the meaning of its answer.
 
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use shop_resilience::{Deadline, Priority};
 use crate::order::OrderState;
 use crate::saga::{Step, StepOutcome};
 
-/// How long one step may take, all tries together. Not the shopper's time: an order goes on when its shopper is gone.
+/// How long one step may take, all tries together. It is independent of the shopper's deadline: an order goes on when
+/// its shopper is gone.
 const STEP: Duration = Duration::from_secs(5);
 
-/// Asks another service for a step.
+/// Requests a step.
 pub async fn perform(kit: &Kit, order: &OrderState, step: &Step) -> StepOutcome {
     let result = match step {
         Step::Reserve => reserve(kit, order).await,
@@ -55,7 +56,7 @@ async fn charge(kit: &Kit, order: &OrderState) -> Result<StepOutcome, CallError>
     let answer = ask(kit, call).await?;
     if answer.status.is_success() {
         let payment: Payment = answer.json()?;
-        // Given back already: then this order is not paid, whoever gave it back.
+        // Refunded already: then this order is not paid.
         Ok(match payment.status {
             PaymentStatus::Captured => StepOutcome::Paid(payment.id),
             _ => StepOutcome::Unknown,
@@ -93,8 +94,8 @@ async fn ask(kit: &Kit, call: Call) -> Result<Answer, CallError> {
     kit.call(call, &context).await
 }
 
-/// Only a clear yes or a clear no counts. A problem of business is a no; a 404 or a 400 may be a mistake of a version
-/// that is being rolled out, and must not turn a paid order round.
+/// Only a clear success or refusal counts. A business problem is a refusal. A 404 or a 400 may come from a version that
+/// is being rolled out, and must not cancel a paid order.
 fn outcome_of(answer: &Answer) -> StepOutcome {
     if answer.status.is_success() {
         return StepOutcome::Done;

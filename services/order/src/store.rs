@@ -13,12 +13,12 @@ use sqlx::{AnyConnection, Row};
 
 use crate::order::{OrderEvent, OrderState, Placed};
 
-/// How an event was taken.
+/// Whether an event was added.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Appended {
     /// It is part of the history now.
     Yes,
-    /// Another replica added to the history first; this is where the order stands.
+    /// Another replica added an event first. This is the order's present state.
     Behind(Box<OrderState>),
 }
 
@@ -31,7 +31,7 @@ pub struct Orders {
 const SHOWN: &str = "id, status, reason, payment_id, items, total_minor, currency, placed_at_ms";
 
 impl Orders {
-    /// Over an open database.
+    /// On an open database.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -41,10 +41,10 @@ impl Orders {
         &self.store
     }
 
-    /// Writes a new order down. False when the shopper's key stands for an order already.
+    /// Stores a new order. False if the shopper's key has an order already.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn place(&self, order: &OrderState, lease_until: i64) -> Result<bool, StoreError> {
         let Placed {
             order_id,
@@ -58,7 +58,7 @@ impl Orders {
         } = &order.placed;
         let work = async {
             let mut t = self.store.begin().await?;
-            // First of all the key: of two checkouts with the same one, the second waits here and then loses.
+            // The key first: of two checkouts with the same key, the second waits here and then finds the row.
             let done = sqlx::query(
                 "INSERT INTO orders (id, user_id, key, status, items, pieces, total_minor, currency,
                      card, placed_at_ms, version, final, lease_until)
@@ -90,17 +90,17 @@ impl Orders {
         self.store.operation("insert", "orders", work).await
     }
 
-    /// Adds an event to the history of `after`, which is the order with the event applied; with it, in the same
-    /// transaction, go the projection and what others are told.
+    /// Adds an event to the history. `after` is the order with the event applied. The projection and the event for
+    /// other services are written in the same transaction.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn append(
         &self,
         after: &OrderState,
         event: &OrderEvent,
         lease_until: i64,
-        tell: Option<(&Envelope, &[Role])>,
+        outgoing: Option<(&Envelope, &[Role])>,
     ) -> Result<Appended, StoreError> {
         let work = async {
             let mut t = self.store.begin().await?;
@@ -125,7 +125,7 @@ impl Orders {
                 return Ok(Appended::Behind(Box::new(newer.ok_or_else(lost)?)));
             }
             insert_event(&mut t, after, event, self.store.unix_ms()).await?;
-            if let Some((envelope, subscribers)) = tell {
+            if let Some((envelope, subscribers)) = outgoing {
                 events::write(&mut t, envelope, subscribers).await?;
             }
             t.commit().await?;
@@ -134,10 +134,10 @@ impl Orders {
         self.store.operation("update", "orders", work).await
     }
 
-    /// Sets until when others leave an order alone; does nothing when another replica has moved it on.
+    /// Sets the end of an order's lease. It does nothing if another replica has moved the order on.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn lease(&self, order: &OrderState, until: i64) -> Result<(), StoreError> {
         let sql = "UPDATE orders SET lease_until = $1 WHERE id = $2 AND version = $3 AND final = 0";
         sqlx::query(sql)
@@ -149,17 +149,17 @@ impl Orders {
         Ok(())
     }
 
-    /// Takes up orders that nobody works on, the longest lying first.
+    /// Takes up orders without a lease, the longest waiting first.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn take_up(
         &self,
         now: i64,
         until: i64,
         most: i64,
     ) -> Result<Vec<String>, StoreError> {
-        // Most looks find nothing; they must not take the writers' turn.
+        // Most looks find nothing; they must not block the writers.
         let lying =
             sqlx::query("SELECT id FROM orders WHERE final = 0 AND lease_until < $1 LIMIT 1")
                 .bind(now)
@@ -186,7 +186,7 @@ impl Orders {
     /// An order as the sum of its history.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn load(&self, id: &str) -> Result<Option<OrderState>, StoreError> {
         let work = async {
             let mut connection = self.store.reader().acquire().await?;
@@ -195,10 +195,10 @@ impl Orders {
         self.store.operation("select", "order_events", work).await
     }
 
-    /// The order that a shopper's key stands for.
+    /// The order of a shopper's key.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn by_key(&self, user_id: &str, key: &str) -> Result<Option<OrderState>, StoreError> {
         let work = async {
             let mut connection = self.store.reader().acquire().await?;
@@ -215,10 +215,10 @@ impl Orders {
         self.store.operation("select", "orders", work).await
     }
 
-    /// An order as its buyer sees it, and whose it is.
+    /// An order as its buyer sees it, and the buyer.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn shown(&self, id: &str) -> Result<Option<(Order, String)>, StoreError> {
         let work = async {
             let sql = format!("SELECT {SHOWN}, user_id FROM orders WHERE id = $1");
@@ -235,7 +235,7 @@ impl Orders {
     /// A shopper's orders, newest first.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn of_user(&self, user_id: &str, limit: i64) -> Result<Vec<Order>, StoreError> {
         let work = async {
             let sql = format!(

@@ -1,4 +1,4 @@
-//! The payments' paths, and the calls to the bank.
+//! The payment service's handlers, and its calls to the bank.
 
 use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -80,7 +80,7 @@ async fn pay(
     }
 }
 
-/// Asks the bank under the payment's id, however often it was asked before.
+/// Charges at the bank under the payment's id, also repeatedly.
 async fn charge(
     app: &App,
     context: &Context,
@@ -94,10 +94,10 @@ async fn charge(
     };
     let call = Call::to(&bank::CHARGE).key(&id).json(&body)?;
     let answer = app.kit.call(call, context).await.map_err(no_answer)?;
-    let told: Option<Charge> = answer.json().ok();
+    let charge: Option<Charge> = answer.json().ok();
     let reply = BankReply::of_answer(
         answer.status.as_u16(),
-        told.as_ref().map(|c| c.status),
+        charge.as_ref().map(|c| c.status),
         answer.problem().as_deref(),
     );
     let Some(to) = reply.settles() else {
@@ -106,7 +106,7 @@ async fn charge(
             answer.status
         )));
     };
-    let charge_id = told.map(|c| c.id);
+    let charge_id = charge.map(|c| c.id);
     let settled = app
         .payments
         .settle(&id, PaymentStatus::Pending, to, charge_id.as_deref())
@@ -163,7 +163,7 @@ async fn show(
     Ok(Json(record.payment))
 }
 
-/// What the bank refused for want of room stays marked as such, for nobody is to come back at once.
+/// A refusal because of overload stays marked as such, so that it is not retried.
 fn no_answer(e: CallError) -> ApiError {
     match e {
         CallError::Shed(_) | CallError::Bulkhead(_) => e.into(),

@@ -1,10 +1,10 @@
 //! The payment service: takes money through the bank, once, and gives it back, once.
 //!
-//! The bank is slow, declines, and sometimes takes the money without saying so. A payment is therefore written down
-//! as *pending* before the bank is asked, and asked for again under the same key until the bank's answer is known.
-//! Nothing is ever concluded from silence.
+//! The bank is slow, declines, and sometimes takes the money without answering. A payment is therefore stored as
+//! *pending* before the bank is asked, and the request is repeated under the same key until the bank's answer is known.
+//! A missing answer decides nothing.
 //!
-//! Read `migrations/` first, then [`payment`] for the rules, [`store`] for their SQL, [`api`] for the paths.
+//! Read `migrations/` first, then [`payment`] for the rules, [`store`] for their SQL, [`api`] for the handlers.
 
 pub mod api;
 pub mod payment;
@@ -29,7 +29,7 @@ static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/000
 /// Opens the service's database.
 ///
 /// # Errors
-/// A database that does not work.
+/// The database cannot be opened.
 pub async fn open(kit: &Kit) -> Result<Payments, ServeError> {
     let store = Store::open(kit, &MIGRATIONS).await?;
     Ok(Payments::new(store))
@@ -38,7 +38,7 @@ pub async fn open(kit: &Kit) -> Result<Payments, ServeError> {
 /// Serves until `shutdown`.
 ///
 /// # Errors
-/// An address or a database that does not work.
+/// An address cannot be listened on, or the database cannot be opened.
 pub async fn serve(config: ServiceConfig, shutdown: CancellationToken) -> Result<(), ServeError> {
     let kit = Kit::new(config);
     let payments = open(&kit).await?;

@@ -6,28 +6,28 @@ use shop_contract::payment::{NewPayment, PaymentStatus};
 /// What the bank's answer means for a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BankReply {
-    /// A charge in this state.
+    /// A charge with this status.
     Charge(ChargeStatus),
     /// Declined.
     Declined,
-    /// Nothing that can be relied on. The money may have been taken.
+    /// Unclear. The money may have been taken.
     Nothing,
 }
 
 impl BankReply {
-    /// Reads the bank's answer to a charge: its status, the charge it tells of, and the problem it states. A yes that
-    /// tells of no charge is nothing to rely on: without the charge's id the money could not be given back.
+    /// Reads the bank's answer to a charge: its status, the status of the charge in it, and its problem. A success
+    /// without a charge is unclear: without the charge's id the money could not be given back.
     pub fn of_answer(status: u16, charge: Option<ChargeStatus>, problem: Option<&str>) -> Self {
         match (status, problem) {
             (200 | 201, _) => charge.map_or(Self::Nothing, Self::Charge),
             (402, _) => Self::Declined,
-            // The bank will say so for ever: what it cannot read, it has not charged.
+            // Final: the bank has not charged what it cannot read.
             (422, Some("invalid")) => Self::Declined,
             _ => Self::Nothing,
         }
     }
 
-    /// The state that a pending payment moves to; none where it stays pending.
+    /// The status that a pending payment changes to. `None`: it stays pending.
     pub fn settles(self) -> Option<PaymentStatus> {
         match self {
             Self::Charge(ChargeStatus::Captured) => Some(PaymentStatus::Captured),
@@ -38,10 +38,10 @@ impl BankReply {
     }
 }
 
-/// Why a payment cannot be asked for like that.
+/// Checks a new payment.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// The mistake, in words.
 pub fn check(new: &NewPayment) -> Result<(), String> {
     if new.amount.minor <= 0 {
         return Err(format!("the amount must be positive, not {}", new.amount));

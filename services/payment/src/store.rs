@@ -8,14 +8,14 @@ use shop_kit::store::{Store, StoreError, parse_stored};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-/// A payment with what only the service knows of it.
+/// A payment with the fields that only this service needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentRecord {
     /// As its owner sees it.
     pub payment: Payment,
-    /// Who pays.
+    /// The payer.
     pub user_id: String,
-    /// The bank's token.
+    /// The bank's token for the card.
     pub card: String,
     /// The bank's id of the charge, once known.
     pub charge_id: Option<String>,
@@ -30,7 +30,7 @@ pub struct Payments {
 const COLUMNS: &str = "id, order_id, user_id, amount_minor, currency, card, status, charge_id";
 
 impl Payments {
-    /// Over an open database.
+    /// On an open database.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -40,10 +40,10 @@ impl Payments {
         &self.store
     }
 
-    /// Writes a payment down as pending, or gives the one that the key stands for already.
+    /// Stores a payment as pending, or returns the payment that the key has already.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn begin(&self, key: &str, new: &NewPayment) -> Result<PaymentRecord, StoreError> {
         let work = async {
             let now = self.store.unix_ms();
@@ -75,10 +75,10 @@ impl Payments {
         self.store.operation("insert", "payments", work).await
     }
 
-    /// Notes what the bank said. A payment that is settled already stays as it is; what stands then is given.
+    /// Stores the bank's answer and returns the payment. A payment that is settled already stays as it is.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn settle(
         &self,
         id: &str,
@@ -106,7 +106,7 @@ impl Payments {
     /// One payment.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn find(&self, id: &str) -> Result<Option<PaymentRecord>, StoreError> {
         self.store
             .operation("select", "payments", self.read(id))

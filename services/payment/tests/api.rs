@@ -1,4 +1,4 @@
-//! The payments as their callers see them, with a bank on a real socket that behaves as it is told.
+//! The payment service, with a fake bank on a real socket.
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, as tests do"
@@ -18,7 +18,7 @@ use shop_kit::Kit;
 use shop_testkit::{Ask, Identity, ask_get, ask_post, check_document, config, serve};
 use tempfile::TempDir;
 
-/// A bank that answers with a set status and counts what it was asked.
+/// A bank that answers with a set status and counts its requests.
 #[derive(Clone, Default)]
 struct Bank {
     answers: Arc<AtomicU16>,
@@ -91,7 +91,7 @@ impl Shop {
 }
 
 #[tokio::test]
-async fn a_payment_asked_for_twice_is_charged_once() {
+async fn a_repeated_payment_is_charged_once() {
     let shop = shop(201).await;
     let (status, first) = shop.pay("k", 500).await;
     assert_eq!(
@@ -117,7 +117,7 @@ async fn a_declined_card_stays_declined() {
 }
 
 #[tokio::test]
-async fn a_bank_that_does_not_say_is_asked_again_until_it_does() {
+async fn an_unclear_answer_of_the_bank_is_asked_for_again() {
     let shop = shop(500).await;
     let (status, problem) = shop.pay("k", 500).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
@@ -131,7 +131,7 @@ async fn a_bank_that_does_not_say_is_asked_again_until_it_does() {
 }
 
 #[tokio::test]
-async fn money_goes_back_once_and_only_if_it_came() {
+async fn money_is_refunded_once_and_only_if_it_was_taken() {
     let shop = shop(201).await;
     let (_, payment) = shop.pay("k", 500).await;
     let id = payment["id"].as_str().unwrap();
@@ -151,7 +151,7 @@ async fn money_goes_back_once_and_only_if_it_came() {
 }
 
 #[tokio::test]
-async fn a_payment_is_shown_to_its_owner_alone() {
+async fn a_payment_is_shown_to_its_owner_only() {
     let shop = shop(201).await;
     let (_, payment) = shop.pay("k", 500).await;
     let path = format!("/payments/{}", payment["id"].as_str().unwrap());
@@ -177,6 +177,6 @@ async fn a_payment_is_shown_to_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn the_document_says_what_the_router_does() {
+async fn the_document_matches_the_router() {
     check_document(&shop(201).await.api, "payment").await;
 }

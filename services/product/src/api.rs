@@ -1,4 +1,4 @@
-//! The product service's paths.
+//! The product service's handlers.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRef, Query, State};
@@ -91,8 +91,8 @@ struct PageQuery {
     stock: WantedStock,
 }
 
-/// Whose word about the stock a page needs. A service that wants title and price has no use for the latest figure,
-/// and says so, instead of making inventory a part of what it depends on.
+/// The source of the stock that a page needs. A service that needs only title and price asks for the view, so that it
+/// does not depend on inventory.
 #[derive(Default, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum WantedStock {
@@ -108,7 +108,7 @@ async fn one(
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(PageQuery { stock }) = query.map_err(unreadable)?;
-    // First of all whether there is one at all: nobody else is bothered with what does not exist.
+    // The product first: nothing is asked about products that do not exist.
     let mut product = Product::clone(&*app.showcase.product(&id).await?);
     let mut missing = None;
     if let WantedStock::Live = stock {
@@ -142,7 +142,7 @@ async fn event(
     events::receive(&app.kit, &envelope, app.showcase.handle(&envelope)).await
 }
 
-/// What was rendered before, perhaps for somebody else.
+/// A body that is JSON already, perhaps from the cache.
 fn json(body: Bytes) -> Response {
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
@@ -166,7 +166,7 @@ impl From<ReadError> for ApiError {
 impl From<listing::Invalid> for ApiError {
     fn from(e: listing::Invalid) -> Self {
         match e {
-            // A page's length says how to answer and not what is asked for; all lists of the shop refuse it alike.
+            // A page's length is no filter; all lists of the shop refuse a wrong one in the same way.
             listing::Invalid::Limit => ApiError::bad_request(e.to_string()),
             _ => ApiError::invalid(e.to_string()),
         }

@@ -1,7 +1,7 @@
-//! Whether a product can be had, pure: what a page shows of inventory's answer, or of its silence.
+//! A product's availability, pure: what a page shows for inventory's reply, or without one.
 //!
-//! A page is worth more than the figure on it. Whatever is wrong with inventory, the page comes, with the word that
-//! the view has, and says that it is the view's.
+//! A page is worth more than the stock on it. Whatever is wrong with inventory, the page is served, with the stock of
+//! the view, and names the view as its source.
 
 use axum::http::StatusCode;
 use shop_contract::Role;
@@ -9,29 +9,29 @@ use shop_contract::inventory::{Band, Stock};
 use shop_contract::product::{Availability, Source};
 use shop_kit::client::{Answer, CallError};
 
-/// What came of asking inventory.
+/// What inventory replied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StockReply {
-    /// So many pieces can be reserved.
+    /// This many pieces can be reserved.
     Pieces(i64),
-    /// It has no such product. That is an answer too: none of it can be reserved.
+    /// It has no such product, so none can be reserved.
     UnknownProduct,
-    /// Nothing that helps.
+    /// No usable reply.
     Missing(Reason),
 }
 
-/// Why an answer has less in it than it should.
+/// Why an answer is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// Inventory took longer than a page waits.
     Timeout,
     /// It cannot be reached.
     Unreachable,
-    /// It has failed too often lately and was not asked.
+    /// Its breaker is open, and it was not asked.
     BreakerOpen,
-    /// It has more work than it can do.
+    /// It is overloaded.
     Shed,
-    /// It answered, and the answer is of no use.
+    /// Its answer is unusable.
     Failed,
 }
 
@@ -45,7 +45,7 @@ impl Reason {
         Self::Failed,
     ];
 
-    /// As figures name it.
+    /// Its metric label.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Timeout => "timeout",
@@ -58,7 +58,7 @@ impl Reason {
 }
 
 impl StockReply {
-    /// Why there is no figure, where there should be one.
+    /// Why the pieces are missing, if they are.
     pub fn missing(&self) -> Option<Reason> {
         match self {
             Self::Missing(reason) => Some(*reason),
@@ -67,7 +67,7 @@ impl StockReply {
     }
 }
 
-/// Reads what came of the call.
+/// Reads the result of a call.
 pub fn read_reply(called: Result<Answer, CallError>) -> StockReply {
     let answer = match called {
         Ok(answer) => answer,
@@ -92,7 +92,7 @@ fn why(error: &CallError) -> Reason {
     }
 }
 
-/// What the page shows, from what was heard at `now_ms` and what the view has.
+/// The availability that a page shows, from inventory's reply at `now_ms` and the view.
 pub fn shown(reply: StockReply, now_ms: i64, view: Option<Availability>) -> Option<Availability> {
     match reply {
         StockReply::Pieces(pieces) => Some(Availability {
@@ -106,7 +106,7 @@ pub fn shown(reply: StockReply, now_ms: i64, view: Option<Availability>) -> Opti
     }
 }
 
-/// What the view has of a product with which inventory was at `available` pieces.
+/// The availability in the view, for this many available pieces.
 pub fn viewed(available: i64, as_of_ms: i64) -> Availability {
     Availability {
         band: Band::of(available),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_shown_as_it_is_whatever_the_view_says() {
+    fn the_live_stock_goes_before_the_view() {
         let reply = read_reply(answer(200, r#"{"product_id": "p-00001", "available": 3}"#));
         assert_eq!(reply, StockReply::Pieces(3));
         let live = shown(reply, 77, Some(viewed(500, 1))).unwrap();
@@ -142,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn what_inventory_does_not_know_cannot_be_had() {
+    fn a_product_unknown_to_inventory_is_unavailable() {
         let reply = read_reply(answer(404, "{}"));
         assert_eq!(reply, StockReply::UnknownProduct);
         assert_eq!(shown(reply, 77, Some(viewed(500, 1))), None);
     }
 
     #[test]
-    fn without_an_answer_the_view_has_the_word_and_shows_its_age() {
+    fn without_a_reply_the_view_is_shown_with_its_age() {
         let peer = Role::Inventory;
         for (called, reason) in [
             (Err(CallError::Transport(peer, "timeout")), Reason::Timeout),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_view_has_a_word_and_no_figure() {
+    fn the_view_has_a_band_and_no_pieces() {
         let view = viewed(500, 1);
         assert_eq!((view.band, view.pieces), (Band::InStock, None));
     }

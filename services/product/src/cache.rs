@@ -1,11 +1,11 @@
-//! A bounded cache with a short memory, for what is read far more often than it changes.
+//! A bounded cache with short lifetimes, for values that are read far more often than they change.
 //!
-//! Whoever misses loads, and all others who want the same thing meanwhile wait for that one load: when an entry that
-//! everybody reads comes to its end, the database sees one query and not one of each reader.
+//! A reader that misses loads the value, and all other readers of the same key wait for that load. So when a popular
+//! entry expires, the database sees one query and not one per reader.
 //!
-//! An entry ends after its time to live, when the cache is full and others are wanted more, or when it is forgotten.
-//! Forgetting everything is done by counting up a generation that is part of each key. A load that began before and
-//! ends after it then leaves what it read under a key that nobody asks for any more.
+//! An entry ends after its time to live, when the cache is full, or when it is removed. Removing all entries counts up
+//! a generation that is part of each key. A load that began before and ends afterwards then stores its value under a
+//! key that nobody reads.
 
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,23 +16,23 @@ use moka::future::Cache;
 use shop_kit::telemetry::metrics::Metrics;
 use shop_kit::telemetry::names;
 
-/// How large a cache may become and how long it remembers.
+/// How large a cache may become, and how long entries live.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Its name in the figures.
+    /// Its label in the metrics.
     pub name: &'static str,
-    /// The most that all entries weigh together, in the unit of the weigher.
+    /// The highest total weight of all entries, in the unit of the weigher.
     pub weight: u64,
-    /// How long an entry is good.
+    /// How long an entry lives.
     pub time_to_live: Duration,
 }
 
-/// Values by key, and how often they were there.
+/// Values by key, and counts of hits and misses.
 pub struct Cached<K, V> {
     name: &'static str,
     entries: Cache<(u64, K), V>,
     generation: AtomicU64,
-    /// Off, everything is read for everyone each time, to see what that is worth.
+    /// Off: every read loads, to show what the cache is worth.
     on: bool,
     metrics: Metrics,
 }
@@ -42,7 +42,7 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// An empty cache; `weigh` says what an entry adds to the weight.
+    /// An empty cache; `weigh` is the weight of an entry.
     pub fn new(bounds: Bounds, on: bool, metrics: Metrics, weigh: fn(&V) -> u32) -> Self {
         let cached = Self {
             name: bounds.name,
@@ -63,8 +63,8 @@ where
         cached
     }
 
-    /// The value of a key; `load` brings it where it is not there. A failure is given to all who wait for this load,
-    /// and not remembered.
+    /// The value of a key, loaded by `load` if it is missing. All readers that wait for a load get its error, which is
+    /// not stored.
     ///
     /// # Errors
     /// Those of `load`.
@@ -80,7 +80,7 @@ where
         let found = found.or_try_insert_with(load).await;
         match found {
             Ok(entry) => {
-                // Whoever waited for another's load asked the database nothing, and that is what a hit is.
+                // A reader that waited for another's load did not query the database: a hit.
                 self.count(if entry.is_fresh() { "miss" } else { "hit" }, 1);
                 Ok(entry.into_value())
             }
@@ -91,17 +91,17 @@ where
         }
     }
 
-    /// Forgets one value. A load that is under way may still bring what was true before; it lasts for one life.
+    /// Removes one value. A load in progress may still store the old one, for one lifetime.
     pub async fn forget(&self, key: K) {
         self.entries.invalidate(&self.current(key)).await;
     }
 
-    /// Forgets everything: who asks from now on gets nothing that was read before.
+    /// Removes all values: later reads get nothing that was loaded before.
     pub fn forget_all(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Gives the memory of ended entries back and shows how many are left.
+    /// Frees the memory of ended entries and updates the metric of their number.
     pub async fn tend(&self) {
         self.entries.run_pending_tasks().await;
         self.show_entries();
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_wants_the_same_at_the_same_time_shares_one_load() {
+    async fn concurrent_readers_of_a_key_share_one_load() {
         let (cache, metrics) = cache(LONG);
         assert_eq!(
             (counted(&metrics, "hit"), counted(&metrics, "miss")),
@@ -180,7 +180,7 @@ mod tests {
                 cache.get("key", load).await
             });
         }
-        // On this one thread every reader has begun before the gate opens.
+        // On this single thread, every reader has begun before the gate opens.
         tokio::task::yield_now().await;
         gate.add_permits(50);
         assert!(readers.join_all().await.iter().all(|v| *v == Ok(0)));
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_lived_its_time_is_loaded_again() {
+    async fn an_expired_entry_is_loaded_again() {
         let (cache, _) = cache(Duration::from_millis(20));
         let mut value = loaded(&cache, 1).await;
         while value == 1 {
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_load_that_began_before_all_was_forgotten_leaves_nothing_behind() {
+    async fn a_load_that_began_before_a_clear_stores_nothing_visible() {
         let (cache, _) = cache(LONG);
         let (begun, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
         let slow = tokio::spawn({
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failures_are_told_and_not_remembered() {
+    async fn failures_are_returned_and_not_cached() {
         let (cache, _) = cache(LONG);
         let load = async { Err::<u32, _>("no database") };
         assert_eq!(cache.get("key", load).await, Err("no database"));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_stays_within_its_weight_and_shows_how_many_it_has() {
+    async fn it_stays_within_its_weight_and_reports_its_entries() {
         let metrics = Metrics::new("product", "product-0");
         let bounds = Bounds {
             name: "pages",
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn switched_off_it_loads_for_everyone_each_time() {
+    async fn switched_off_every_read_loads() {
         let metrics = Metrics::new("product", "product-0");
         let bounds = Bounds {
             name: "pages",

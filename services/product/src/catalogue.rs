@@ -1,30 +1,30 @@
-//! What a product must be, pure.
+//! The rules of products, pure.
 
 use shop_contract::Money;
 use shop_contract::product::{Product, ProductChange};
 
 /// The longest title, in characters.
 const MAX_TITLE: usize = 200;
-/// The highest price: ten million, in minor units. Nobody means more, and a typing slip may.
+/// The highest price: ten million, in minor units. More is most likely a mistake.
 const MAX_PRICE_MINOR: i64 = 1_000_000_000;
 
-/// Why a product cannot be as asked for.
+/// Why a change is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// No title, or an endless one.
+    /// No title, or one that is too long.
     #[error("`title` must have 1 to {MAX_TITLE} characters")]
     Title,
-    /// A price that cannot be.
+    /// A price out of range.
     #[error("`price_minor` must be 1 to {MAX_PRICE_MINOR}")]
     Price,
 }
 
-/// Checks a change and brings its title into the form in which it is kept.
+/// Checks a change and trims its title.
 ///
 /// # Errors
-/// The first thing that cannot be.
+/// The first mistake.
 pub fn check(change: ProductChange) -> Result<ProductChange, Invalid> {
-    // As it was sent: what the document says of its length has to be true.
+    // The length as sent, which is what the document bounds.
     let long = |t: &String| t.chars().count() > MAX_TITLE;
     if change.title.as_ref().is_some_and(long) {
         return Err(Invalid::Title);
@@ -40,7 +40,7 @@ pub fn check(change: ProductChange) -> Result<ProductChange, Invalid> {
     Ok(ProductChange { title, ..change })
 }
 
-/// The product after a change; what the change does not name stays.
+/// The product after a change. Fields that the change leaves out stay.
 pub fn changed(product: &Product, change: &ProductChange) -> Product {
     let mut product = product.clone();
     if let Some(title) = &change.title {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_change_does_not_name_stays() {
+    fn fields_that_a_change_leaves_out_stay() {
         let before = crate::seed::product(7, 1);
         let titled = changed(&before, &check(change(Some(" Kettle "), None)).unwrap());
         assert_eq!(titled.title, "Kettle");

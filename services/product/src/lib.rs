@@ -1,16 +1,14 @@
-//! The product service: the catalogue, to leaf through and to search.
+//! The product service: the catalogue, as lists and searches.
 //!
-//! Most of a shop's traffic ends here, so every way to read it has an index: lists go from a cursor's place onwards
-//! and never count or skip, search looks words up. What changes it is rare: an administrator's new price or title,
-//! and what others tell in events: the sales of confirmed orders, and which products inventory runs out of. So what
-//! is read is kept for a moment in memory ([`showcase`]).
+//! Most of a shop's traffic ends here, so every read has an index: lists start at a cursor and never count or skip,
+//! search looks words up. Changes are rare: an administrator's new price or title, the sales of confirmed orders, and
+//! the products that inventory runs out of. So reads are cached for a moment ([`showcase`]).
 //!
-//! A product's page asks inventory for the stock of this moment, and comes without it rather than not at all.
+//! A product's page asks inventory for the present stock. Without an answer, the page comes without it.
 //!
 //! Read `migrations/` first, then [`catalogue`], [`listing`], [`words`] and [`availability`] for the rules, [`store`]
-//! for their SQL, [`cache`] and [`showcase`] for what stands before it, [`live`] for the call, [`api`] for the paths.
-//! [`seed`] makes the products up; [`vocabulary`] is all the words that their titles have, and so what a search can
-//! find.
+//! for their SQL, [`cache`] and [`showcase`] for the caches, [`live`] for the call, [`api`] for the handlers. [`seed`]
+//! generates the products; [`vocabulary`] has all the words of their titles, and so everything that a search can find.
 
 pub mod api;
 pub mod availability;
@@ -44,10 +42,10 @@ pub use config::ProductConfig;
 
 static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_catalogue.sql"];
 
-/// Opens the catalogue of a shop and adds the products that it does not have yet.
+/// Opens the service's database and adds the products that are missing.
 ///
 /// # Errors
-/// A database that does not work.
+/// The database cannot be opened.
 pub async fn open(kit: &Kit, own: &ProductConfig) -> Result<Showcase, ServeError> {
     let config = kit.config();
     let store = Store::open(kit, &MIGRATIONS).await?;
@@ -66,7 +64,7 @@ pub async fn open(kit: &Kit, own: &ProductConfig) -> Result<Showcase, ServeError
 /// Serves until `shutdown`.
 ///
 /// # Errors
-/// An address or a database that does not work.
+/// An address cannot be listened on, or the database cannot be opened.
 pub async fn serve(
     config: ServiceConfig,
     own: ProductConfig,
@@ -77,7 +75,7 @@ pub async fn serve(
     let service = Service {
         store: Some(showcase.store().clone()),
         routes: router(&kit, showcase.clone()),
-        // A catalogue promises nothing that could be broken; the stock is the inventory's.
+        // Nothing in a catalogue is promised, so there is nothing to audit. The stock is audited at inventory.
         audit: Audit::empty(),
         workers: {
             let mut workers = events::workers(&kit, &showcase, &shutdown);

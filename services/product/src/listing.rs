@@ -1,42 +1,42 @@
-//! How lists are asked for, pure: order, category, length, and where the last page ended.
+//! The parameters of lists, pure: sort, category, length and cursor.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use shop_contract::product::{CATEGORIES, Product};
 
-/// Products of a page where the caller does not say.
+/// The default length of a page.
 const DEFAULT_LIMIT: u32 = 20;
-/// The most products of a page.
+/// The longest page.
 const MAX_LIMIT: u32 = 100;
 
-/// Why a list cannot be as asked for.
+/// Why a list is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// No such department.
+    /// There is no such category.
     #[error("there is no category `{0}`; there are: {all}", all = CATEGORIES.join(", "))]
     Category(String),
-    /// No such order.
+    /// There is no such sort.
     #[error("there is no sort `{0}`; there are: new, best")]
     Sort(String),
-    /// None, or too many at once.
+    /// Too short or too long.
     #[error("`limit` must be 1 to {MAX_LIMIT}")]
     Limit,
-    /// Not a cursor, or that of a list in another order.
+    /// Not a cursor, or one of another sort.
     #[error("`cursor` must be `next` of a page of the same list")]
     Cursor,
 }
 
-/// What a list is sorted by, the largest first.
+/// The sort of a list, largest value first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sort {
-    /// By the time it came.
+    /// By the time of addition.
     New,
     /// By the number sold.
     Best,
 }
 
 impl Sort {
-    /// As callers write it.
+    /// Its name on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -44,7 +44,7 @@ impl Sort {
         }
     }
 
-    /// Where a product stands in this order, before its id decides.
+    /// A product's sort key. Products with equal keys are sorted by id.
     pub fn key(self, product: &Product) -> i64 {
         match self {
             Self::New => product.added_at_ms,
@@ -53,11 +53,11 @@ impl Sort {
     }
 }
 
-/// Where a page begins: after the product with this key and id. A place in the order and not a number of products
-/// to skip, so that the hundredth page costs what the first does, and products that come or go shift nothing.
+/// The start of a page: after the product with this key and id. It is a position and not a number of products to skip,
+/// so every page costs the same, and added products shift nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Position {
-    /// The sort key of the product before.
+    /// The sort key of the product before the page.
     pub key: i64,
     /// Its id.
     pub id: String,
@@ -72,7 +72,7 @@ impl Position {
         }
     }
 
-    /// As callers see it. They are to pass it on, not to read it, hence the encoding.
+    /// The cursor for clients. It is opaque to them, hence the encoding.
     pub fn cursor(&self, sort: Sort) -> String {
         URL_SAFE_NO_PAD.encode(format!("{}:{}:{}", sort.name(), self.key, self.id))
     }
@@ -81,7 +81,7 @@ impl Position {
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
         let (name, place) = text.split_once(':')?;
         let (key, id) = place.split_once(':')?;
-        // PostgreSQL cannot hold U+0000, so no product before it has that in its id.
+        // PostgreSQL cannot store U+0000, so no id has it.
         let possible = name == sort.name() && !id.contains('\0');
         possible.then_some(Self {
             key: key.parse().ok()?,
@@ -90,24 +90,24 @@ impl Position {
     }
 }
 
-/// A page asked for.
+/// The parameters of a page.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Listing {
-    /// One department, or all of them.
+    /// One category, or all.
     pub category: Option<String>,
-    /// In which order.
+    /// The sort.
     pub sort: Sort,
-    /// How many at most.
+    /// The length.
     pub limit: u32,
-    /// From where.
+    /// The start.
     pub after: Position,
 }
 
 impl Listing {
-    /// Reads what a caller wrote; what is left out is: all, the newest first, twenty, from the top.
+    /// Reads the parameters of a request. The defaults are: all categories, the newest first, twenty, from the start.
     ///
     /// # Errors
-    /// The first thing that cannot be.
+    /// The first mistake.
     pub fn read(
         category: Option<String>,
         sort: Option<&str>,
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_leads_back_to_its_place_in_its_own_order_only() {
+    fn a_cursor_is_valid_for_its_own_sort_only() {
         let place = Position {
             key: -3,
             id: "p-00001".to_owned(),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn invalid_cursors_are_refused() {
         let lacking = URL_SAFE_NO_PAD.encode("new:x:p-00001");
         let nul = URL_SAFE_NO_PAD.encode("new:1:p\0");
         for cursor in ["", "!", "bmV3", &lacking, &nul] {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_means_the_newest_twenty_of_all() {
+    fn the_default_is_the_newest_twenty_of_all_categories() {
         let read = Listing::read(None, None, None, None).unwrap();
         let expected = Listing {
             category: None,
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_exist_is_named() {
+    fn unknown_categories_and_sorts_are_named() {
         let category = Listing::read(Some("boats".to_owned()), None, None, None);
         assert_eq!(category, Err(Invalid::Category("boats".to_owned())));
         let sort = Listing::read(None, Some("cheap"), None, None);

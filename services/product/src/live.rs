@@ -1,4 +1,4 @@
-//! Asking inventory for a page's stock. What is made of the answer is decided in [`availability`](crate::availability).
+//! The call to inventory for a page's stock. [`availability`](crate::availability) decides what the page makes of it.
 
 use std::time::Duration;
 
@@ -13,18 +13,17 @@ use shop_resilience::Deadline;
 
 use crate::availability::{Reason, StockReply, read_reply};
 
-/// The longest that a page waits for inventory, all tries together. People notice a page that takes a fifth of a
-/// second more; hardly anybody notices that its stock is a word and not a figure.
+/// The longest wait for inventory, all tries together. People notice a page that takes a fifth of a second longer;
+/// hardly anybody notices a missing number of pieces.
 const WAIT: Duration = Duration::from_millis(150);
-/// How long one try may take. Less than [`WAIT`], since the client stack blames a replica for a timeout only when it
-/// had the time that is its due, and a breaker that never learns of timeouts would let every page wait in vain.
+/// How long one try may take. It is less than [`WAIT`]: the client stack counts a timeout against a replica only if the
+/// replica had all the time of a try. Otherwise the breaker would never open, and every page would wait in vain.
 const PER_TRY: Duration = Duration::from_millis(120);
 
-/// How many can be reserved right now, as far as inventory says so in time.
+/// The stock of a product, as far as inventory answers in time.
 ///
 /// # Errors
-/// None, unless fallbacks are switched off: then a page without an answer is no page, as in a shop that never thought
-/// of it.
+/// None, unless fallbacks are switched off: then a page without a stock fails.
 pub async fn ask(kit: &Kit, product_id: &str, context: &Context) -> Result<StockReply, ApiError> {
     let call = Call::to(&inventory::STOCK).path(product_id).unhedged();
     if !kit.config().resilience.fallbacks {
@@ -40,7 +39,7 @@ pub async fn ask(kit: &Kit, product_id: &str, context: &Context) -> Result<Stock
     }
     let wait = Deadline::after(kit.now(), WAIT);
     let context = Context {
-        // A wait of our own, so it holds where the shop runs without deadlines too.
+        // A limit of its own, so that it also holds where the shop runs without deadlines.
         deadline: Some(context.deadline.map_or(wait, |d| d.min(wait))),
         ..context.clone()
     };
@@ -51,7 +50,7 @@ pub async fn ask(kit: &Kit, product_id: &str, context: &Context) -> Result<Stock
     Ok(reply)
 }
 
-/// Shows every reason at zero, so that a rate over the first one is not lost.
+/// Sets every reason to zero, so that a rate over the first one is not lost.
 pub fn declare(kit: &Kit) {
     for reason in Reason::ALL {
         count(kit, reason, 0);

@@ -1,6 +1,5 @@
-//! What is sold when the shop opens: a made-up catalogue. The same seed makes the same one, on every machine and at
-//! any time: it draws from a generator whose numbers are the same everywhere, calculates without functions whose
-//! last digit is not, and reads no clock.
+//! The seeded catalogue. The same seed gives the same products, on every machine and at any time: the random generator
+//! is portable, the arithmetic exact, and no clock is read.
 
 use fake::Fake;
 use fake::faker::lorem::en::Paragraph;
@@ -12,18 +11,18 @@ use shop_contract::product::{Product, seeded_id};
 
 use crate::vocabulary::{CATEGORIES, TRAITS};
 
-/// 2026-01-01 00:00 UTC. All products came within the year before.
+/// 2026-01-01 00:00 UTC. All products were added in the year before.
 const OPENED_MS: i64 = 1_767_225_600_000;
 const YEAR_MS: i64 = 365 * 24 * 3600 * 1000;
 /// Prices, in minor units.
 const PRICES_MINOR: std::ops::RangeInclusive<i64> = 199..=49_999;
-/// What half of all products have sold at most.
+/// The median of the number sold.
 const SOLD_MEDIAN: f64 = 5.0;
-/// What the best-seller of a large catalogue has sold at most.
+/// The highest number sold.
 const SOLD_MOST: f64 = 100_000.0;
 
-/// Product `n`, from 1. Each has a stream of random numbers of its own, so that a larger shop has the same products
-/// and some more.
+/// Product `n`, from 1. Each has its own stream of random numbers, so that a larger shop has the same products and some
+/// more.
 pub fn product(seed: u64, n: u64) -> Product {
     let mut draws = ChaCha8Rng::seed_from_u64(seed);
     draws.set_stream(n);
@@ -42,10 +41,10 @@ pub fn product(seed: u64, n: u64) -> Product {
     }
 }
 
-/// How many were sold, from a uniform draw: few of most, very many of some. With a Pareto tail of exponent 1 the
+/// The number sold, from a uniform draw: few of most products, very many of some. With a Pareto tail of exponent 1, the
 /// product of rank r has sold about 1/r of what the first one has, which is Zipf's law.
 fn sold(draw: f64) -> i64 {
-    // A draw lies below 1 and may be 0, so what is divided by is never 0.
+    // A draw is from 0 up to 1, so the divisor is never 0.
     (SOLD_MEDIAN / (1.0 - draw) - SOLD_MEDIAN).min(SOLD_MOST) as i64
 }
 

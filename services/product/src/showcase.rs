@@ -1,7 +1,7 @@
-//! What shoppers see of the catalogue: the store, behind caches.
+//! The catalogue as shoppers see it: the store behind caches.
 //!
-//! Lists and searches are kept as the bytes that are sent, so a hit is neither a query nor a rendering, and their
-//! weight is what they take. Pages are kept as products, since each adds its live stock.
+//! Lists and searches are cached as JSON bodies, so a hit needs neither a query nor serialization. Their weight is
+//! their size. Pages are cached as products, since each adds its live stock.
 //!
 //! | cache | what | lives | at most |
 //! |---|---|---|---|
@@ -9,9 +9,9 @@
 //! | `lists` | first pages of lists | 1 s | 2 MiB of bodies |
 //! | `searches` | what was found | 1 s | 2 MiB of bodies |
 //!
-//! What changes here is seen here at once: an administrator's change empties all three, a sale or a change of stock
-//! forgets the pages concerned (lists follow when they have lived their time). Another replica sees either when its
-//! own entries end.
+//! A change at this replica is visible here at once: an administrator's change empties all three caches, a sale or a
+//! change of stock removes the affected pages (lists follow when they expire). Other replicas see it when their own
+//! entries expire.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -43,16 +43,16 @@ const SEARCHES: Bounds = Bounds {
     name: "searches",
     ..LISTS
 };
-/// Between two looks at what has ended.
+/// Between two clean-ups of ended entries.
 const TEND_EVERY: Duration = Duration::from_secs(1);
 
-/// Why there is nothing to show.
+/// Why a read failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReadError {
     /// There is no such product.
     #[error("there is no such product")]
     NoProduct,
-    /// The database. Shared by all who waited for the same load.
+    /// A database error, shared by all that waited for the same load.
     #[error(transparent)]
     Store(Arc<StoreError>),
 }
@@ -75,7 +75,7 @@ struct Inner {
 }
 
 impl Showcase {
-    /// In front of a catalogue; `caches` says whether anything is kept at all.
+    /// In front of a catalogue; `caches`: whether anything is cached at all.
     pub fn new(catalogue: Catalogue, caches: bool, metrics: &Metrics) -> Self {
         let weight = |body: &Bytes| body.len().try_into().unwrap_or(u32::MAX);
         Self(Arc::new(Inner {
@@ -86,15 +86,15 @@ impl Showcase {
         }))
     }
 
-    /// The database behind.
+    /// The database.
     pub fn store(&self) -> &Store {
         self.0.catalogue.store()
     }
 
-    /// A product. That there is none is not kept: anybody can ask for anything.
+    /// A product. A missing one is not cached: anybody can ask for any id.
     ///
     /// # Errors
-    /// No such product, or the database's.
+    /// No such product, or a database error.
     pub async fn product(&self, id: &str) -> Result<Arc<Product>, ReadError> {
         let load = async {
             let product = self.0.catalogue.by_id(id).await?;
@@ -103,10 +103,10 @@ impl Showcase {
         self.0.pages.get(id.to_owned(), load).await
     }
 
-    /// A page of a list, as JSON. Most people never turn the first page; the others are read as they are asked for.
+    /// A page of a list, as JSON. Only first pages are cached: most shoppers never turn them.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn list(&self, listing: Listing) -> Result<Bytes, ReadError> {
         let load = async { json(&self.0.catalogue.list(&listing).await?) };
         if listing.after == Position::top() {
@@ -116,10 +116,10 @@ impl Showcase {
         }
     }
 
-    /// The products that have these words, as JSON.
+    /// The products with these words, as JSON.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn search(&self, asked: BTreeSet<String>) -> Result<Bytes, ReadError> {
         let load = async {
             let items = self.0.catalogue.search(&asked).await?;
@@ -131,7 +131,7 @@ impl Showcase {
     /// Changes a product.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn change(
         &self,
         id: &str,
@@ -146,10 +146,10 @@ impl Showcase {
         Ok(changed)
     }
 
-    /// Counts what was sold, once per event: false when this one was here before.
+    /// Counts sales, once per event: false when this event was handled before.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn sold(&self, event_id: &str, items: &[OrderItem]) -> Result<bool, StoreError> {
         let new = self.0.catalogue.sold(event_id, items).await?;
         if new {
@@ -158,10 +158,10 @@ impl Showcase {
         Ok(new)
     }
 
-    /// Takes in what inventory said at `told_ms`, once per event: false when this one was here before.
+    /// Stores inventory's levels as of `told_ms`, once per event: false when this event was handled before.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn stocked(
         &self,
         event_id: &str,
@@ -176,7 +176,7 @@ impl Showcase {
         Ok(new)
     }
 
-    /// Looks after the caches until told to stop.
+    /// Cleans up the caches until shutdown.
     pub async fn tend(self, shutdown: CancellationToken) {
         let mut turns = tokio::time::interval(TEND_EVERY);
         while shutdown.run_until_cancelled(turns.tick()).await.is_some() {

@@ -17,17 +17,17 @@ use crate::catalogue::changed;
 use crate::listing::{Listing, Sort};
 use crate::words::{beginning_with, words};
 
-/// What a product is written to.
+/// The columns of an insert.
 const COLUMNS: &str = "id, title, description, category, price_minor, sold, added_at_ms";
-/// How many they are.
+/// Their number.
 const WIDTH: usize = 7;
-/// What a product is read from.
+/// The columns of a read.
 const SHOWN: &str =
     "SELECT id, title, description, category, price_minor, sold, added_at_ms, available, as_of_ms
     FROM products LEFT JOIN availability ON product_id = id";
-/// How many products are made before their words are written.
+/// How many products are generated before their words are written.
 const SEED_BATCH: usize = 2000;
-/// The most products that a search finds. Who finds none among twenty asks another question.
+/// The longest search result. Whoever does not find a product among twenty searches for something else.
 const MOST_FOUND: i64 = 20;
 
 /// The catalogue.
@@ -37,7 +37,7 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Over an open database.
+    /// On an open database.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -47,11 +47,11 @@ impl Catalogue {
         &self.store
     }
 
-    /// Makes products 1 to `products`, those that are not there yet. Products are never deleted, so their number
-    /// tells which those are.
+    /// Adds those of products 1 to `products` that are missing. Products are never deleted, so their number tells
+    /// which.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn seed(
         &self,
         products: u64,
@@ -63,8 +63,8 @@ impl Catalogue {
             .await?;
         let there = row.try_get::<i64, _>("n")?.unsigned_abs();
         let missing: Vec<u64> = (there + 1..=products).collect();
-        // Another replica may be doing the same. It inserts in the same order, so the two wait for each other in turn
-        // and never both, and what one has made the other leaves alone.
+        // Another replica may do the same. Both insert in the same order, so they cannot deadlock, and existing rows
+        // stay.
         for batch in missing.chunks(SEED_BATCH) {
             let made: Vec<Product> = batch.iter().map(|&n| make(n)).collect();
             for few in made.chunks(VALUES_AT_ONCE / WIDTH) {
@@ -79,7 +79,7 @@ impl Catalogue {
     /// A product.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn by_id(&self, id: &str) -> Result<Option<Product>, StoreError> {
         let work = async {
             let sql = format!("{SHOWN} WHERE id = $1");
@@ -95,7 +95,7 @@ impl Catalogue {
     /// A page of a list.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn list(&self, listing: &Listing) -> Result<ProductPage, StoreError> {
         let work = async {
             let key = match listing.sort {
@@ -113,7 +113,7 @@ impl Catalogue {
             let mut query = sqlx::query(AssertSqlSafe(sql))
                 .bind(listing.after.key)
                 .bind(&listing.after.id)
-                // One more than asked for tells whether there is another page.
+                // One more than the limit shows whether there is another page.
                 .bind(i64::from(listing.limit) + 1);
             if let Some(category) = &listing.category {
                 query = query.bind(category);
@@ -133,7 +133,7 @@ impl Catalogue {
     /// The best-selling products that have a word beginning with each of `asked`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn search(
         &self,
         asked: impl IntoIterator<Item = &String>,
@@ -164,10 +164,10 @@ impl Catalogue {
         self.operation("search", work).await
     }
 
-    /// Changes a product, and what it is found by.
+    /// Changes a product and its search words.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn change(
         &self,
         id: &str,
@@ -201,12 +201,12 @@ impl Catalogue {
         self.operation("update", work).await
     }
 
-    /// Counts what was sold, once per event: false when this one was here before.
+    /// Counts sales, once per event: false when this event was handled before.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn sold(&self, event_id: &str, items: &[OrderItem]) -> Result<bool, StoreError> {
-        // In the order of ids: whoever locks rows in one order meets no deadlock.
+        // In the order of ids: locking rows in one order prevents deadlocks.
         let mut pieces: BTreeMap<&str, i64> = BTreeMap::new();
         for item in items {
             *pieces.entry(&item.product_id).or_default() += i64::from(item.quantity);
@@ -263,7 +263,7 @@ async fn insert_words(t: &mut AnyConnection, products: &[Product]) -> Result<(),
         .iter()
         .flat_map(|p| found_by(p).map(|word| (word, p.id.as_str())))
         .collect();
-    // In the order of the index they arrive at the same few pages one after the other.
+    // In the order of the index, so that neighbouring rows are written to the same pages.
     rows.sort_unstable();
     for chunk in rows.chunks(VALUES_AT_ONCE / 2) {
         let sql = format!(
@@ -279,13 +279,13 @@ async fn insert_words(t: &mut AnyConnection, products: &[Product]) -> Result<(),
     Ok(())
 }
 
-/// The words that a product is found by.
+/// The search words of a product.
 fn found_by(product: &Product) -> impl Iterator<Item = String> {
     words(&format!("{} {}", product.title, product.category)).into_iter()
 }
 
-/// The product, with its row locked against others until the transaction ends. An update that changes nothing locks
-/// on both databases; `FOR UPDATE` exists on one only.
+/// The product, with its row locked until the transaction ends. An update that changes nothing locks on both databases;
+/// only one of them has `FOR UPDATE`.
 async fn lock(t: &mut AnyConnection, id: &str) -> Result<Option<Product>, StoreError> {
     sqlx::query("UPDATE products SET title = title WHERE id = $1")
         .bind(id)

@@ -1,4 +1,4 @@
-//! What the catalogue does about events, whichever way these come.
+//! How the catalogue handles events, over HTTP or NATS.
 
 use shop_contract::events::{Envelope, Event, ORDERS, STOCK};
 use shop_kit::events::{EventOutcome, Subscriber};
@@ -16,7 +16,7 @@ impl Subscriber for Showcase {
                 let new = self.stocked(&envelope.id, envelope.time_ms, stock).await?;
                 Ok(new.into())
             }
-            // A cancelled order has sold nothing.
+            // A cancelled order has no sales.
             Event::OrderCancelled(_) => Ok(EventOutcome::Ignored),
         }
     }

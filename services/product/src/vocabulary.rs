@@ -1,23 +1,23 @@
-//! The words of a seeded catalogue. A title is `{trait} {kind} {thing}`, such as *Rustic Steel Kettle*: a trait that
+//! The words of the seeded catalogue. A title is `{trait} {kind} {thing}`, such as *Rustic Steel Kettle*: a trait that
 //! suits anything, and a kind and a thing of its category.
 //!
-//! Every one of these words can be searched for, and so can the names of the categories. A category has one product
-//! in twelve, a trait one in sixteen, a thing about one in a hundred.
+//! Each of these words can be searched for, and so can the names of the categories. A category has one product in
+//! twelve, a trait one in sixteen, a thing about one in a hundred.
 
-/// What anything can be said to be.
+/// Words that suit anything.
 pub const TRAITS: [&str; 16] = [
     "Classic", "Clever", "Cosy", "Elegant", "Everyday", "Grand", "Handy", "Modern", "Nimble",
     "Quiet", "Rustic", "Simple", "Sturdy", "Trusty", "Urban", "Vintage",
 ];
 
-/// What a category has.
+/// The words of a category.
 #[derive(Debug, Clone, Copy)]
 pub struct CategoryWords {
     /// The category's name.
     pub name: &'static str,
     /// Materials, makes and subjects.
     pub kinds: [&'static str; 6],
-    /// What is sold.
+    /// The goods.
     pub things: [&'static str; 8],
 }
 

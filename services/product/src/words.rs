@@ -1,28 +1,27 @@
-//! How text becomes words to look up, pure. Titles and questions go the same way, and so meet.
+//! Search words, pure. Titles and queries are split in the same way, so that they match.
 
 use std::collections::BTreeSet;
 
-/// Longer words are cut off: nobody types more of one, and the end of a range is as long as the longest word.
+/// Longer words are cut: nobody types more of one, and the end of a range is as long as the longest word.
 const MAX_WORD: usize = 32;
-/// The most words of one question.
+/// The most words of a query.
 const MAX_WORDS: usize = 8;
 
-/// Why something cannot be searched for.
+/// Why a query is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// Nothing to look up.
+    /// No word.
     #[error("`q` must have at least one word")]
     NoWord,
-    /// Too much to look up.
+    /// Too many words.
     #[error("`q` must have at most {MAX_WORDS} words")]
     TooMany,
 }
 
 /// The words of a text: in lower case, each once.
 ///
-/// They have no letters but a to z, and digits. Any other letter is written as `u` and its number in Unicode: that
-/// is not how one writes it, but question and title do it alike, and databases sort plain letters alike under every
-/// collation, which [`beginning_with`] needs.
+/// They consist of a to z and digits. Any other letter is written as `u` and its number in Unicode. Queries and titles
+/// are treated alike, and databases sort plain letters alike under every collation, which [`beginning_with`] needs.
 pub fn words(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
@@ -43,7 +42,7 @@ fn folded(word: &str) -> String {
     plain
 }
 
-/// The words to look up for a question; every one of them must be found.
+/// The words of a query; every one of them must be found.
 ///
 /// # Errors
 /// No word, or too many.
@@ -56,7 +55,8 @@ pub fn asked(question: &str) -> Result<BTreeSet<String>, Invalid> {
     }
 }
 
-/// The first and the last word that begin with `word`: a range of an index, which a `LIKE` is not everywhere.
+/// The first and the last word that begin with `word`: a range of an index. `LIKE` does not use the index on every
+/// database.
 pub fn beginning_with(word: &str) -> (&str, String) {
     (word, format!("{word:z<MAX_WORD$}"))
 }
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_holds_the_words_that_begin_so_and_no_other() {
+    fn a_range_has_the_words_with_the_prefix_and_no_others() {
         let (first, last) = beginning_with("steel");
         let holds = |word: &str| first <= word && word <= last.as_str();
         for word in [
@@ -99,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_word_is_found_by_itself() {
+    fn a_very_long_word_is_found_by_itself() {
         let endless = "x".repeat(100);
         let word = &list(&endless)[0];
         assert_eq!(beginning_with(word), (word.as_str(), word.clone()));
     }
 
     #[test]
-    fn a_question_has_one_to_eight_words() {
+    fn a_query_has_one_to_eight_words() {
         assert_eq!(asked("?"), Err(Invalid::NoWord));
         assert_eq!(asked("a b c d e f g h").map(|w| w.len()), Ok(8));
         assert_eq!(asked("a b c d e f g h i"), Err(Invalid::TooMany));

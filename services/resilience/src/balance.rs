@@ -1,38 +1,39 @@
 //! Balancing: which endpoint a request goes to.
 //!
-//! Two endpoints are drawn at random and the cheaper one taken ("the power of two choices", Mitzenmacher 2001). It
-//! comes close to always taking the cheapest, and unlike that it does not send all callers to the same endpoint at
-//! the same instant. The cost is Finagle's peak EWMA: latency, rising at once with a slow answer and sinking slowly
-//! with quick ones, times the requests under way.
+//! Two endpoints are drawn at random and the cheaper one is taken ("the power of two choices", Mitzenmacher 2001). That
+//! comes close to always taking the cheapest, and does not send all callers to the same endpoint at once. The cost is
+//! Finagle's peak EWMA: latency, which rises at once with a slow answer and falls slowly with quick ones, times the
+//! requests in flight.
 //!
-//! A replica that fails at once looks fast and idle, and by these two alone would attract nearly all requests. So
-//! failures cost. Their *share* counts and not the last one, for with a stray failure now and then on all replicas
-//! the load would otherwise jump between them.
+//! A replica that fails at once looks fast and idle, and would attract nearly all requests. So failures cost too. The
+//! cost counts their *share*, not the last one: otherwise occasional failures on all replicas would make the load jump
+//! between them.
 
 use std::time::Duration;
 
 use crate::moment::Moment;
 
-/// How an endpoint's cost is reckoned.
+/// How the cost of an endpoint is calculated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BalanceConfig {
-    /// What was seen counts 1/e after this, 10 s as in Finagle and linkerd: an idle endpoint's cost sinks towards
-    /// zero, so each is tried again in the end.
+    /// Observations decay to 1/e in this time, 10 s as in Finagle and linkerd. The cost of an idle endpoint falls
+    /// towards zero, so every endpoint is eventually tried again.
     pub decay: Duration,
-    /// What failing always costs, in multiples of the dearer one's cost, 10. So an endpoint that fails in more than a
-    /// tenth of its requests gets none while it is compared with one that does not fail, however busy that one is; a
-    /// retry and a token of the budget cost more than waiting does.
+    /// The cost of constant failure, in multiples of the other endpoint's cost, 10. An endpoint that fails more than a
+    /// tenth of its requests gets none while it is compared with one that never fails, however busy that one is. A
+    /// retry and a budget token cost more than waiting.
     pub failure_weight: f64,
-    /// The share of failures is taken over about so many results, 50, or over `decay` when that is shorter. With more
-    /// a busy endpoint would have to fail for seconds until it showed; with fewer a stray failure would weigh much.
+    /// The share of failures is taken over about this many results, 50, or over `decay` when that is shorter. With
+    /// more, a busy endpoint would fail for seconds before it showed; with fewer, a single failure would weigh too
+    /// much.
     pub results: f64,
-    /// Successes taken for granted in that share, 5: as many as it takes failures in a row for the breaker to act.
-    /// Without them the first request of a new endpoint would settle its fate.
+    /// Assumed successes in that share, 5: as many as the failures in a row that open a breaker. Without them the first
+    /// request of a new endpoint would decide alone.
     pub benefit_of_doubt: f64,
-    /// No endpoint is held to be quicker than this, 100 µs: else requests under way would count for nothing, times
-    /// zero, on endpoints that have no latency yet.
+    /// No endpoint counts as quicker than this, 100 µs. Otherwise requests in flight would be multiplied by zero on
+    /// endpoints without a latency yet.
     pub least_latency: Duration,
-    /// Without it any endpoint is taken, whatever it costs: the balancing of DNS and of many a load balancer.
+    /// Off: any endpoint is taken, whatever its cost, as with DNS and many load balancers.
     pub by_cost: bool,
 }
 
@@ -49,17 +50,17 @@ impl Default for BalanceConfig {
     }
 }
 
-/// The endpoints of one service, as one caller sees them, known by their index.
+/// The endpoints of one service as one caller sees them, known by their index.
 ///
-/// An index out of range is never picked and its reports are ignored: the list of addresses may have shrunk while
-/// the request was under way.
+/// An index out of range is never picked, and its reports are ignored: the list of addresses may have become shorter
+/// while the request was in flight.
 #[derive(Debug, Clone)]
 pub struct Balancer {
     config: BalanceConfig,
     endpoints: Vec<Endpoint>,
 }
 
-/// What is remembered of an endpoint. All but the requests under way is as of `updated` and decays from there.
+/// The state of an endpoint. Everything but the requests in flight is as of `updated` and decays from there.
 #[derive(Debug, Clone, Copy, Default)]
 struct Endpoint {
     in_flight: u32,
@@ -70,7 +71,7 @@ struct Endpoint {
 }
 
 impl Balancer {
-    /// So many endpoints, nothing known of them.
+    /// This many endpoints, without observations.
     pub fn new(config: BalanceConfig, endpoints: usize) -> Self {
         Self {
             config,
@@ -78,10 +79,10 @@ impl Balancer {
         }
     }
 
-    /// Picks one of the candidates, not an excluded one if there is any other. `None` only without candidates.
+    /// Picks one of the candidates, and an excluded one only if there is no other. `None`: there are no candidates.
     ///
-    /// `candidates` are those whose breakers let requests pass; `exclude` those that this call has tried already, so
-    /// that a retry goes elsewhere when there is an elsewhere. `draws` are two random draws from 0 up to 1.
+    /// `candidates` are the endpoints whose breakers let requests pass. `exclude` are those that this call has tried,
+    /// so that a retry goes elsewhere where possible. `draws` are two random draws from 0 up to 1.
     pub fn pick(
         &self,
         now: Moment,
@@ -98,14 +99,14 @@ impl Balancer {
         }
     }
 
-    /// A request has been sent to the endpoint. Report its end with [`Self::finished`] or [`Self::abandoned`].
+    /// A request was sent to the endpoint. Report its end with [`Self::finished`] or [`Self::abandoned`].
     pub fn started(&mut self, endpoint: usize) {
         if let Some(e) = self.endpoints.get_mut(endpoint) {
             e.in_flight += 1;
         }
     }
 
-    /// A request has ended `latency` after it was sent; `ok` is what [`crate::Outcome::is_penalised`] denies.
+    /// A request ended `latency` after it was sent; `ok` is the negation of [`crate::Outcome::is_penalised`].
     pub fn finished(&mut self, endpoint: usize, now: Moment, latency: Duration, ok: bool) {
         let BalanceConfig { decay, results, .. } = self.config;
         let Some(e) = self.endpoints.get_mut(endpoint) else {
@@ -114,8 +115,8 @@ impl Balancer {
         e.in_flight = e.in_flight.saturating_sub(1);
         let seen = latency.as_secs_f64();
         let kept = weight(now.since(e.updated), decay);
-        // The peak: a slower answer counts in full, a quicker one by the time since the last. How quickly it fails
-        // lowers the latency too, but is no merit, as failures are priced by the other one's load.
+        // The peak: a slower answer counts in full, a quicker one in proportion to the time since the last. A quick
+        // failure lowers the latency too, but gains nothing, as failures are priced by the other endpoint's load.
         e.latency_s = seen.max(e.latency_s * kept + seen * (1.0 - kept));
         let kept = kept * (1.0 - 1.0 / results.max(1.0));
         e.successes = e.successes * kept + f64::from(u8::from(ok));
@@ -123,16 +124,16 @@ impl Balancer {
         e.updated = e.updated.max(now);
     }
 
-    /// A request was cancelled and tells nothing.
+    /// A request was cancelled. It tells nothing about the endpoint.
     pub fn abandoned(&mut self, endpoint: usize) {
         if let Some(e) = self.endpoints.get_mut(endpoint) {
             e.in_flight = e.in_flight.saturating_sub(1);
         }
     }
 
-    /// A request was given up after so long because another endpoint was quicker. How it would have ended nobody knows,
-    /// but it took at least that long; were that left out, an endpoint that hangs would never look slow to a caller
-    /// that hedges. Besides [`Self::abandoned`], which it does not stand for.
+    /// A request was given up after this time because another endpoint was quicker. It took at least that long. Without
+    /// this report, an endpoint that hangs would never look slow to a caller that hedges. Report [`Self::abandoned`] as
+    /// well.
     pub fn outlasted(&mut self, endpoint: usize, now: Moment, at_least: Duration) {
         let decay = self.config.decay;
         if let Some(e) = self.endpoints.get_mut(endpoint) {
@@ -144,20 +145,20 @@ impl Balancer {
         }
     }
 
-    /// Forgets an endpoint's failures. To be called when its breaker closes: the probe's success says more about the
-    /// present than the failures that opened it.
+    /// Forgets an endpoint's failures. Call it when its breaker closes: the probe's success says more about the present
+    /// than the failures that opened it.
     pub fn forgive(&mut self, endpoint: usize) {
         if let Some(e) = self.endpoints.get_mut(endpoint) {
             e.failures = 0.0;
         }
     }
 
-    /// Requests under way to the endpoint.
+    /// Requests in flight to the endpoint.
     pub fn in_flight(&self, endpoint: usize) -> u32 {
         self.endpoints.get(endpoint).map_or(0, |e| e.in_flight)
     }
 
-    /// Takes a closure because the candidates are walked through several times: cheaper than a list per request.
+    /// Takes a closure because it walks through the candidates several times: cheaper than a list per request.
     fn cheaper_of_two<I>(
         &self,
         now: Moment,
@@ -173,7 +174,7 @@ impl Balancer {
         if !self.config.by_cost {
             return Some(a);
         }
-        // Drawn from the others, so that the two are never the same one.
+        // Drawn from the others, so that the two differ.
         let second = index(draws.1, count - 1);
         let Some(b) = among().nth(second + usize::from(second >= first)) else {
             return Some(a);
@@ -183,8 +184,8 @@ impl Balancer {
 
     /// Whether `a` costs less than `b`.
     ///
-    /// Failures are priced by the dearer one's cost. By its own cost, an endpoint that fails at once would be cheap
-    /// for being quick and idle, however high the factor; any fixed price is too low beside some busy endpoint.
+    /// Failures are priced by the higher of both costs. By its own cost, an endpoint that fails at once would be cheap,
+    /// being quick and idle, however high the factor. Any fixed price is too low beside some busy endpoint.
     fn is_cheaper(&self, now: Moment, a: usize, b: usize) -> bool {
         let (a, b) = (&self.endpoints[a], &self.endpoints[b]);
         let (load_a, load_b) = (self.load(a, now), self.load(b, now));
@@ -192,7 +193,7 @@ impl Balancer {
         load_a + price * self.failing_share(a, now) < load_b + price * self.failing_share(b, now)
     }
 
-    /// How long a request would take, in seconds, if the endpoint worked on one after the other.
+    /// The expected time of a request in seconds, if the endpoint worked on one after the other.
     fn load(&self, e: &Endpoint, now: Moment) -> f64 {
         let latency = e.latency_s * weight(now.since(e.updated), self.config.decay);
         let least = self.config.least_latency.as_secs_f64();
@@ -207,7 +208,7 @@ impl Balancer {
     }
 }
 
-/// What remains of a memory after a time.
+/// What remains of an observation after a time.
 fn weight(age: Duration, decay: Duration) -> f64 {
     if decay.is_zero() {
         return 0.0;
@@ -215,7 +216,7 @@ fn weight(age: Duration, decay: Duration) -> f64 {
     (-age.as_secs_f64() / decay.as_secs_f64()).exp()
 }
 
-/// A draw from 0 up to 1 as an index below `count`. The cast sends NaN and negative draws to 0.
+/// A draw from 0 up to 1 as an index below `count`. The cast turns NaN and negative draws into 0.
 fn index(draw: f64, count: usize) -> usize {
     ((draw * count as f64) as usize).min(count.saturating_sub(1))
 }

@@ -1,8 +1,9 @@
-//! The circuit breaker: an endpoint that keeps failing is left alone for a while, then asked by one request.
+//! The circuit breaker: an endpoint that keeps failing gets no requests for a while, and then a single one.
 //!
-//! The pattern is Nygard's (*Release It!*, 2007); one per endpoint and not per service, so that one sick replica
-//! does not shut the others. Two things trip it. Failures in a row catch an endpoint that is gone, within a few
-//! requests. A low success rate catches one that fails every other request and so never fails five in a row.
+//! The pattern is Nygard's (*Release It!*, 2007). There is one breaker per endpoint, not per service, so that one bad
+//! replica does not shut out the others. Two conditions open it. Failures in a row detect an endpoint that is gone,
+//! within a few requests. A low success rate detects one that fails every other request and so never fails five in a
+//! row.
 
 use std::time::Duration;
 
@@ -12,24 +13,24 @@ use crate::window::Window;
 /// When a breaker opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BreakerConfig {
-    /// Failures in a row that open it, 5: the number of Envoy's outlier detection and of Finagle's failure accrual.
-    /// With a failure rate of 10 % that runs up by chance once in 100,000 requests.
+    /// Failures in a row that open it, 5, as in Envoy's outlier detection and Finagle's failure accrual. At a failure
+    /// rate of 10 % that happens by chance once in 100,000 requests.
     pub consecutive_failures: u32,
-    /// It opens below this share of successes, 0.5: half the answers are worth more than none, less are not, given
-    /// that each failure costs a retry elsewhere.
+    /// It opens below this share of successes, 0.5. Half the answers are worth more than none; fewer are not, since
+    /// each failure costs a retry elsewhere.
     pub min_success_ratio: f64,
-    /// The share is judged from this many results on, 20: that more than half of them fail by chance, at a true
-    /// rate of 10 %, happens less than once in a million times.
+    /// The share counts from this many results on, 20. At a true failure rate of 10 %, more than half of them fail by
+    /// chance less than once in a million times.
     pub min_requests: u64,
-    /// The share is taken over this window, 10 s: about as long as the balancer remembers.
+    /// The share is taken over this window, 10 s: about the memory of the balancer.
     pub window: Duration,
-    /// The first time it stays open, 1 s: a restart takes that long, and linkerd begins there too.
+    /// How long it stays open the first time, 1 s: a restart takes about that long, and linkerd begins there too.
     pub first_wait: Duration,
-    /// Each failed probe doubles the time, up to this, 60 s: at one request a minute a dead endpoint costs nothing,
-    /// and a revived one is found while the people who revived it still watch.
+    /// Each failed probe doubles the time, up to this, 60 s. One request a minute to a dead endpoint costs nothing, and
+    /// a revived one is found soon enough.
     pub longest_wait: Duration,
-    /// A probe that has not reported back after this is given up and another one admitted, 10 s. Keep it longer than
-    /// any try's timeout: a probe is meant to report its own timeout, the lease is for callers that vanish.
+    /// A probe that has not reported after this time is given up and another one admitted, 10 s. It must be longer than
+    /// any try's timeout: a probe reports its own timeout; this lease is for callers that vanish.
     pub probe_lease: Duration,
 }
 
@@ -47,15 +48,15 @@ impl Default for BreakerConfig {
     }
 }
 
-/// The breaker of one endpoint, as one caller sees it.
+/// The breaker of one endpoint as one caller sees it.
 #[derive(Debug, Clone)]
 pub struct Breaker {
     config: BreakerConfig,
     state: State,
-    /// How long it stays open, or last did.
+    /// How long it stays open, or last stayed open.
     wait: Duration,
-    /// Counts changes of state and probes. A result counts only in the era that its request was admitted in: what
-    /// was sent before the breaker opened says nothing about the endpoint afterwards.
+    /// Counts changes of state and probes. A result counts only in the era in which its request was admitted: a request
+    /// that was sent before the breaker opened tells nothing about the endpoint afterwards.
     era: u64,
     window: Window<Results>,
 }
@@ -73,12 +74,12 @@ struct Results {
     failed: u64,
 }
 
-/// What `shop_circuit_breaker_state` shows.
+/// The state, as `shop_circuit_breaker_state` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BreakerState {
     /// Requests pass.
     Closed,
-    /// One request is out to see whether the endpoint is well again.
+    /// One request, the probe, is in flight.
     HalfOpen,
     /// No request passes.
     Open,
@@ -95,22 +96,22 @@ impl BreakerState {
     }
 }
 
-/// The answer to a request that wants to pass.
+/// Whether a request may pass.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a probe that is dropped keeps everybody else out until its lease ends"]
 pub enum Admission {
     /// It may.
     Yes(Pass),
-    /// It may, and the endpoint is judged by its result alone.
+    /// It may, and its result alone decides.
     Probe(Pass),
     /// It may not.
     No {
-        /// When to ask again at the latest. While a probe is out it may be sooner.
+        /// When to ask again at the latest. While a probe is in flight it may be sooner.
         retry_in: Duration,
     },
 }
 
-/// Proof of admission, to be handed back with the result, once.
+/// Proof of admission, to be given back with the result, once.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pass {
     era: u64,
@@ -133,7 +134,7 @@ impl Breaker {
         }
     }
 
-    /// Asks to pass. It is here that an open breaker, its time over, becomes half-open.
+    /// Asks to pass. An open breaker whose time is over becomes half-open here.
     pub fn admit(&mut self, now: Moment) -> Admission {
         if let Some(until) = self.shut_until()
             && now < until
@@ -150,20 +151,20 @@ impl Breaker {
         Admission::Probe(Pass { era: self.era })
     }
 
-    /// Whether [`Self::admit`] would let a request pass now: the list of endpoints to balance over is made with it.
+    /// Whether [`Self::admit`] would let a request pass now: for the list of endpoints to balance over.
     pub fn is_available(&self, now: Moment) -> bool {
         self.shut_until().is_none_or(|until| now >= until)
     }
 
-    /// Whether it waits for a probe. A balancer that remembers the failures would not send one by itself, so one
-    /// request should go here whatever the endpoint's cost. It comes seldom: once per wait.
+    /// Whether it waits for a probe. A balancer that counts the failures would not send one by itself, so one request
+    /// should go here whatever the endpoint's cost. That is rare: once per wait.
     pub fn wants_probe(&self, now: Moment) -> bool {
         self.state() != BreakerState::Closed && self.is_available(now)
     }
 
-    /// Reports the result of an admitted request; `ok` is what [`crate::Outcome::trips_breaker`] denies.
+    /// Reports the result of an admitted request; `ok` is the negation of [`crate::Outcome::trips_breaker`].
     ///
-    /// Gives the new state when it changed, for the log and the metric.
+    /// Returns the new state when it changed, for the log and the metric.
     pub fn on_result(&mut self, now: Moment, pass: Pass, ok: bool) -> Option<BreakerState> {
         if pass.era != self.era {
             return None;
@@ -174,7 +175,7 @@ impl Breaker {
                 self.state = State::Closed { failures_in_a_row };
                 let slot = self.window.at(now);
                 *(if ok { &mut slot.ok } else { &mut slot.failed }) += 1;
-                // A success never opens it, though it may complete the number from which the rate is judged.
+                // A success never opens it, though it may complete the number from which the rate counts.
                 if ok || !self.should_open(failures_in_a_row) {
                     return None;
                 }
@@ -192,13 +193,13 @@ impl Breaker {
                 self.wait = doubled.min(self.config.longest_wait);
                 self.open(now)
             }
-            // Opening begins an era in which nothing is admitted, so no pass can be of it.
+            // Opening begins an era in which nothing is admitted, so no pass belongs to it.
             State::Open { .. } => None,
         }
     }
 
     /// Gives a pass back without a result: the call was cancelled before it told anything about the endpoint. After a
-    /// probe the next request is the probe. A call that ran into its own timeout has a result: not ok.
+    /// probe, the next request is the probe. A call that ran into its own timeout has a result: not ok.
     pub fn release(&mut self, pass: Pass) {
         if pass.era == self.era
             && let State::HalfOpen { leased_until } = &mut self.state
@@ -207,7 +208,7 @@ impl Breaker {
         }
     }
 
-    /// Its state. Open it stays until a request asks to pass, even when its time is over.
+    /// Its state. It stays open until a request asks to pass, even when its time is over.
     pub fn state(&self) -> BreakerState {
         match self.state {
             State::Closed { .. } => BreakerState::Closed,

@@ -1,25 +1,25 @@
-//! A token bucket: so much a second whatever is asked for, and a second's worth at once after a pause.
+//! A token bucket: a steady rate, and a second's worth at once after a pause.
 //!
-//! What decides which traces are kept. A share of the traffic would do while the shop is quiet; under a rush it keeps ten
-//! times as much just when there is no room for it. A rate keeps its price.
+//! It decides which traces are kept. A fixed share of the traffic would keep ten times as many traces in a rush, just
+//! when there is no capacity for them. A rate has a constant cost.
 
 use crate::moment::Moment;
 
 /// Tokens that come back at a steady rate.
 ///
-/// What holds: in any span of `t` seconds at most `per_second · t` tokens and one bucketful are given, where a bucket holds
-/// a second's worth, and never less than one token. A clock that goes back gives nothing and takes nothing.
+/// Invariant: in any span of `t` seconds at most `per_second · t` tokens and one bucketful are given. A bucket holds a
+/// second's worth, and at least one token. A clock that goes back gives nothing and takes nothing.
 #[derive(Debug, Clone)]
 pub struct TokenBucket {
     per_second: f64,
     holds: f64,
     tokens: f64,
-    /// When `tokens` was right.
+    /// The time for which `tokens` is right.
     at: Moment,
 }
 
 impl TokenBucket {
-    /// A full bucket. A rate below 0, or none at all, is that of a bucket which gives what it holds and no more.
+    /// A full bucket. With a rate of zero, below zero or NaN it gives what it holds and no more.
     pub fn new(per_second: f64, now: Moment) -> Self {
         let per_second = if per_second > 0.0 { per_second } else { 0.0 };
         let holds = per_second.max(1.0);

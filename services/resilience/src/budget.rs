@@ -1,8 +1,8 @@
-//! The retry budget: retries are a share of the traffic, whatever goes wrong.
+//! The retry budget: retries are a share of the traffic, whatever fails.
 //!
-//! Three attempts per call mean up to three times the load just when the callee can bear it least, and up to 27
-//! times over three hops. A budget bounds the sum instead of each call. The numbers are those of Finagle's
-//! `RetryBudget`; the Google SRE book ("Handling Overload") has the same idea with 10 %.
+//! Three attempts per call mean up to three times the load when the callee can bear it least, and up to 27 times over
+//! three hops. A budget bounds the sum instead of each call. The numbers are those of Finagle's `RetryBudget`; the
+//! Google SRE book ("Handling Overload") has the same idea with 10 %.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use crate::window::Window;
 /// How many retries a caller may send, over all its calls to one service.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryBudgetConfig {
-    /// Retries per request, 0.2: load grows by a fifth at worst, which a service sized with reserve survives.
+    /// Retries per request, 0.2: load grows by at most a fifth, which a service sized with reserve survives.
     pub ratio: f64,
-    /// Retries per second besides, 10: with little traffic a share alone would round to nothing.
+    /// Additional retries per second, 10: with little traffic a share alone would round to zero.
     pub floor_per_s: f64,
-    /// Length of the sliding window, 10 s: long enough for a share to mean something, short enough that a quiet
-    /// minute does not pay for a storm.
+    /// Length of the sliding window, 10 s: long enough for a share to mean something, short enough that a quiet minute
+    /// does not pay for a burst of retries.
     pub window: Duration,
 }
 
 impl RetryBudgetConfig {
-    /// No bound but that of each call: what many clients do, and what storms of retries are made of.
+    /// No bound but that of each call, as many clients have it. It is how retry storms arise.
     pub fn unbounded() -> Self {
         Self {
             floor_per_s: f64::INFINITY,
@@ -43,10 +43,10 @@ impl Default for RetryBudgetConfig {
 
 /// Counts requests and retries over a sliding window.
 ///
-/// What holds: whenever a retry is granted, the retries of the window that ends with it, itself included, are at most
-/// `ratio` times the requests of the same window plus `floor_per_s` times its length. It is exact and not
-/// approximate, because slots round in the safe direction: the oldest slot, part of which has left the window, counts
-/// for retries and does not count for requests.
+/// Invariant: whenever a retry is granted, the retries of the window that ends with it, itself included, are at most
+/// `ratio` times the requests of the same window plus `floor_per_s` times its length. The bound is exact because slots
+/// round in the safe direction: the oldest slot, which has partly left the window, counts for retries and does not
+/// count for requests.
 #[derive(Debug, Clone)]
 pub struct RetryBudget {
     config: RetryBudgetConfig,
@@ -59,11 +59,11 @@ struct Counts {
     retries: u64,
 }
 
-/// Slots per window. With 40 rounding withholds at most a fortieth of the budget.
+/// Slots per window. With 40, rounding withholds at most a fortieth of the budget.
 const SLOTS: u32 = 40;
 
 impl RetryBudget {
-    /// A budget without any traffic so far: the floor is there at once.
+    /// A budget without traffic. The floor is available at once.
     pub fn new(config: RetryBudgetConfig) -> Self {
         Self {
             config,
@@ -71,13 +71,13 @@ impl RetryBudget {
         }
     }
 
-    /// Counts a call. Count each call once, at its first try: were retries to count, they would pay for more retries.
+    /// Counts a call. Count each call once, at its first try: if retries counted, they would pay for more retries.
     pub fn record_request(&mut self, now: Moment) {
         self.window.at(now).requests += 1;
     }
 
-    /// Takes a token for one retry, if there is one. Ask last, when all else speaks for the retry: a token taken is
-    /// spent.
+    /// Takes a token for one retry, if there is one. Call it last, when everything else is in favour: a token is spent
+    /// when taken.
     pub fn try_withdraw(&mut self, now: Moment) -> bool {
         self.window.at(now);
         let retries: u64 = self.window.newest_first().map(|c| c.retries).sum();
@@ -88,7 +88,7 @@ impl RetryBudget {
         granted
     }
 
-    /// How many retries the window's requests pay for, together with the floor.
+    /// How many retries the window's requests and the floor allow.
     fn allowance(&self) -> f64 {
         let certain = self.window.newest_first().take(SLOTS as usize);
         let requests: u64 = certain.map(|c| c.requests).sum();

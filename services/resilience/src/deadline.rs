@@ -1,9 +1,9 @@
-//! Deadlines: how long somebody will still wait for an answer, carried along every call.
+//! Deadlines: how long the caller still waits, carried along every call.
 //!
 //! A service that works on after its caller has given up makes an overload worse: it spends what the next request
-//! needs. So each call carries what is left, and each service refuses at once what it cannot finish in time.
+//! needs. So each call carries the remaining time, and each service refuses at once what it cannot finish in time.
 //!
-//! The wire form is the *remaining* time and not a time of day, as in gRPC's `grpc-timeout`: clocks of two hosts
+//! On the wire it is the *remaining* time and not a time of day, as in gRPC's `grpc-timeout`: the clocks of two hosts
 //! differ by more than a request lasts. The price is that the time on the wire is not counted.
 
 use std::time::Duration;
@@ -17,15 +17,14 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// The header that carries the remaining time, in whole milliseconds.
+    /// The header that carries the remaining time in whole milliseconds.
     pub const HEADER: &'static str = "x-deadline-ms";
 
-    /// The longest that can be asked for. It is where common proxies give up (nginx waits 60 s for an upstream), so
-    /// more is a typing slip or an attack.
+    /// The longest time that can be asked for. Common proxies give up there (nginx waits 60 s for an upstream), so more
+    /// is a mistake or an attack.
     pub const MAX: Duration = Duration::from_secs(60);
 
-    /// Below this no work is begun: most requests take up to 5 ms when all is well, and when it is not they take
-    /// longer.
+    /// With less time than this no work is begun: most requests take up to 5 ms in good times, and longer in bad ones.
     pub const FLOOR: Duration = Duration::from_millis(5);
 
     /// The deadline `budget` from now, at most [`Self::MAX`].
@@ -40,34 +39,34 @@ impl Deadline {
         self.at
     }
 
-    /// What is left; zero when it has passed.
+    /// The remaining time; zero after the deadline.
     pub const fn remaining(self, now: Moment) -> Duration {
         self.at.since(now)
     }
 
     /// The deadline of one try: `per_try_timeout` from now, but never later than the whole call's.
     ///
-    /// It is both what the try waits for and what its header says.
+    /// It bounds both the wait for the try and the header that the try sends.
     #[must_use]
     pub fn for_try(self, now: Moment, per_try_timeout: Duration) -> Self {
         self.min(Self::after(now, per_try_timeout))
     }
 
-    /// Whether work that needs at least `floor` is worth beginning. Once the deadline has passed nothing is.
+    /// Whether work that needs at least `floor` is worth beginning. After the deadline none is.
     pub fn admits(self, now: Moment, floor: Duration) -> bool {
         let left = self.remaining(now);
         !left.is_zero() && left >= floor
     }
 
-    /// The header's value: what is left, rounded down so that no hop adds time.
+    /// The header's value: the remaining time, rounded down so that no hop adds time.
     pub fn to_header(self, now: Moment) -> String {
         self.remaining(now).as_millis().to_string()
     }
 
-    /// Reads the header's value, at most [`Self::MAX`]. Anything but decimal digits that fit a `u64` is nonsense and
-    /// gives `None`; what to do then, most likely the service's own default, is for the caller to say.
+    /// Reads the header's value, at most [`Self::MAX`]. `None`: it is not a decimal number that fits a `u64`. The
+    /// caller then decides, most likely for the service's own default.
     pub fn from_header(value: &str, now: Moment) -> Option<Self> {
-        // `parse` would take a plus sign.
+        // `parse` would accept a plus sign.
         if !value.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }

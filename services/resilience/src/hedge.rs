@@ -1,9 +1,9 @@
-//! Hedging: a read that takes longer than nearly all of its kind is asked for a second time.
+//! Hedging: a read that takes longer than nearly all of its kind is sent a second time.
 //!
 //! "The Tail at Scale" (Dean and Barroso 2013): a second request after the 95th percentile costs 5 % more load and
-//! takes most of the tail away, when slowness is a matter of the replica or of luck. When everything has become slow
-//! it is of no use, and is bounded twice: by the quantile, which moves up with what is seen, and by the tokens of the
-//! [`RetryBudget`], the very ones that retries are paid with.
+//! removes most of the tail, when slowness is due to the replica or to chance. When everything is slow it does not
+//! help. Two bounds hold it then: the quantile, which moves up with the observations, and the tokens of the
+//! [`RetryBudget`], which retries use as well.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use crate::deadline::Deadline;
 use crate::moment::Moment;
 use crate::window::Window;
 
-/// When a read is asked for a second time.
+/// When a read is sent a second time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HedgeConfig {
-    /// The share of reads that are quicker than what is waited for, 0.95: one in twenty is asked for twice. With less
-    /// the cost grows in proportion; with more the second one comes too late to help with the 99th percentile.
+    /// The share of reads that are quicker than the delay, 0.95: one in twenty is sent twice. With less the cost grows
+    /// in proportion; with more the second request comes too late to help the 99th percentile.
     pub quantile: f64,
-    /// Nothing is asked for twice before so many reads of its kind were seen, 50: at 0.95 two or three of them are
-    /// slower, the fewest on which an estimate can rest.
+    /// Nothing is hedged before this many reads of its kind were observed, 50: at 0.95 two or three of them are slower,
+    /// the fewest that support an estimate.
     pub min_samples: u64,
-    /// It is never waited for less than this, 5 ms: below it a scheduler's hiccup is longer than what can be won.
+    /// The delay is at least this, 5 ms: below it scheduling jitter exceeds the possible gain.
     pub floor: Duration,
-    /// What was seen counts for this long, 30 s: a minute's slowness moves the quantile within it, and at two reads a
-    /// second there still are enough samples.
+    /// Observations count for this long, 30 s: a slow minute moves the quantile in time, and two reads a second give
+    /// enough samples.
     pub window: Duration,
 }
 
@@ -39,31 +39,31 @@ impl Default for HedgeConfig {
     }
 }
 
-/// How long reads of one kind took lately, and with it how long to wait before one is asked for again.
+/// How long reads of one kind took lately, and how long to wait before one is sent again.
 ///
-/// A kind is a peer and a route template: a search takes longer than a look at one product. The memory is constant,
-/// some 2 KiB, however many reads there are.
+/// A kind is a peer and a route template: a search takes longer than a look at one product. Memory is constant, about 2
+/// KiB, for any number of reads.
 #[derive(Debug, Clone)]
 pub struct Hedge {
     config: HedgeConfig,
     window: Window<Latencies>,
 }
 
-/// Why a read is not asked for a second time.
+/// Why a read is not sent a second time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoHedge {
     /// There is no time for another try.
     DeadlineNear,
-    /// The budget is spent: the peer is in trouble, and not this read.
+    /// The budget is spent: the peer has a problem, not this read.
     BudgetSpent,
 }
 
-/// Buckets of a histogram, a quarter of a doubling each: the estimate is at most 19 % above the truth.
+/// Buckets of a histogram, a quarter of a doubling each: the estimate is at most 19 % too high.
 const BUCKETS: usize = 60;
 const BUCKETS_PER_DOUBLING: f64 = 4.0;
-/// Where the first bucket ends; the last one ends at 2^14.75 times that, some 14 s, past all that is ever waited for.
+/// The upper bound of the first bucket. The last bound is 2^14.75 times that, about 14 s, beyond any useful delay.
 const FIRST: Duration = Duration::from_micros(500);
-/// Slots of the window: with each, a sixth of it is forgotten.
+/// Slots of the window: a sixth of it is forgotten at a time.
 const SLOTS: u32 = 6;
 
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +76,7 @@ impl Default for Latencies {
 }
 
 impl Hedge {
-    /// Nothing seen so far, so nothing is asked for twice.
+    /// No observations, so nothing is hedged.
     pub fn new(config: HedgeConfig) -> Self {
         Self {
             config,
@@ -84,18 +84,18 @@ impl Hedge {
         }
     }
 
-    /// A first try was answered after so long, or given up after it because its hedge was quicker.
+    /// A first try was answered after this time, or given up after it because its hedge was quicker.
     ///
-    /// Report both: were those that lost left out, each hedge would make the rest look quicker, and soon everything
-    /// would be asked for twice. What was given up took at least as long as was waited, so it is above the quantile as
-    /// it would have been in the end. Do not report hedges: they are a choice of the luckier ones.
+    /// Report both. Without the tries that lost, each hedge would make the rest look quicker, and soon everything would
+    /// be sent twice. A try that was given up took at least as long as the delay, so it counts above the quantile, as
+    /// it would have in the end. Do not report hedges: they are a selection of the quicker ones.
     pub fn observe(&mut self, now: Moment, took: Duration) {
         let slot = self.window.at(now);
         let count = &mut slot.0[bucket(took)];
         *count = count.saturating_add(1);
     }
 
-    /// How long a first try is waited for before a second one is worth asking for. `None` while too little is known.
+    /// How long to wait for a first try before a second one is worth sending. `None`: too few observations.
     pub fn patience(&mut self, now: Moment) -> Option<Duration> {
         self.window.at(now);
         let mut seen = [0u64; BUCKETS];
@@ -119,8 +119,8 @@ impl Hedge {
     }
 }
 
-/// Whether to ask a second time, now that patience is over. A token of the budget is taken when the answer is yes, so
-/// ask last: when a replica is there to be asked.
+/// Whether to send a second request, now that the delay is over. A yes takes a budget token, so call it last, when a
+/// replica is available.
 ///
 /// # Errors
 /// The first reason against it.
@@ -140,7 +140,7 @@ pub fn may_hedge(
 
 fn bucket(took: Duration) -> usize {
     let doublings = (took.as_secs_f64() / FIRST.as_secs_f64()).log2();
-    // The cast sends what is below zero, and the infinite one of a latency of zero, to the first bucket.
+    // The cast puts values below zero, and the infinite one of a latency of zero, into the first bucket.
     ((doublings * BUCKETS_PER_DOUBLING).ceil() as usize).min(BUCKETS - 1)
 }
 

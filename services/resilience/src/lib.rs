@@ -1,26 +1,24 @@
-//! What keeps a shop standing when a part of it does not: deadlines, retries, hedges, breakers, bulkheads, balancing,
-//! shedding.
+//! Resilience policies: deadlines, retries, hedges, breakers, bulkheads, balancing, shedding.
 //!
-//! Everything here decides and nothing here acts. There is no clock, no socket, no task, no lock and no source of
-//! randomness: time comes in as a [`Moment`], a random draw as a plain `f64` from 0 up to 1. So a test needs no
-//! sleep, and a simulated shop drives the same code in virtual time. The kit owns the clock, the locks and the
-//! sockets.
+//! All of them are pure: no clock, no socket, no task, no lock, no source of randomness. Time is passed in as a
+//! [`Moment`], a random draw as an `f64` from 0 up to 1. So a test needs no sleep, and a simulated shop runs the same
+//! code in virtual time. The kit owns the clock, the locks and the sockets.
 //!
 //! # The way of a call
 //!
-//! A request arrives. Three questions are asked before any work is done for it:
+//! A request arrives. Three questions come before any work:
 //!
-//! 1. Is there still time? [`Deadline::from_header`] reads what the caller has left, [`Deadline::admits`] refuses
+//! 1. Is there time? [`Deadline::from_header`] reads the time that the caller still waits, [`Deadline::admits`] refuses
 //!    work that nobody would wait for.
-//! 2. Is there room? [`Limiter::try_acquire`] takes it in by [`Priority`], browsing refused before buying.
-//!    The limit adapts to how much slower requests have become than they usually are.
-//! 3. Whom to ask next? The service calls another one, if its [`Bulkhead`] still has a place. Endpoints whose [`Breaker`] is shut to them are left out,
-//!    then [`Balancer::pick`] takes the cheaper of two at random.
+//! 2. Is there capacity? [`Limiter::try_acquire`] accepts it by [`Priority`], refusing browsing before buying. The
+//!    limit adapts to how much slower requests have become than they usually are.
+//! 3. Which replica? The service calls another one, if its [`Bulkhead`] has a slot. Endpoints with an open [`Breaker`]
+//!    are left out, then [`Balancer::pick`] takes the cheaper of two at random.
 //!
-//! The answer comes back as an [`Outcome`]. It goes to the breaker, to the balancer, and, when it was not good, to
-//! [`RetryPolicy::may_retry`]. That one asks for a reason to believe in a second try, and a token of the
-//! [`RetryBudget`], before it says how long to wait. When an answer to a read is long in coming, [`Hedge::patience`]
-//! says from when on a second replica may be asked as well, and [`may_hedge`] pays for it from the same budget.
+//! The answer is turned into an [`Outcome`], for the breaker, the balancer and, after a failure, for
+//! [`RetryPolicy::may_retry`]. That needs a failure that another try may cure and a token of the [`RetryBudget`], and
+//! returns how long to wait. When the answer to a read is slow, [`Hedge::patience`] says when to ask a second replica
+//! as well, and [`may_hedge`] takes a token from the same budget.
 //!
 //! ```
 //! use std::time::Duration;
@@ -34,8 +32,8 @@
 //! let retries = RetryPolicy::default();
 //!
 //! budget.record_request(now);
-//! let open_to_us: Vec<usize> = (0..2).filter(|&i| breakers[i].is_available(now)).collect();
-//! let i = balancer.pick(now, (0.3, 0.7), &open_to_us, &[]).expect("two breakers are closed");
+//! let available: Vec<usize> = (0..2).filter(|&i| breakers[i].is_available(now)).collect();
+//! let i = balancer.pick(now, (0.3, 0.7), &available, &[]).expect("two breakers are closed");
 //! let (Admission::Yes(pass) | Admission::Probe(pass)) = breakers[i].admit(now) else { panic!("it is closed") };
 //! balancer.started(i);
 //! let sent = deadline.for_try(now, Duration::from_millis(250)).to_header(now);
@@ -49,16 +47,16 @@
 //! let tried = Tried { attempt: 1, outcome, repeatable: true, deadline: Some(deadline), now, draw: 0.5 };
 //! let wait = retries.may_retry(&tried, &mut budget).expect("first try, time and budget left");
 //! assert!(wait <= Duration::from_millis(25));
-//! let elsewhere = balancer.pick(now + wait, (0.3, 0.7), &open_to_us, &[i]);
+//! let elsewhere = balancer.pick(now + wait, (0.3, 0.7), &available, &[i]);
 //! assert_eq!(elsewhere, Some(1 - i));
 //! ```
 //!
-//! Beside the way of a call stands the [`TokenBucket`]: how many traces of it are kept a second.
+//! The [`TokenBucket`] does not belong to a call: it decides how many traces are kept a second.
 //!
 //! # Where the numbers come from
 //!
-//! Each policy has a config struct whose `Default` is what the shop runs with. Each field says why it has that
-//! value, and each module names its paper or its model. To switch a policy off, do not ask it.
+//! Each policy has a config struct whose `Default` is what the shop uses. Each field documents the reason for its
+//! value, and each module names its paper or its model. To switch a policy off, do not call it.
 
 mod balance;
 mod breaker;

@@ -1,23 +1,21 @@
-//! Load shedding: how many requests a service takes in at once, and whom it refuses first.
+//! Load shedding: how many requests a service accepts at once, and which it refuses first.
 //!
-//! A queue that grows without bound makes every answer late and none useful. So the service holds a limit on the
-//! requests it works on, and refuses beyond it at once, while the refusal is still cheap. No fixed limit is right for
-//! every machine and every day, so it adapts by additive increase and multiplicative decrease.
+//! A queue without a bound makes every answer late and none useful. So the service limits the requests in flight, and
+//! refuses the rest at once, while that is still cheap. No fixed limit is right for every machine and every day, so it
+//! adapts by additive increase and multiplicative decrease.
 //!
-//! Why AIMD: it is the rule by which several parties that share a bottleneck without talking (replicas on one
-//! database) come to an efficient and fair use of it (Chiu and Jain 1989), and it can be reasoned about. Gradient
-//! rules (Netflix's Gradient2, Envoy) set the limit in proportion to minimum latency over latency. They answer a
-//! dependency that became slow, which no limit of ours can cure, by cutting the limit to its minimum. Two further
-//! rules keep this one from that mistake:
+//! Why AIMD: with this rule several parties that share a bottleneck without communicating (replicas on one database)
+//! reach an efficient and fair use of it (Chiu and Jain 1989), and it can be reasoned about. Gradient rules (Netflix's
+//! Gradient2, Envoy) set the limit in proportion to minimum latency over latency. When a dependency becomes slow, which
+//! no limit can cure, they cut the limit to its minimum. Two further rules avoid that mistake:
 //!
-//! - Latency lowers the limit only while the limit is felt: while requests under way reach what browsing may fill. By
-//!   Little's law a slow bank raises what is under way too, but it takes a rush and a slow bank together to reach it.
-//!   Together they do, and then the limit sinks to no avail until the bank is well or five to ten minutes have passed.
-//! - Latencies are compared within a priority, never across: that there are more checkouts among the page views is no
-//!   congestion.
+//! - Latency lowers the limit only while the limit has an effect: while requests in flight reach what browsing may
+//!   fill. By Little's law a slow bank raises the requests in flight too, but it takes a rush and a slow bank together to
+//!   reach it. Then the limit falls in vain, until the bank is quick again or five to ten minutes have passed.
+//! - Latencies are compared within a priority, never across: more checkouts among the page views are no congestion.
 //!
-//! Who is refused first is fixed by shares of the limit, as in Google's criticality and WeChat's DAGOR (Zhou et al.
-//! 2018).
+//! Shares of the limit decide which requests are refused first, as in Google's criticality and WeChat's DAGOR (Zhou et
+//! al. 2018).
 
 mod baseline;
 
@@ -26,14 +24,14 @@ use std::time::Duration;
 use crate::moment::Moment;
 use baseline::Baseline;
 
-/// How much a request matters. The order is that of importance, most important first.
+/// How important a request is. Most important first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// What gets the shop well again: health checks, and recovery of orders whose outcome is unknown.
+    /// Health checks, recovery of orders whose outcome is unknown, and everything that finishes an order.
     Critical,
-    /// Somebody is paying: cart, order, payment, reservation.
+    /// A shopper is buying: cart, order, payment, reservation.
     Buying,
-    /// Somebody is looking.
+    /// A shopper is looking around.
     Browsing,
 }
 
@@ -59,32 +57,33 @@ impl Priority {
 /// How the limit adapts, and how it is shared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LimitConfig {
-    /// The limit at first, 64: more than a service of this shop needs on an idle machine, so nothing is refused before
-    /// anything is known.
+    /// The initial limit, 64: more than a service of this shop needs on an idle machine, so nothing is refused before
+    /// there are observations.
     pub initial: u32,
-    /// It never sinks below this, 4: with less, one slow request would shut the service, and nothing could be learnt
-    /// from the few that are let in.
+    /// The lowest limit, 4. With less, one slow request would block the service, and the few accepted requests would
+    /// tell nothing.
     pub least: u32,
-    /// It never rises above this, 1000: about what open files and memory bear.
+    /// The highest limit, 1000: about what open files and memory allow.
     pub most: u32,
     /// Browsing may fill this share of the limit, 0.8.
     pub browsing_share: f64,
     /// Buying may fill this share of the limit, 0.95. The rest is for critical work.
     pub buying_share: f64,
-    /// Congested it is from a latency of this many times its long-term minimum, 2: requests wait as long as they work.
+    /// Congestion begins at a latency of this many times its long-term minimum, 2: requests wait as long as they work.
     pub tolerance: f64,
-    /// A minimum below this counts as this, 25 ms: a page that takes 20 ms instead of 2 has waited, and nobody has noticed.
-    /// Without it a service that is merely busy refuses half of what it could have served.
+    /// A minimum below this counts as this, 25 ms: nobody notices a page that takes 20 ms instead of 2. Without it a
+    /// service that is merely busy refuses half of what it could have served.
     pub negligible: Duration,
-    /// What the limit is multiplied by when congested, 0.9 as in Netflix's concurrency-limits: TCP's half is too
-    /// coarse where each step refuses people.
+    /// The factor of a decrease, 0.9 as in Netflix's concurrency-limits. TCP's half is too coarse where each step
+    /// refuses requests.
     pub decrease: f64,
-    /// The limit is adapted at most once per this, 100 ms: from 64 it sinks to 4 in 2.7 s and comes back in 6 s.
+    /// The shortest time between two changes of the limit, 100 ms: it falls from 64 to 4 in 2.7 s and comes back in 6
+    /// s.
     pub interval: Duration,
-    /// It is adapted by no fewer results than this, 10. When they are slow to come it waits for them, up to ten
-    /// intervals: that nothing gets done any more is itself news.
+    /// The fewest results for a change, 10. It waits for them up to ten intervals; after that, having so few is itself
+    /// a sign.
     pub min_samples: u32,
-    /// Congested it is also when this share of the results were [`Served::Overloaded`], 0.1: one of ten.
+    /// Congestion is also this share of results that are [`Served::Overloaded`], 0.1: one of ten.
     pub overloaded_share: f64,
 }
 
@@ -116,7 +115,7 @@ pub struct Limiter {
     baselines: [Baseline; Priority::ALL.len()],
 }
 
-/// What was seen since the limit was last adapted.
+/// Observations since the limit was last changed.
 #[derive(Debug, Clone, Copy, Default)]
 struct Interval {
     began: Option<Moment>,
@@ -131,42 +130,42 @@ struct Sum {
     latency_s: f64,
 }
 
-/// A place among the requests being worked on, to be given back once.
+/// The right to work on one request, to be given back once.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a permit that is dropped takes its place for ever; give it back with `release`"]
 pub struct Permit {
     priority: Priority,
 }
 
-/// How a request that was taken in ended, as far as the limit cares.
+/// How an accepted request ended, as far as the limit needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Served {
-    /// It was served: its latency tells how long work takes.
+    /// It was served. Its latency shows how long work takes.
     Ok,
-    /// Its time ran out while it waited for something of our own, such as a database connection: there was too much
-    /// at once. A callee that took too long is not meant, as fewer requests would not make it quicker.
+    /// It ran out of time waiting for a resource of this service, such as a database connection: there were too many
+    /// requests at once. A slow callee does not count, as fewer requests would not make it quicker.
     Overloaded,
-    /// It failed otherwise or was cancelled: its latency tells nothing.
+    /// It failed otherwise or was cancelled. Its latency shows nothing.
     Discarded,
 }
 
 /// A refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shed {
-    /// Why.
+    /// The reason.
     pub reason: ShedReason,
     /// The limit at that moment.
     pub limit: u32,
-    /// The requests being worked on at that moment.
+    /// The requests in flight at that moment.
     pub in_flight: u32,
 }
 
 /// Why a request was refused. The names are metric labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ShedReason {
-    /// There is no room for anybody.
+    /// The limit is reached.
     Full,
-    /// There is room, kept for what matters more.
+    /// The rest of the limit is for more important requests.
     Reserved,
 }
 
@@ -184,7 +183,7 @@ impl ShedReason {
 }
 
 impl Limiter {
-    /// A service that works on nothing yet. Bounds in the wrong order are put right: `least` is at least 1, `most` at
+    /// A service without requests in flight. Bounds in the wrong order are corrected: `least` is at least 1, `most` at
     /// least `least`, and `initial` between them.
     pub fn new(mut config: LimitConfig) -> Self {
         config.least = config.least.max(1);
@@ -198,10 +197,10 @@ impl Limiter {
         }
     }
 
-    /// Takes a request in.
+    /// Accepts a request.
     ///
     /// # Errors
-    /// There is no room for that priority.
+    /// There is no capacity for that priority.
     pub fn try_acquire(&mut self, priority: Priority) -> Result<Permit, Shed> {
         if self.in_flight >= self.capacity(priority) {
             let limit = self.limit();
@@ -221,7 +220,7 @@ impl Limiter {
         Ok(Permit { priority })
     }
 
-    /// Gives a place back, `latency` after it was taken, and adapts the limit when it is time to.
+    /// Ends a request, `latency` after it was accepted, and adapts the limit when it is time to.
     pub fn release(&mut self, permit: Permit, now: Moment, latency: Duration, served: Served) {
         self.in_flight = self.in_flight.saturating_sub(1);
         match served {
@@ -242,20 +241,21 @@ impl Limiter {
         }
     }
 
-    /// How many requests may be worked on at once.
+    /// How many requests may be in flight.
     pub fn limit(&self) -> u32 {
         // The cast rounds down, and `limit` is within the bounds of the config.
         self.limit as u32
     }
 
-    /// How many requests are being worked on.
+    /// How many requests are in flight.
     pub fn in_flight(&self) -> u32 {
         self.in_flight
     }
 
-    /// Up to how many requests under way, of all priorities, one of this priority is taken in.
+    /// A request of this priority is accepted up to this many requests in flight, of all priorities.
     ///
-    /// Browsing rounds down and buying up, so that a small limit still tells them apart, and each keeps one place.
+    /// Browsing rounds down and buying up, so that a small limit still has different bounds for them, and each keeps
+    /// one.
     fn capacity(&self, priority: Priority) -> u32 {
         let limit = self.limit();
         let share = |share: f64| f64::from(limit) * share;
@@ -288,7 +288,7 @@ impl Limiter {
         self.limit = self.limit.clamp(least, most);
     }
 
-    /// Whether the interval's requests took so many times their long-term minimum, on average.
+    /// Whether the interval's requests took `tolerance` times their long-term minimum, on average.
     fn is_congested(&mut self, interval: &Interval, now: Moment) -> bool {
         let (mut requests, mut slowness) = (0.0, 0.0);
         for (sum, baseline) in interval.served.iter().zip(&mut self.baselines) {

@@ -1,15 +1,15 @@
-//! A point in time that somebody else measured.
+//! A point in time that the caller measured.
 //!
-//! `std::time::Instant` can only be had from the machine's clock, so a policy that takes one cannot be driven in
-//! virtual time. A [`Moment`] is a plain number: the kit derives it from an `Instant`, a simulation counts it up.
+//! `std::time::Instant` can only come from the machine's clock, so a policy that takes one cannot run in virtual time.
+//! A [`Moment`] is a plain number: the kit derives it from an `Instant`, a simulation counts it up.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// Time since an origin of the caller's choice. Moments of different origins must not meet.
+/// Time since an origin of the caller's choice. Moments of different origins must not be mixed.
 ///
-/// All arithmetic saturates: a policy must not panic because two threads read the clock in one order and took a
-/// lock in the other.
+/// All arithmetic saturates: a policy must not panic because two threads read the clock in one order and took a lock in
+/// the other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(Duration);
 
@@ -22,12 +22,12 @@ impl Moment {
         Self(elapsed)
     }
 
-    /// How long after the origin it is.
+    /// The time from the origin to this moment.
     pub const fn elapsed(self) -> Duration {
         self.0
     }
 
-    /// How long after `earlier` it is; zero when it is not after it.
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }

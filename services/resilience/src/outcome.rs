@@ -1,37 +1,37 @@
-//! What became of a call, as far as retries, breakers and balancing care.
+//! How a try ended, as far as retries, breakers and balancing need it.
 
 use std::time::Duration;
 
-/// What became of one try of a call.
+/// How one try of a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Answered.
     Success,
-    /// Refused for what the request says (a client error): the same request would be refused again.
+    /// Refused because of the request itself (a client error). The same request would be refused again.
     Rejected,
     /// Failed in a way that another try may cure.
     Retryable {
         /// What went wrong.
         reason: RetryReason,
-        /// The callee asked not to come back sooner than this.
+        /// The callee asked the caller not to come back sooner than this.
         retry_after: Option<Duration>,
     },
-    /// The callee had no room and said so. Another try would bring it the very load that it has just turned away.
+    /// The callee refused it because of overload. Another try would add to that load.
     Shed,
 }
 
 /// Why another try may help. The names are metric labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RetryReason {
-    /// No connection came about.
+    /// Connecting failed.
     Connect,
-    /// The connection broke before the answer was whole.
+    /// The connection broke before the answer was complete.
     Reset,
     /// No answer within the try's own time.
     Timeout,
     /// The callee answered with a server error.
     Server,
-    /// The callee counts requests and said when to come back.
+    /// The callee limits the rate of requests and said when to come back.
     Throttled,
 }
 
@@ -58,12 +58,12 @@ impl RetryReason {
 }
 
 impl Outcome {
-    /// The outcome that an HTTP answer means.
+    /// The outcome of an HTTP answer.
     ///
-    /// `shed` tells a callee that turned the request away for want of room from one that broke: both say 503, only
-    /// the first carries the shop's marker. A 429 is retried only when it says when to come back; without that it is
-    /// a refusal like any other shedding. 501 and 505 are refusals of the request's form, though they look like
-    /// server errors; 408 and 425 say that the request was not processed, though they look like client errors.
+    /// `shed` separates a callee that refused because of overload from one that broke: both answer 503, only the first
+    /// sets the shop's marker. A 429 is retried only when it says when to come back; otherwise it counts as shed. 501
+    /// and 505 refuse the request's form, though they look like server errors. 408 and 425 say that the request was not
+    /// processed, though they look like client errors.
     pub fn of_status(status: u16, shed: bool, retry_after: Option<Duration>) -> Self {
         let retryable = |reason| Self::Retryable {
             reason,
@@ -81,10 +81,10 @@ impl Outcome {
         }
     }
 
-    /// Whether it speaks against the endpoint so much that its breaker should count it.
+    /// Whether the breaker counts it as a failure of the endpoint.
     ///
-    /// What is shed or throttled does not: the endpoint lives and protects itself. A breaker that opened on it would
-    /// shut out buying because browsing was refused.
+    /// Shed and throttled requests are none: the endpoint lives and protects itself. A breaker that opened on them
+    /// would shut out buying because browsing was refused.
     pub const fn trips_breaker(self) -> bool {
         match self {
             Self::Success | Self::Rejected | Self::Shed => false,
@@ -92,8 +92,8 @@ impl Outcome {
         }
     }
 
-    /// Whether the balancer should send less there. Other than a breaker it may count what is shed: turning away is
-    /// quick, and an endpoint that does it must not look fast.
+    /// Whether the balancer should send less to the endpoint. Unlike a breaker it counts shed requests: refusing is
+    /// quick, and an endpoint that refuses must not look fast.
     pub const fn is_penalised(self) -> bool {
         matches!(self, Self::Retryable { .. } | Self::Shed)
     }

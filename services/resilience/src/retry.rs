@@ -1,8 +1,8 @@
 //! Retries: when another try is worth it, and how long to wait before it.
 //!
 //! Backoff is exponential with full jitter (Brooker, "Exponential Backoff And Jitter", AWS 2015): of the variants
-//! compared there it spreads competing callers best, for the least work in all. A retry also needs a reason to help,
-//! a call that may be repeated, time, and a token of the budget. Which try failed how is [`Outcome`]'s matter.
+//! compared there it spreads competing callers best for the least work. A retry also needs a failure that it may cure,
+//! a call that may be repeated, time, and a budget token. [`Outcome`] says which failures those are.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ use crate::outcome::Outcome;
 /// When and how soon a failed try is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Tries in all, the first one included: 3. Whatever two retries do not cure lasts longer than a caller waits
-    /// (the Google SRE book has the same number).
+    /// Tries in all, the first one included: 3. What two retries do not cure lasts longer than a caller waits (the
+    /// Google SRE book has the same number).
     pub max_attempts: u32,
-    /// The first wait is drawn from zero up to this, 25 ms: some times a usual request, so that a restart of a
-    /// connection or a lock has passed.
+    /// The first wait is drawn from zero up to this, 25 ms: several times a usual request, so that a reconnect or a
+    /// lock is over.
     pub base: Duration,
-    /// No wait is drawn from a longer range than this, 1 s: beyond it the shopper has gone.
+    /// No wait is drawn from a longer range than this, 1 s: after that the shopper has gone.
     pub cap: Duration,
     /// A callee that asks for a longer wait than this is not asked again, 5 s: nobody waits for that call, and a
-    /// recovery worker comes back on its own schedule.
+    /// recovery worker has its own schedule.
     pub longest_retry_after: Duration,
-    /// What a try needs at least, from the time when the wait is over: [`Deadline::FLOOR`].
+    /// The least time that a try needs once the wait is over: [`Deadline::FLOOR`].
     pub floor: Duration,
 }
 
@@ -41,17 +41,17 @@ impl Default for RetryPolicy {
     }
 }
 
-/// A try that is over, and what is known when the question of another one comes up.
+/// A try that has ended, and what is known when another one is considered.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tried {
     /// Which try it was, from 1.
     pub attempt: u32,
-    /// What became of it.
+    /// How it ended.
     pub outcome: Outcome,
-    /// Whether the call does no more when it comes twice: its method is idempotent, or it carries an idempotency key.
-    /// A call that is neither is never repeated, not even when no connection came about: one rule without exceptions.
+    /// Whether the call may be repeated: its method is idempotent, or it has an idempotency key. A call that may not is
+    /// never repeated, not even when connecting failed. The rule has no exceptions.
     pub repeatable: bool,
-    /// How long the whole call has, if it has a limit.
+    /// The deadline of the whole call, if it has one.
     pub deadline: Option<Deadline>,
     /// The present.
     pub now: Moment,
@@ -62,9 +62,9 @@ pub struct Tried {
 /// Why there is no other try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoRetry {
-    /// There is nothing to cure: it succeeded, was refused for what it says, or was shed.
+    /// There is nothing to cure: it succeeded, was refused because of the request itself, or was shed.
     NotRetryable,
-    /// It must not be repeated.
+    /// The call must not be repeated.
     NotRepeatable,
     /// All attempts are spent.
     AttemptsSpent,
@@ -72,7 +72,7 @@ pub enum NoRetry {
     AskedToWait,
     /// There is no time for the wait and a try.
     DeadlineNear,
-    /// The budget is spent. It is the one to watch: it means that the callee is in trouble, and not this call.
+    /// The budget is spent. Watch this one: it means that the callee has a problem, not this call.
     BudgetSpent,
 }
 
@@ -91,7 +91,7 @@ impl NoRetry {
 }
 
 impl RetryPolicy {
-    /// Whether to try again, and after which wait. A retry that is granted has its budget token taken.
+    /// Whether to try again, and after which wait. A granted retry takes its budget token.
     ///
     /// # Errors
     /// The first reason against another try. The budget is asked last, so no token is spent on a retry that does not
@@ -110,8 +110,8 @@ impl RetryPolicy {
         if asked > self.longest_retry_after {
             return Err(NoRetry::AskedToWait);
         }
-        // The jitter comes on top of what was asked for: many callers were told the same and must not come back at
-        // the same instant.
+        // The jitter is added to the wait that the callee asked for: it asked many callers for the same wait, and they
+        // must not come back at the same instant.
         let wait = asked.saturating_add(self.backoff(tried.attempt, tried.draw));
         let in_time = |deadline: Deadline| deadline.admits(tried.now + wait, self.floor);
         if !tried.deadline.is_none_or(in_time) {
@@ -123,7 +123,7 @@ impl RetryPolicy {
         Ok(wait)
     }
 
-    /// The wait after the given failed attempt (from 1): uniform between zero and `base` doubled for each attempt
+    /// The wait after the given failed attempt (from 1): uniform between zero and `base`, doubled for each attempt
     /// before it, `cap` at most. A draw outside 0 to 1 counts as the nearer end.
     pub fn backoff(&self, attempt: u32, draw: f64) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);

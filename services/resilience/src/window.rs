@@ -1,26 +1,26 @@
-//! A sliding window over time, in slots: what happened lately, in constant memory.
+//! A sliding window over time, in slots: recent events in constant memory.
 
 use std::time::Duration;
 
 use crate::moment::Moment;
 
-/// A ring of equally wide slots, the newest of which holds the present.
+/// A ring of equally wide slots. The newest one holds the present.
 ///
-/// Its own time never runs backwards. A caller that read the clock before another one but comes in after it is
-/// counted as of the later time, by which nothing can slip into a slot that was already judged.
+/// Its own time never runs backwards. A caller that read the clock earlier but comes in later is counted at the later
+/// time, so nothing is added to a slot that was already judged.
 #[derive(Debug, Clone)]
 pub(crate) struct Window<T> {
     slot_width: Duration,
     slots: Vec<T>,
-    /// Number of the newest slot since the origin; it is kept at this number modulo the ring's length.
+    /// Number of the newest slot since the origin; its index is this number modulo the ring's length.
     newest: u64,
 }
 
 impl<T: Copy + Default> Window<T> {
-    /// A ring of `slots` slots of which `per_span` are as long as `span`.
+    /// A ring of `slots` slots, `per_span` of which are as long as `span`.
     ///
-    /// With a ring of `per_span` slots the window reaches back *at most* `span`, as the newest slot is still being
-    /// filled; with one slot more it reaches back *at least* `span`.
+    /// A ring of `per_span` slots reaches back *at most* `span`, as the newest slot is still being filled. With one
+    /// slot more it reaches back *at least* `span`.
     pub(crate) fn new(span: Duration, per_span: u32, slots: usize) -> Self {
         Self {
             slot_width: (span / per_span.max(1)).max(Duration::from_nanos(1)),
@@ -29,7 +29,7 @@ impl<T: Copy + Default> Window<T> {
         }
     }
 
-    /// Moves on to `now` and gives the slot of the present.
+    /// Moves on to `now` and returns the slot of the present.
     pub(crate) fn at(&mut self, now: Moment) -> &mut T {
         let number = now.elapsed().as_nanos() / self.slot_width.as_nanos();
         let number = u64::try_from(number).unwrap_or(u64::MAX);
@@ -45,7 +45,7 @@ impl<T: Copy + Default> Window<T> {
         &mut self.slots[(self.newest % len) as usize]
     }
 
-    /// The slots, the present one first. Call [`Self::at`] before, or it is the past that you see.
+    /// The slots, the present one first. Call [`Self::at`] before it, or the slots are those of an earlier time.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = &T> {
         let split = (self.newest % self.slots.len() as u64) as usize + 1;
         let (recent, old) = self.slots.split_at(split);

@@ -10,7 +10,7 @@ use tower::ServiceExt;
 
 use crate::config::KEY;
 
-/// A request to a router, put together a piece at a time.
+/// A request to a router.
 pub struct Ask {
     method: Method,
     path: String,
@@ -29,7 +29,7 @@ pub fn ask_post(path: &str, body: Value) -> Ask {
 }
 
 impl Ask {
-    /// Any method.
+    /// A request with any method.
     pub fn new(method: Method, path: &str) -> Self {
         Self {
             method,
@@ -52,13 +52,13 @@ impl Ask {
         self.header(SERVICE_KEY, KEY)
     }
 
-    /// As whoever the token is of.
+    /// With a token.
     #[must_use]
     pub fn with_token(self, token: &str) -> Self {
         self.header(header::AUTHORIZATION.as_str(), &format!("Bearer {token}"))
     }
 
-    /// Under an idempotency key.
+    /// With an idempotency key.
     #[must_use]
     pub fn with_key(self, key: &str) -> Self {
         self.header(IDEMPOTENCY_KEY, key)
@@ -72,7 +72,7 @@ impl Ask {
         self
     }
 
-    /// Sends it; an empty body or one that is not JSON is `Null`.
+    /// Sends it. An empty body, or one that is not JSON, is returned as `Null`.
     pub async fn send(self, to: &Router) -> (StatusCode, Value) {
         let mut request = Request::new(self.body);
         *request.method_mut() = self.method;

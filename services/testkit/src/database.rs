@@ -1,7 +1,8 @@
-//! A database for each test: a SQLite file by default, or a database on a PostgreSQL server if its URL is given.
+//! A database for each test: a SQLite file, or a database on a PostgreSQL server when its URL is given.
 //!
-//! Like the file, the name on the server depends on the folder, so a test that opens its folder again, such as after a restart
-//! or as a second replica, gets the same database. Nothing is dropped: `.ci/postgres` deletes the whole server.
+//! The name on the server is derived from the folder, so a test that opens its folder again, as after a restart or as a
+//! second replica, finds its data. Nothing is dropped: the script that starts the server throws it away, see
+//! `.ci/postgres`.
 
 use std::path::Path;
 
@@ -25,7 +26,7 @@ fn on_server(server: String, role: Role, folder: &Path) -> String {
     let name = name(role, folder);
     let parsed = DatabaseServer::parse(&server).unwrap_or_else(|e| panic!("{SERVER}: {e}"));
     let url = parsed.database(&name);
-    // This function is not async, and a runtime cannot block within another one: hence a thread.
+    // A runtime cannot be blocked on within another one, and this function is not async: hence a thread.
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -38,7 +39,7 @@ fn on_server(server: String, role: Role, folder: &Path) -> String {
     url
 }
 
-/// A name short enough for PostgreSQL, which truncates at 63 bytes, and valid without quotes.
+/// PostgreSQL cuts names after 63 bytes. This one is shorter and needs no quotes.
 fn name(role: Role, folder: &Path) -> String {
     let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
     let hex: String = digest[..16].iter().map(|b| format!("{b:02x}")).collect();

@@ -1,4 +1,4 @@
-//! Compares a service's OpenAPI document with its router and with the copy in `docs/openapi`.
+//! The check of a service's document against its router and against the copy in `docs/openapi`.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use crate::ask::{Ask, ask_get};
 
-/// Set it to rewrite the copies. Review the difference before you commit it.
+/// Set it to write the copies anew, and look at the difference before you commit.
 const RENEW: &str = "DOORBUSTER_RENEW_DOCUMENTS";
 
-/// Checks `/openapi.json` of a router against `docs/openapi/<name>.json`, and its paths against the router: described methods
-/// exist, others are refused.
+/// Checks `/openapi.json` of a router against `docs/openapi/<name>.json`, and each of its paths against the router:
+/// described methods exist, others are refused.
 pub async fn check_document(api: &Router, name: &str) {
     let (status, document) = ask_get("/openapi.json").send(api).await;
     assert_eq!(status, StatusCode::OK);

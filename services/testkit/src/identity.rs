@@ -11,17 +11,17 @@ use shop_kit::auth::ed25519;
 
 use crate::socket::serve;
 
-/// Signs tokens as the user service does, and publishes the key to check them with.
+/// Signs tokens as the user service does, and serves the key to check them with.
 pub struct Identity {
     private: EncodingKey,
-    /// `host:port` of the published keys: the peer [`Role::User`].
+    /// `host:port` of the keys: the peer [`Role::User`](shop_contract::role::Role::User).
     pub address: String,
 }
 
 const KID: &str = "tests";
 
 impl Identity {
-    /// An identity with a fixed key of its own, on a real socket.
+    /// An identity with a fixed key, on a real socket.
     pub async fn start() -> Self {
         ed25519::install();
         let pair = KeypairBytes {
@@ -40,12 +40,12 @@ impl Identity {
         }
     }
 
-    /// A good token of a customer.
+    /// A valid token of a customer.
     pub fn token(&self, user_id: &str) -> String {
         self.token_as(user_id, "customer")
     }
 
-    /// A good token with a role.
+    /// A valid token with a role.
     pub fn token_as(&self, user_id: &str, role: &str) -> String {
         let now = shop_kit::clock::WallClock::default().unix_ms() as u64 / 1000;
         let claims = Claims {

@@ -16,6 +16,7 @@ mod identity;
 mod nats;
 mod scrape;
 mod socket;
+mod spans;
 mod wait;
 
 pub use ask::{Ask, ask_get, ask_post, slug};
@@ -26,4 +27,5 @@ pub use identity::Identity;
 pub use nats::nats;
 pub use scrape::{Metric, Page, Sample, metric};
 pub use socket::{connect, exchange, serve};
+pub use spans::CollectedSpans;
 pub use wait::until;

@@ -1,4 +1,4 @@
-//! A shop of its own for each test on a NATS server, if the server's URL is given: see `.ci/nats`.
+//! A NATS server for events, when its URL is given: see `.ci/nats`.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 /// The environment variable with the server: `nats://127.0.0.1:4222`.
 const SERVER: &str = "DOORBUSTER_TEST_NATS";
 
-/// The URL for a test's events; each folder is a shop of its own on the server. Without a server it returns `None` and prints
-/// that the test is skipped.
+/// The URL for a test's events; every folder is its own shop on the server. `None`, with a message, if there is no
+/// server.
 pub fn nats(folder: &Path) -> Option<String> {
     let Ok(server) = std::env::var(SERVER) else {
         let test = std::thread::current().name().unwrap_or_default().to_owned();

@@ -1,5 +1,7 @@
 //! A small language for tests over a page of metrics: `metric("x").label("y", "z").value_in(&page)`.
 
+use std::cmp::Reverse;
+
 use shop_kit::telemetry::scrape::samples;
 pub use shop_kit::telemetry::scrape::{Page, Sample};
 
@@ -93,7 +95,7 @@ impl Metric {
             })
             .filter(|(prefix, ..)| *prefix >= self.name.len().min(6))
             .collect();
-        near.sort_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)));
+        near.sort_by_key(|n| Reverse((n.0, n.1)));
         let near: Vec<String> = near
             .into_iter()
             .map(|(.., line)| format!("\n  {line}"))

@@ -6,7 +6,7 @@ use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Serves a router on a free port for the rest of the test; gives its `host:port`.
+/// Serves a router on a free port for the rest of the test and returns its `host:port`.
 pub async fn serve(router: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -1,4 +1,4 @@
-//! What an account must be, pure.
+//! The rules of accounts, pure.
 
 use shop_contract::user::{NewUser, SEEDED_PASSWORD};
 
@@ -11,38 +11,38 @@ const MIN_PASSWORD: usize = 8;
 /// The longest password, in characters.
 const MAX_PASSWORD: usize = 256;
 
-/// Why an account cannot be as asked for.
+/// Why an account is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// Not an address.
+    /// An invalid address.
     #[error("`email` must be an address such as `someone@example.org`")]
     Email,
-    /// No name, or an endless one.
+    /// No name, or one that is too long.
     #[error("`name` must have 1 to {MAX_NAME} characters")]
     Name,
-    /// Too short or endless.
+    /// Too short or too long.
     #[error("`password` must have {MIN_PASSWORD} to {MAX_PASSWORD} characters")]
     Password,
-    /// The password of the made-up customers, which everybody knows.
+    /// The published password of the seeded customers.
     #[error("`password` is a published one; choose another")]
     Published,
 }
 
-/// The one way to write an address: the way it is stored and looked up.
+/// The normal form of an address, in which it is stored and looked up.
 pub fn normal_email(email: &str) -> String {
     email.trim_matches(' ').to_lowercase()
 }
 
-/// Checks a registration and brings address and name into the form in which they are kept.
+/// Checks a registration and returns address and name in normal form.
 ///
-/// Whether mail arrives at an address, only mail can tell; what is checked here keeps typing slips out.
+/// Only mail can prove that an address works. This check finds typing mistakes.
 ///
 /// # Errors
-/// The first thing that cannot be.
+/// The first mistake.
 pub fn check(new: &NewUser) -> Result<(String, String), Invalid> {
     let email = normal_email(&new.email);
     let (local, domain) = email.split_once('@').ok_or(Invalid::Email)?;
-    // Addresses in other letters need servers that all know SMTPUTF8, on the whole way.
+    // Addresses in other letters need SMTPUTF8 on every server of the way.
     let odd = |c: char| !c.is_ascii_graphic() || c == '@';
     if local.is_empty()
         || !domain.contains('.')
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_addresses_are_refused() {
         for email in [
             "",
             "ada",

@@ -1,4 +1,4 @@
-//! The user service's paths.
+//! The user service's handlers.
 
 use std::sync::Arc;
 
@@ -100,7 +100,7 @@ async fn keys(State(app): State<App>) -> Json<JwkSet> {
 }
 
 impl App {
-    /// Who is calling. The kit's own [`Caller`] would ask the user service for its keys; here they are at hand.
+    /// The caller. The kit's own [`Caller`] would ask the user service for its keys; here they are at hand.
     async fn caller(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
         let token = bearer(headers)
             .ok_or_else(|| ApiError::unauthorized("there is no `Authorization: Bearer` header"))?;

@@ -1,11 +1,11 @@
-//! The user service: accounts, and the tokens that prove to every other service who is shopping.
+//! The user service: accounts, and the tokens that identify shoppers to all other services.
 //!
-//! A shopper registers or logs in here and gets a token, signed with a key of which only this service has the private
-//! half. The others fetch the public half once, from `/.well-known/jwks.json`, and then check tokens by themselves:
-//! this service being down stops new sessions, not those that have begun.
+//! A shopper registers or logs in here and gets a token. It is signed with a key whose private half only this service
+//! has. The others fetch the public half once, from `/.well-known/jwks.json`, and check tokens by themselves. So an
+//! outage of this service stops new sessions only.
 //!
-//! Read `migrations/` first, then [`account`] for what an account must be, [`password`] and [`token`] for the two
-//! secrets, [`store`] for the SQL, [`api`] for the paths, [`seed`] for who is there when the shop opens.
+//! Read `migrations/` first, then [`account`] for the rules, [`password`] and [`token`] for the two secrets, [`store`]
+//! for the SQL, [`api`] for the handlers, [`seed`] for the first accounts.
 
 pub mod account;
 pub mod api;
@@ -37,10 +37,10 @@ pub use users::Users;
 
 static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_accounts.sql"];
 
-/// Opens the accounts of a shop: its database, its customers, its key. What is missing is made.
+/// Opens the service's database, and adds customers and signing key where they are missing.
 ///
 /// # Errors
-/// A database that does not work, or a stored key that cannot be used.
+/// The database cannot be opened, or the stored key is unusable.
 pub async fn open(kit: &Kit, own: &UserConfig) -> Result<Users, ServeError> {
     let config = kit.config();
     let store = Store::open(kit, &MIGRATIONS).await?;
@@ -62,7 +62,7 @@ pub async fn open(kit: &Kit, own: &UserConfig) -> Result<Users, ServeError> {
 /// Serves until `shutdown`.
 ///
 /// # Errors
-/// An address, a database or a key that does not work.
+/// An address cannot be listened on, the database cannot be opened, or the key is unusable.
 pub async fn serve(
     config: ServiceConfig,
     own: UserConfig,
@@ -73,7 +73,7 @@ pub async fn serve(
     let service = Service {
         store: Some(users.accounts.store().clone()),
         routes: router(&kit, users),
-        // Accounts contradict nothing that others hold.
+        // Accounts have no relation to other services' data, so there is nothing to audit.
         audit: Audit::empty(),
         workers: Vec::new(),
     };

@@ -1,4 +1,4 @@
-//! Passwords: hashed slowly, on purpose, and never where requests are served.
+//! Passwords: hashed slowly, on purpose, on threads that serve no requests.
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -7,7 +7,7 @@ use argon2::password_hash::{Error, PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
 
-/// Memory of one hash. With [`PASSES`] and one lane the leanest of the equivalent settings in OWASP's Password
+/// Memory of one hash. With [`PASSES`] and one lane this is the leanest of the equivalent settings in OWASP's Password
 /// Storage Cheat Sheet: nine services share one machine, and a rush of logins must not need gigabytes.
 const MEMORY_KIB: u32 = 7168;
 /// Passes over that memory.
@@ -16,7 +16,7 @@ const PASSES: u32 = 5;
 /// Why a password could not be hashed or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
-    /// The hash function says no, or a stored hash is none.
+    /// The hash function failed, or a stored hash is invalid.
     #[error("a password cannot be hashed: {0}")]
     Hash(#[from] Error),
     /// The parameters are not accepted.
@@ -27,25 +27,25 @@ pub enum PasswordError {
     Lost,
 }
 
-/// Hashes and checks passwords. Cloning shares the turns.
+/// Hashes and checks passwords. Cloning shares the semaphore.
 #[derive(Clone)]
 pub struct Passwords {
     argon2: Argon2<'static>,
-    /// As many hashes at a time as there are cores. More would not finish any sooner, only hold more memory.
-    turns: Arc<Semaphore>,
+    /// As many hashes at a time as there are cores. More would need more memory and finish no sooner.
+    permits: Arc<Semaphore>,
     decoy: Arc<str>,
 }
 
 impl Passwords {
-    /// Hashes `decoy` once, to have something to check a password against where no account is.
+    /// Hashes `decoy` once, to check passwords against where there is no account.
     ///
     /// # Errors
-    /// The hash function does not work.
+    /// The hash function failed.
     pub async fn new(decoy: &str) -> Result<Self, PasswordError> {
         let params = Params::new(MEMORY_KIB, PASSES, 1, None)?;
         let mut passwords = Self {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
-            turns: Arc::new(Semaphore::new(
+            permits: Arc::new(Semaphore::new(
                 available_parallelism().map_or(1, usize::from),
             )),
             decoy: "".into(),
@@ -62,18 +62,18 @@ impl Passwords {
     /// The hash of a password, with a salt of its own.
     ///
     /// # Errors
-    /// The hash function does not work.
+    /// The hash function failed.
     pub async fn hash(&self, password: String) -> Result<String, PasswordError> {
         let argon2 = self.argon2.clone();
-        self.take_turn(move || Ok(argon2.hash_password(password.as_bytes())?.to_string()))
+        self.with_permit(move || Ok(argon2.hash_password(password.as_bytes())?.to_string()))
             .await
     }
 
-    /// Whether the password is the one that `stored` was made from. Without a stored hash it is not, and finding out
-    /// takes as long: an attacker with a clock must not learn which addresses have accounts.
+    /// Whether the password has the hash `stored`. Without a stored hash it is false, after the same time: an attacker
+    /// who measures it must not learn which addresses have accounts.
     ///
     /// # Errors
-    /// The stored hash is none.
+    /// The stored hash is invalid.
     pub async fn is(
         &self,
         password: String,
@@ -83,7 +83,7 @@ impl Passwords {
         let hash = stored.unwrap_or_else(|| self.decoy.to_string());
         let argon2 = self.argon2.clone();
         let same = self
-            .take_turn(
+            .with_permit(
                 move || match argon2.verify_password(password.as_bytes(), hash.as_str()) {
                     Ok(()) => Ok(true),
                     Err(Error::PasswordInvalid) => Ok(false),
@@ -94,18 +94,18 @@ impl Passwords {
         Ok(exists && same)
     }
 
-    /// Runs `work` on a thread for blocking work, when it is its turn. The turn ends with the work and not with the
-    /// request: one that was given up keeps its core busy all the same.
-    async fn take_turn<T: Send + 'static>(
+    /// Runs `work` on a thread for blocking work, with a permit. The permit is held until the work ends, not the
+    /// request: a request that was given up still occupies its core.
+    async fn with_permit<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let turn = Arc::clone(&self.turns)
+        let permit = Arc::clone(&self.permits)
             .acquire_owned()
             .await
             .map_err(|_| PasswordError::Lost)?;
         let done = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+            let _permit = permit;
             work()
         });
         done.await.map_err(|_| PasswordError::Lost)?
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_an_account_no_password_is_right_not_even_the_decoy() {
+    async fn without_an_account_no_password_is_accepted_not_even_the_decoy() {
         let passwords = Passwords::new("nobody's").await.unwrap();
         assert!(!passwords.is("nobody's".to_owned(), None).await.unwrap());
     }

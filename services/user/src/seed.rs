@@ -1,8 +1,8 @@
-//! Who is there when the shop opens: made-up customers and one administrator.
+//! The first accounts: seeded customers and one administrator.
 //!
-//! All of them have the published password, and all share one hash of it: with a salt each, hashing a thousand of
-//! them would take the better part of a minute, and protect a password that everybody knows. Registration refuses
-//! that password, so no real account can have it.
+//! All have the published password and share one hash of it. With a salt each, hashing a thousand of them would take
+//! almost a minute, to protect a password that everybody knows. Registration refuses that password, so no real account
+//! has it.
 
 use fake::Fake;
 use fake::faker::name::en::Name;
@@ -13,8 +13,7 @@ use shop_kit::store::StoreError;
 
 use crate::store::Accounts;
 
-/// Customer `n`. Each has a stream of random numbers of their own, so that a larger shop has the same customers and
-/// some more.
+/// Customer `n`. Each has its own stream of random numbers, so that a larger shop has the same customers and some more.
 pub fn customer(seed: u64, n: u64) -> User {
     let mut draws = ChaCha8Rng::seed_from_u64(seed);
     draws.set_stream(n);
@@ -36,10 +35,10 @@ pub fn admin() -> User {
     }
 }
 
-/// Lets them in, those who are not there yet.
+/// Adds the accounts that are missing.
 ///
 /// # Errors
-/// Those of the database.
+/// A database error.
 pub async fn customers(
     accounts: &Accounts,
     seed: u64,

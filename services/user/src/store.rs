@@ -17,7 +17,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Over an open database.
+    /// On an open database.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -27,10 +27,10 @@ impl Accounts {
         &self.store
     }
 
-    /// Adds an account; false when its address has one.
+    /// Adds an account; false if its address has one.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn add(&self, user: &User, password_hash: &str) -> Result<bool, StoreError> {
         let work = async {
             let done = sqlx::query(
@@ -50,10 +50,10 @@ impl Accounts {
         self.store.operation("insert", "users", work).await
     }
 
-    /// The account of an id.
+    /// The account with an id.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn by_id(&self, id: &str) -> Result<Option<User>, StoreError> {
         let work = async {
             let row = sqlx::query("SELECT id, email, name, role FROM users WHERE id = $1")
@@ -65,10 +65,10 @@ impl Accounts {
         self.store.operation("select", "users", work).await
     }
 
-    /// The account of an address, and the hash of its password.
+    /// The account with an address, and the hash of its password.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn by_email(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
         let work = async {
             let row = sqlx::query(
@@ -83,10 +83,10 @@ impl Accounts {
         self.store.operation("select", "users", work).await
     }
 
-    /// The key that is in use: `offered` where there was none before, else the one that is there.
+    /// The key in use: the stored one, or `offered`, which is then stored.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn signing_key(&self, offered: &Key) -> Result<Key, StoreError> {
         let mut t = self.store.begin().await?;
         sqlx::query(
@@ -108,11 +108,11 @@ impl Accounts {
         })
     }
 
-    /// Adds those of `users` that are not there, all with the same password. Does nothing when the last one is there:
-    /// they come and go together.
+    /// Adds those of `users` that are missing, all with the same password hash. Does nothing if the last one exists:
+    /// they are added together.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn seed(&self, users: &[User], password_hash: &str) -> Result<(), StoreError> {
         let Some(last) = users.last() else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Tokens: JWTs signed with Ed25519, and the public half of the key for whoever wants to check them.
+//! Tokens: JWTs signed with Ed25519, and the public keys to check them with.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,13 +8,13 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use shop_contract::user::{Claims, ISSUER, Session, User};
 use shop_kit::auth::ed25519;
 
-/// How long a token is good for, in seconds.
+/// How long a token is valid, in seconds.
 pub const VALID_S: u64 = 3600;
 
 /// Why a key or a token cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The key is not one. Its text is not shown.
+    /// The key is invalid. Its text is not shown.
     #[error("the signing key cannot be read")]
     Key,
     /// Signing failed.
@@ -22,7 +22,7 @@ pub enum TokenError {
     Sign(#[from] jsonwebtoken::errors::Error),
 }
 
-/// A signing key as the database keeps it. It has no `Debug`, so that it cannot get into a log by accident.
+/// A signing key as stored. It has no `Debug`, so that it cannot get into a log by accident.
 #[derive(Clone)]
 pub struct Key {
     /// Its name in the key set: the thumbprint of its public half (RFC 7638).
@@ -32,15 +32,15 @@ pub struct Key {
 }
 
 impl Key {
-    /// A new key, from a generator seeded by the operating system: the one thing in the shop that no seed may repeat.
+    /// A new key, from a generator seeded by the operating system: no seed may repeat it.
     ///
     /// # Errors
-    /// The key cannot be written down.
+    /// The key cannot be encoded.
     pub fn generate() -> Result<Self, TokenError> {
         ed25519::install();
         let der = KeypairBytes {
             secret_key: rand::random(),
-            // Some readers of PKCS #8, jsonwebtoken among them, know the short form alone.
+            // Some readers of PKCS #8, such as jsonwebtoken, only read the short form.
             public_key: None,
         }
         .to_pkcs8_der()
@@ -64,7 +64,7 @@ impl Signer {
     /// A signer with this key.
     ///
     /// # Errors
-    /// The key is none.
+    /// The key is invalid.
     pub fn new(key: &Key) -> Result<Self, TokenError> {
         ed25519::install();
         let der = STANDARD.decode(&key.pkcs8).map_err(|_| TokenError::Key)?;
@@ -80,7 +80,7 @@ impl Signer {
         })
     }
 
-    /// What `/.well-known/jwks.json` says.
+    /// The body of `/.well-known/jwks.json`.
     pub fn published(&self) -> &JwkSet {
         &self.published
     }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_without_being_shown() {
+    fn an_invalid_key_is_refused_and_not_shown() {
         let key = Key {
             kid: "k".to_owned(),
             pkcs8: "c2VjcmV0".to_owned(),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_another() {
+    fn every_key_is_different() {
         let (a, b) = (Key::generate().unwrap(), Key::generate().unwrap());
         assert_ne!(a.kid, b.kid);
         assert_ne!(a.pkcs8, b.pkcs8);

@@ -1,4 +1,4 @@
-//! What the API works with.
+//! The state of the user service's handlers.
 
 use std::sync::Arc;
 

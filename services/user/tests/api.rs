@@ -116,7 +116,7 @@ async fn the_published_password_cannot_be_registered() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_and_an_unknown_address_are_told_apart_by_nobody() {
+async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
     let (shop, _folder) = shop().await;
     register(&shop, "ada@example.org").await;
     let wrong = login(&shop, "ada@example.org", "analytical").await;
@@ -144,7 +144,7 @@ async fn tokens_verify_against_the_published_keys() {
 }
 
 #[tokio::test]
-async fn another_ones_account_does_not_exist() {
+async fn the_account_of_another_user_is_not_found() {
     let (shop, _folder) = shop().await;
     let (_, ada) = register(&shop, "ada@example.org").await;
     let eve = session(&shop, &seeded_email(0), SEEDED_PASSWORD).await;
@@ -158,7 +158,7 @@ async fn another_ones_account_does_not_exist() {
 }
 
 #[tokio::test]
-async fn a_token_under_another_key_opens_nothing() {
+async fn a_token_under_another_key_is_refused() {
     let (shop, _folder) = shop().await;
     let stranger = Signer::new(&Key::generate().unwrap()).unwrap();
     let user = User {
@@ -220,7 +220,7 @@ async fn replicas_that_open_a_new_shop_at_once_share_its_key() {
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_read_is_a_problem_too() {
+async fn an_unreadable_body_is_answered_with_a_problem() {
     let (shop, _folder) = shop().await;
     let (status, problem) = post(&shop, "/users", json!({"email": 3})).await;
     assert_eq!(
@@ -231,7 +231,7 @@ async fn a_body_that_cannot_be_read_is_a_problem_too() {
 }
 
 #[tokio::test]
-async fn the_document_says_what_the_router_does() {
+async fn the_document_matches_the_router() {
     let (api, _folder) = shop().await;
     check_document(&api, "user").await;
 }

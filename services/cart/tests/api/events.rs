@@ -37,7 +37,7 @@ async fn held(shop: &Shop, user: &str) -> Vec<(String, u64)> {
 }
 
 #[tokio::test]
-async fn what_was_bought_leaves_the_buyers_cart_and_what_was_not_stays() {
+async fn bought_pieces_leave_the_buyers_cart_and_the_rest_stays() {
     let shop = Shop::open().await;
     for user in ["ada", "eve"] {
         shop.set(user, "p-1", 3).await;
@@ -52,7 +52,7 @@ async fn what_was_bought_leaves_the_buyers_cart_and_what_was_not_stays() {
 }
 
 #[tokio::test]
-async fn more_bought_than_is_there_leaves_nothing_rather_than_less() {
+async fn buying_more_than_the_line_has_removes_the_line() {
     let shop = Shop::open().await;
     shop.set("ada", "p-1", 2).await;
     shop.deliver(&confirmed("e-1", "ada", &[("p-1", 5)])).await;
@@ -73,7 +73,7 @@ async fn an_event_that_comes_twice_counts_once() {
 }
 
 #[tokio::test]
-async fn an_event_that_comes_late_does_not_take_what_was_asked_for_since() {
+async fn a_late_event_keeps_lines_that_were_set_since() {
     let shop = Shop::open().await;
     let before = WallClock::default().unix_ms() - 1000;
     shop.set("ada", "p-1", 5).await;

@@ -34,7 +34,7 @@ async fn a_line_keeps_title_and_price_as_they_were_shown() {
 }
 
 #[tokio::test]
-async fn taking_out_a_line_may_be_asked_for_twice() {
+async fn removing_a_line_twice_is_no_error() {
     let shop = Shop::open().await;
     shop.set("ada", "p-00001", 1).await;
     let (_, kept) = shop.set("ada", "p-00002", 1).await;
@@ -45,7 +45,7 @@ async fn taking_out_a_line_may_be_asked_for_twice() {
 }
 
 #[tokio::test]
-async fn another_ones_cart_can_neither_be_read_nor_changed() {
+async fn the_cart_of_another_shopper_can_neither_be_read_nor_changed() {
     let shop = Shop::open().await;
     shop.set("ada", "p-00001", 3).await;
     let adas = shop.cart("ada").await;
@@ -58,7 +58,7 @@ async fn another_ones_cart_can_neither_be_read_nor_changed() {
 }
 
 #[tokio::test]
-async fn a_product_that_does_not_exist_cannot_be_put_in() {
+async fn an_unknown_product_cannot_be_added() {
     let shop = Shop::open().await;
     let (status, problem) = shop.set("ada", "unknown", 1).await;
     assert_eq!(status, StatusCode::NOT_FOUND, "{problem}");
@@ -66,7 +66,7 @@ async fn a_product_that_does_not_exist_cannot_be_put_in() {
 }
 
 #[tokio::test]
-async fn an_id_cannot_lead_to_another_path_of_the_product_service() {
+async fn an_id_cannot_reach_another_path_of_the_product_service() {
     let shop = Shop::open().await;
     for id in ["..%2Fproducts%2Fp-00001", "p-00001%3Fa=b", "p-00001%2F"] {
         let (status, _) = shop.set("ada", id, 1).await;
@@ -76,7 +76,7 @@ async fn an_id_cannot_lead_to_another_path_of_the_product_service() {
 }
 
 #[tokio::test]
-async fn nothing_is_put_in_while_the_product_service_is_away() {
+async fn nothing_is_added_while_the_product_service_is_down() {
     let shop = Shop::without_products().await;
     let (status, problem) = shop.set("ada", "p-00001", 1).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
@@ -84,7 +84,7 @@ async fn nothing_is_put_in_while_the_product_service_is_away() {
 }
 
 #[tokio::test]
-async fn nothing_is_put_in_while_the_product_service_is_broken() {
+async fn nothing_is_added_while_the_product_service_fails() {
     let shop = Shop::open().await;
     let (status, problem) = shop.set("ada", "broken", 1).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
@@ -105,7 +105,7 @@ async fn a_line_has_one_to_twenty_pieces() {
 }
 
 #[tokio::test]
-async fn a_full_cart_takes_no_further_line_but_more_of_one() {
+async fn a_full_cart_accepts_no_new_line_but_more_pieces_of_one() {
     let shop = Shop::open().await;
     for n in 0..MAX_LINES {
         let (status, _) = shop.set("ada", &format!("p-{n}"), 1).await;

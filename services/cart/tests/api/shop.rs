@@ -25,12 +25,12 @@ pub(crate) struct Shop {
     _folder: TempDir,
 }
 
-/// What stands in for the product service.
+/// The fake product service.
 #[derive(Clone)]
 struct Products {
-    /// What every product costs now.
+    /// The present price of every product.
     price: Arc<AtomicI64>,
-    /// The ids that were asked for.
+    /// The requested ids.
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -66,12 +66,12 @@ impl Shop {
         }
     }
 
-    /// From now on every product costs this.
+    /// Sets the price of every product.
     pub(crate) fn price(&self, minor: i64) {
         self.products.price.store(minor, Ordering::SeqCst);
     }
 
-    /// The ids that the product service was asked for.
+    /// The ids that were requested from the product service.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.products.asked.lock().unwrap().clone()
     }
@@ -98,7 +98,7 @@ impl Shop {
         ask.send(&self.api).await.0
     }
 
-    /// Asks as a shopper.
+    /// Sends a request as a shopper.
     pub(crate) async fn send(&self, user: &str, ask: Ask) -> (StatusCode, Value) {
         let token = self.identity.token(user);
         ask.with_token(&token).send(&self.api).await

@@ -1,4 +1,4 @@
-//! What all documents share: how problems look, what the server stack refuses by itself, who shows what.
+//! The parts that all documents share: problems, refusals by the server stack, headers, authentication.
 
 use std::collections::BTreeMap;
 
@@ -10,22 +10,22 @@ use crate::operation::{Auth, Operation, ParameterLocation};
 use crate::problem::{MEDIA_TYPE, PREFIX};
 use crate::role::Role;
 
-/// Answered before anybody knows which path is meant, hence without a body and without a request id.
+/// Answers before routing, hence without a body and a request id.
 pub(super) const BEFORE_ROUTING: [(u16, &str); 2] = [
     (414, "The path and the query are longer than 64 KiB"),
     (431, "More than 100 headers, or too much in them"),
 ];
 
-/// Why something is refused with one status: slugs, each with what it means.
+/// The refusals with one status: slugs and their meaning.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
-    /// By the stack, in the same words everywhere.
+    /// By the server stack, with the same text everywhere.
     pub common: Vec<(&'static str, &'static str)>,
     /// By the operation itself.
     pub own: Vec<(&'static str, &'static str)>,
 }
 
-/// All that an operation can refuse, by status.
+/// All refusals of an operation, by status.
 pub(super) fn refusals(operation: &Operation, scope: DocumentScope) -> BTreeMap<u16, Refusals> {
     let mut all: BTreeMap<u16, Refusals> = BTreeMap::new();
     for own in operation.refusals {
@@ -96,19 +96,19 @@ pub(super) fn refusals(operation: &Operation, scope: DocumentScope) -> BTreeMap<
     all
 }
 
-/// One status of the above, as a response.
+/// The refusals with one status, as a response.
 pub(super) fn refusal(status: u16, refusals: &Refusals, scope: DocumentScope) -> Value {
     let all: Vec<_> = refusals.own.iter().chain(&refusals.common).collect();
     let mut slugs: Vec<&str> = all.iter().map(|(slug, _)| *slug).collect();
     slugs.sort_unstable();
     slugs.dedup();
     let kinds: Vec<String> = slugs.iter().map(|s| format!("{PREFIX}{s}")).collect();
-    let told: Vec<String> = all
+    let texts: Vec<String> = all
         .iter()
         .map(|(s, when)| format!("`{s}`: {when}"))
         .collect();
     let mut response = json!({
-        "description": told.join(". "),
+        "description": texts.join(". "),
         "content": {MEDIA_TYPE: {"schema": {"allOf": [
             {"$ref": "#/components/schemas/Problem"},
             {"properties": {"type": {"enum": kinds}, "status": {"const": status}}},
@@ -126,7 +126,7 @@ pub(super) fn refusal(status: u16, refusals: &Refusals, scope: DocumentScope) ->
     response
 }
 
-/// The headers that an operation looks at.
+/// The request headers of an operation.
 pub(super) fn header_parameters(operation: &Operation) -> impl Iterator<Item = Value> + use<> {
     let key = operation.keyed.then(|| {
         json!({
@@ -151,11 +151,11 @@ pub(super) fn header_parameters(operation: &Operation) -> impl Iterator<Item = V
 
 /// The headers of every answer.
 pub(super) fn answer_headers(scope: DocumentScope) -> Option<Value> {
-    // A service knows requests by their trace; it is the gateway that gives ids, and gives them back.
+    // Only the gateway sets ids and returns them. A service identifies requests by their trace.
     (scope == DocumentScope::Public).then(|| json!({"X-Request-Id": reference("X-Request-Id")}))
 }
 
-/// What the references to headers lead to.
+/// The header components.
 pub(super) fn headers(scope: DocumentScope) -> Value {
     let mut all = json!({
         "Retry-After": {
@@ -181,7 +181,7 @@ fn reference(header: &str) -> Value {
     json!({"$ref": format!("#/components/headers/{header}")})
 }
 
-/// Who shows what.
+/// The ways of authentication.
 pub(super) fn security_schemes(scope: DocumentScope) -> Value {
     let mut all = json!({
         "token": {
@@ -202,7 +202,7 @@ pub(super) fn security_schemes(scope: DocumentScope) -> Value {
     all
 }
 
-/// The head of a document.
+/// The `info` of a document.
 pub(super) fn info(scope: DocumentScope, version: &str) -> Value {
     const RULES: &str = "Money is an integer of minor units with a currency, times are milliseconds since 1970. What \
         is not in a schema is ignored in requests. Every error is a problem (RFC 9457) whose `type` never changes its \
@@ -227,7 +227,7 @@ pub(super) fn info(scope: DocumentScope, version: &str) -> Value {
     })
 }
 
-/// A service, as the heading of its operations.
+/// The tag of a service's operations.
 pub(super) fn tag(role: Role) -> Value {
     json!({"name": role.name(), "description": purpose(role)})
 }

@@ -1,4 +1,4 @@
-//! Whom a document is for.
+//! The scope of a document.
 
 use crate::role::Role;
 

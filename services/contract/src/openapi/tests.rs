@@ -1,4 +1,4 @@
-//! What holds for every operation, whoever serves it.
+//! Checks that hold for every operation.
 
 use std::collections::BTreeSet;
 
@@ -110,7 +110,7 @@ fn an_order_is_found_in_the_paths_that_have_one() {
 }
 
 #[test]
-fn a_repetition_needs_a_reason() {
+fn only_operations_that_allow_it_are_repeated() {
     assert!(cart::SET.may_repeat(false), "PUT is idempotent");
     assert!(inventory::RESERVE.may_repeat(false), "the body has an id");
     assert!(!order::CHECKOUT.may_repeat(false));
@@ -132,18 +132,18 @@ fn references(value: &Value) -> Vec<String> {
     }
 }
 
-/// A service may say more of an operation than the door lets see, never something else.
+/// A service may document more of an operation than the gateway does, never something different.
 #[test]
-fn the_door_says_of_a_path_what_its_service_says() {
+fn the_public_document_says_the_same_as_the_services() {
     for operation in ALL {
         let method = operation.method.name();
-        let said = |scope| document(scope, &[operation])["paths"][operation.path][method].clone();
+        let described = |scope| document(scope, &[operation])["paths"][operation.path][method].clone();
         let (mut inside, mut outside) = (
-            said(DocumentScope::Service(operation.service)),
-            said(DocumentScope::Public),
+            described(DocumentScope::Service(operation.service)),
+            described(DocumentScope::Public),
         );
-        let statuses = |said: &mut Value| -> BTreeSet<String> {
-            let responses = said["responses"].take();
+        let statuses = |described: &mut Value| -> BTreeSet<String> {
+            let responses = described["responses"].take();
             let responses = responses.as_object().cloned().unwrap_or_default();
             responses.into_iter().map(|(status, _)| status).collect()
         };

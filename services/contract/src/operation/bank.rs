@@ -1,4 +1,4 @@
-//! The bank's operations. It asks nobody who they are.
+//! The bank's operations. They need no authentication.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::role::Role::Bank as SERVICE;
 
 const ID: Parameter = Parameter::path("id", "The charge.", text);
 
-/// A merchant charges a card.
+/// Charges a card.
 pub const CHARGE: Operation = Operation {
     priority: Priority::Critical,
     // The bank is slow by nature. Giving up early would only turn slow answers into unknown ones.
@@ -40,7 +40,7 @@ pub const CHARGE: Operation = Operation {
     )
 };
 
-/// One charge.
+/// Shows a charge.
 pub const ONE: Operation = Operation {
     priority: Priority::Critical,
     parameters: &[ID],
@@ -54,7 +54,7 @@ pub const ONE: Operation = Operation {
     )
 };
 
-/// A merchant gives money back.
+/// Refunds a charge.
 pub const REFUND: Operation = Operation {
     priority: Priority::Critical,
     per_try: Duration::from_secs(3),

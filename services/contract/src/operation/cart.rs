@@ -8,7 +8,7 @@ use crate::role::Role::Cart as SERVICE;
 
 const PRODUCT: Parameter = Parameter::path("product_id", "The product.", product_id);
 
-/// A shopper looks at the cart.
+/// Shows the shopper's cart.
 pub const ONE: Operation = Operation {
     priority: Priority::Buying,
     hedged: true,
@@ -27,7 +27,7 @@ pub const ONE: Operation = Operation {
     )
 };
 
-/// A shopper puts something in.
+/// Sets a line of the cart.
 pub const SET: Operation = Operation {
     priority: Priority::Buying,
     description: "Replaces the line of that product. It keeps title and price as they are now: that is what will be charged.",
@@ -50,7 +50,7 @@ pub const SET: Operation = Operation {
     )
 };
 
-/// A shopper takes something out.
+/// Removes a line of the cart.
 pub const REMOVE: Operation = Operation {
     priority: Priority::Buying,
     description: "A line that is not there is no error.",
@@ -66,7 +66,7 @@ pub const REMOVE: Operation = Operation {
     )
 };
 
-/// What others did.
+/// Receives an event.
 pub const EVENT: Operation = Operation::event(SERVICE);
 
 fn product_id() -> Value {

@@ -7,7 +7,7 @@ use crate::role::Role::Inventory as SERVICE;
 
 const ID: Parameter = Parameter::path("id", "The reservation: its order's id.", text).order_id();
 
-/// How many of a product can be had.
+/// Shows the stock of a product.
 pub const STOCK: Operation = Operation {
     hedged: true,
     parameters: &[Parameter::path("product_id", "The product.", text)],
@@ -21,7 +21,7 @@ pub const STOCK: Operation = Operation {
     )
 };
 
-/// An administrator says how many there are.
+/// Sets the stock of a product.
 pub const RESTOCK: Operation = Operation {
     description: "What is held for orders under way is not part of the figure.",
     auth: Auth::Admin,
@@ -42,7 +42,7 @@ pub const RESTOCK: Operation = Operation {
     )
 };
 
-/// Stock is held for an order.
+/// Holds stock for an order.
 pub const RESERVE: Operation = Operation {
     priority: Priority::Critical,
     repeatable: true,
@@ -75,7 +75,7 @@ pub const RESERVE: Operation = Operation {
     )
 };
 
-/// The goods leave.
+/// Commits a reservation: the goods leave.
 pub const COMMIT: Operation = Operation {
     priority: Priority::Critical,
     repeatable: true,
@@ -97,7 +97,7 @@ pub const COMMIT: Operation = Operation {
     )
 };
 
-/// The goods go back.
+/// Releases a reservation: the goods go back.
 pub const RELEASE: Operation = Operation {
     priority: Priority::Critical,
     description: "A reservation that was never asked for is released as well: it shuts the door on one that comes late.",

@@ -4,7 +4,7 @@ use super::{Answer, Auth, Method, Operation, Priority, Refusal, schema};
 use crate::notification::{NewNotification, NotificationList};
 use crate::role::Role::Notification as SERVICE;
 
-/// A shopper's messages.
+/// Lists a shopper's messages.
 pub const LIST: Operation = Operation {
     auth: Auth::Token,
     ..Operation::new(
@@ -21,7 +21,7 @@ pub const LIST: Operation = Operation {
     )
 };
 
-/// A service has a message sent.
+/// Sends a message for another service.
 pub const SEND: Operation = Operation {
     priority: Priority::Critical,
     description: "The same key is the same message, however often it is sent.",
@@ -45,5 +45,5 @@ pub const SEND: Operation = Operation {
     )
 };
 
-/// What others did.
+/// Receives an event.
 pub const EVENT: Operation = Operation::event(SERVICE);

@@ -7,10 +7,10 @@ use super::{Answer, Auth, Method, Operation, Parameter, Priority, Refusal, schem
 use crate::order::{Checkout, Order, OrderList};
 use crate::role::Role::Order as SERVICE;
 
-/// A shopper buys what is in the cart.
+/// Buys the contents of the cart.
 pub const CHECKOUT: Operation = Operation {
     priority: Priority::Buying,
-    // The order waits for the bank, and a dead replica's order for another replica to take it up.
+    // It waits for the bank; and if a replica dies, for another one to take up the order.
     per_try: Duration::from_secs(4),
     description: "Buys what is in the caller's cart, at the prices in it. Under the same key it can be asked any number \
         of times and happens once; a later request learns how far the order is.",
@@ -59,7 +59,7 @@ pub const CHECKOUT: Operation = Operation {
     )
 };
 
-/// A shopper's orders.
+/// Lists a shopper's orders.
 pub const LIST: Operation = Operation {
     priority: Priority::Buying,
     hedged: true,
@@ -75,7 +75,7 @@ pub const LIST: Operation = Operation {
     )
 };
 
-/// One order.
+/// Shows an order.
 pub const SHOW: Operation = Operation {
     priority: Priority::Buying,
     hedged: true,

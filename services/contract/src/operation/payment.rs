@@ -14,7 +14,7 @@ const BANK_UNAVAILABLE: Refusal = Refusal::new(
     "What the bank did is not known; ask again under the same key",
 );
 
-/// The order service has a card charged.
+/// Charges a card for an order.
 pub const PAY: Operation = Operation {
     priority: Priority::Critical,
     // It waits for the bank.
@@ -43,7 +43,7 @@ pub const PAY: Operation = Operation {
     )
 };
 
-/// The order service has the money given back.
+/// Refunds a payment.
 pub const REFUND: Operation = Operation {
     priority: Priority::Critical,
     per_try: Duration::from_secs(4),
@@ -65,7 +65,7 @@ pub const REFUND: Operation = Operation {
     )
 };
 
-/// One payment.
+/// Shows a payment.
 pub const SHOW: Operation = Operation {
     auth: Auth::Token,
     parameters: &[ID],

@@ -9,7 +9,7 @@ use crate::role::Role::Product as SERVICE;
 
 const ID: Parameter = Parameter::path("id", "The product.", text);
 
-/// A list, a page at a time.
+/// Lists products, a page at a time.
 pub const LIST: Operation = Operation {
     hedged: true,
     description: "What is left out means: all categories, the newest first, twenty, from the top.",
@@ -42,8 +42,8 @@ pub const LIST: Operation = Operation {
     )
 };
 
-/// A search. It is the most expensive read of the shop, and a slow product service has too many of them already: not
-/// hedged.
+/// Searches products. It is not hedged: it is the most expensive read of the shop, and a slow product service has too
+/// many of them already.
 pub const SEARCH: Operation = Operation {
     description: "Finds products whose words begin with every word asked for.",
     parameters: &[Parameter::query("q", "One to eight words.", words).required()],
@@ -62,7 +62,7 @@ pub const SEARCH: Operation = Operation {
     )
 };
 
-/// One product.
+/// Shows a product.
 pub const ONE: Operation = Operation {
     hedged: true,
     description: "With the stock of this moment, or, where inventory does not say at once, with what was last heard of it.",
@@ -84,7 +84,7 @@ pub const ONE: Operation = Operation {
     )
 };
 
-/// An administrator changes a product.
+/// Changes a product.
 pub const CHANGE: Operation = Operation {
     description: "What the change does not name stays.",
     auth: Auth::Admin,
@@ -109,7 +109,7 @@ pub const CHANGE: Operation = Operation {
     )
 };
 
-/// What others did.
+/// Receives an event.
 pub const EVENT: Operation = Operation::event(SERVICE);
 
 fn category() -> Value {

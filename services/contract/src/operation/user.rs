@@ -5,7 +5,7 @@ use super::{Answer, Auth, Method, Operation, Parameter, Priority, Refusal, schem
 use crate::role::Role::User as SERVICE;
 use crate::user::{KeySet, Login, NewUser, Session, User};
 
-/// A shopper registers.
+/// Opens an account.
 pub const REGISTER: Operation = Operation {
     priority: Priority::Buying,
     description: "The account is a customer's. One that was registered twice at the same time is there once.",
@@ -28,7 +28,7 @@ pub const REGISTER: Operation = Operation {
     )
 };
 
-/// A shopper logs in.
+/// Opens a session.
 pub const LOGIN: Operation = Operation {
     priority: Priority::Buying,
     // A log-in changes nothing.
@@ -50,7 +50,7 @@ pub const LOGIN: Operation = Operation {
     )
 };
 
-/// A shopper looks at the account.
+/// Shows an account to its owner.
 pub const ACCOUNT: Operation = Operation {
     priority: Priority::Buying,
     auth: Auth::Token,
@@ -69,7 +69,7 @@ pub const ACCOUNT: Operation = Operation {
     )
 };
 
-/// Whoever checks tokens fetches the keys.
+/// Publishes the keys to check tokens with.
 pub const KEYS: Operation = Operation {
     // Without the keys no token can be checked.
     priority: Priority::Critical,

@@ -1,4 +1,4 @@
-//! What the inventory holds, for the audit, and where its figures contradict each other.
+//! The inventory's rows and sums for the audit, with its contradictions.
 
 use shop_contract::audit::{AuditLine, Moving};
 use shop_kit::audit::AuditSource;
@@ -31,7 +31,7 @@ impl AuditSource for Inventory {
         Ok(lines)
     }
 
-    /// The sums of the stock, and what others were not told yet.
+    /// The sums of the stock, and the events that are not delivered yet.
     async fn sums(&self) -> Result<Vec<AuditLine>, StoreError> {
         let sums = sqlx::query(SUMS).fetch_one(self.store.reader()).await?;
         let stock = AuditLine::Stock {
@@ -53,9 +53,9 @@ impl AuditSource for Inventory {
     }
 }
 
-/// The sums of the stock, and how many products contradict themselves: their own figures do not add up, or what is
-/// held or gone is not what their reservations say, or reservations speak of a product that has no stock. One
-/// statement sees one moment, also while orders come in.
+/// The sums of the stock, and the number of products with a contradiction: their own sums do not add up, held or
+/// committed pieces differ from the reservations, or reservations name a product without stock. One statement sees one
+/// moment, also while orders come in.
 const SUMS: &str = "SELECT CAST(COALESCE(SUM(s.initial), 0) AS BIGINT) AS initial,
         CAST(COALESCE(SUM(s.available), 0) AS BIGINT) AS available,
         CAST(COALESCE(SUM(s.reserved), 0) AS BIGINT) AS reserved,

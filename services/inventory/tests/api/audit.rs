@@ -1,4 +1,4 @@
-//! The audit finds figures that do not fit, product by product.
+//! The audit finds contradictions, product by product.
 
 use axum::http::Method;
 
@@ -6,7 +6,7 @@ use shop_kit::audit::AuditSource;
 
 use crate::shop::Shop;
 
-/// One order that has bought p-00001, one that holds p-00002, one that gave p-00003 back.
+/// One order that has bought p-00001, one that holds p-00002, one that released p-00003.
 async fn busy() -> Shop {
     let shop = Shop::open().await;
     shop.reserve("bought", "p-00001", 3).await;
@@ -19,7 +19,7 @@ async fn busy() -> Shop {
 }
 
 #[tokio::test]
-async fn a_shop_at_work_contradicts_itself_nowhere() {
+async fn a_busy_shop_has_no_contradictions() {
     assert_eq!(busy().await.audit().await, ((195, 2, 3), 0));
 }
 
@@ -34,7 +34,7 @@ async fn pieces_that_moved_between_products_are_found_although_the_sums_are_righ
 }
 
 #[tokio::test]
-async fn goods_that_left_for_nobody_are_found() {
+async fn pieces_committed_without_a_reservation_are_found() {
     let shop = busy().await;
     shop.tamper("UPDATE stock SET available = available - 1, committed = committed + 1 WHERE product_id = 'p-00004'")
         .await;
@@ -42,7 +42,7 @@ async fn goods_that_left_for_nobody_are_found() {
 }
 
 #[tokio::test]
-async fn a_reservation_that_says_another_number_or_status_is_found() {
+async fn a_reservation_with_another_quantity_or_status_is_found() {
     for sql in [
         "UPDATE reservation_items SET quantity = 4 WHERE reservation_id = 'bought'",
         "UPDATE reservations SET status = 'released' WHERE id = 'held'",
@@ -57,19 +57,19 @@ async fn a_reservation_that_says_another_number_or_status_is_found() {
 }
 
 #[tokio::test]
-async fn reservations_are_told_page_by_page_and_each_of_them_once() {
+async fn reservations_are_listed_in_pages_each_of_them_once() {
     let shop = busy().await;
-    let mut told: Vec<String> = Vec::new();
+    let mut lines: Vec<String> = Vec::new();
     loop {
-        let after = told.last().cloned().unwrap_or_default();
+        let after = lines.last().cloned().unwrap_or_default();
         let page = shop.inventory.rows(&after, 1).await.unwrap();
         assert!(page.len() <= 1);
         match page.first() {
-            Some(line) => told.push(line.id().unwrap().to_owned()),
+            Some(line) => lines.push(line.id().unwrap().to_owned()),
             None => break,
         }
     }
-    told.sort();
-    assert_eq!(told, ["back", "bought", "held"]);
+    lines.sort();
+    assert_eq!(lines, ["back", "bought", "held"]);
     assert!(!shop.inventory.moving().await.unwrap().is_still());
 }

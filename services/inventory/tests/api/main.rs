@@ -6,7 +6,7 @@
 )]
 
 mod audit;
-mod news;
+mod events;
 mod reservations;
 mod restocking;
 mod shop;

@@ -9,7 +9,7 @@ use shop_testkit::{ask_get, ask_post, check_document};
 use crate::shop::Shop;
 
 #[tokio::test]
-async fn stock_is_held_then_leaves_and_each_request_counts_once() {
+async fn stock_is_held_then_committed_and_each_request_counts_once() {
     let shop = Shop::open().await;
     assert_eq!(
         shop.reserve("o-1", "p-00001", 3).await.0,
@@ -42,7 +42,7 @@ async fn released_stock_goes_back_once() {
 }
 
 #[tokio::test]
-async fn a_reservation_that_cannot_be_whole_holds_nothing() {
+async fn a_reservation_that_cannot_be_complete_holds_nothing() {
     let shop = Shop::open().await;
     let body = json!({"id": "o-1", "items": [
         {"product_id": "p-00001", "quantity": 5},
@@ -55,7 +55,7 @@ async fn a_reservation_that_cannot_be_whole_holds_nothing() {
     assert_eq!(status, StatusCode::CONFLICT);
     assert_eq!(problem["type"], "urn:doorbuster:problem:out-of-stock");
     assert_eq!(shop.sums().await, (200, 0, 0));
-    // The id is free again: the shopper may come back with less.
+    // The id is free again: the shopper may try again with less.
     assert_eq!(
         shop.reserve("o-1", "p-00001", 5).await.0,
         StatusCode::CREATED
@@ -63,7 +63,7 @@ async fn a_reservation_that_cannot_be_whole_holds_nothing() {
 }
 
 #[tokio::test]
-async fn a_release_shuts_the_door_on_a_reservation_that_comes_late() {
+async fn a_release_refuses_a_reservation_that_comes_later() {
     let shop = Shop::open().await;
     assert_eq!(
         shop.settle(Method::DELETE, "/reservations/o-9").await.0,
@@ -109,7 +109,7 @@ async fn only_services_may_hold_stock() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_or_is_not_there_is_said_so() {
+async fn bad_requests_and_unknown_ids_are_refused() {
     let shop = Shop::open().await;
     let (status, problem) = ask_post("/reservations", json!({"id": 3}))
         .as_service()
@@ -130,6 +130,6 @@ async fn what_cannot_be_read_or_is_not_there_is_said_so() {
 }
 
 #[tokio::test]
-async fn the_document_says_what_the_router_does() {
+async fn the_document_matches_the_router() {
     check_document(&Shop::open().await.api, "inventory").await;
 }

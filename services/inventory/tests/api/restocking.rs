@@ -1,4 +1,4 @@
-//! An administrator says how many there are.
+//! Restocking by an administrator.
 
 use axum::http::StatusCode;
 use serde_json::json;
@@ -28,7 +28,7 @@ async fn restocking_sets_what_can_be_reserved_and_leaves_what_is_held() {
 }
 
 #[tokio::test]
-async fn nobody_else_restocks_and_nothing_restocks_what_cannot_be() {
+async fn only_administrators_restock_and_only_valid_quantities() {
     let shop = Shop::open().await;
     let some = json!({"available": 50});
     for (role, product, body, expected, kind) in [
@@ -56,5 +56,5 @@ async fn nobody_else_restocks_and_nothing_restocks_what_cannot_be() {
         assert_eq!(slug(&problem), kind);
     }
     assert_eq!(shop.sums().await, (200, 0, 0));
-    assert_eq!(shop.later_news().await, []);
+    assert_eq!(shop.later_events().await, []);
 }

@@ -82,7 +82,7 @@ impl Shop {
         self.settle(Method::DELETE, &path).await.0
     }
 
-    /// Restocks as somebody of a role, or as nobody.
+    /// Restocks with a role's token, or without a token.
     pub(crate) async fn restock(
         &self,
         product: &str,
@@ -101,14 +101,14 @@ impl Shop {
         body["available"].as_i64().unwrap()
     }
 
-    /// (available, reserved, committed) over all products, where nothing contradicts itself.
+    /// (available, reserved, committed) over all products, after checking that there are no contradictions.
     pub(crate) async fn sums(&self) -> (i64, i64, i64) {
         let (sums, contradictions) = self.audit().await;
         assert_eq!(contradictions, 0);
         sums
     }
 
-    /// The sums as above, and how many products contradict themselves.
+    /// The sums as above, and the number of products with contradictions.
     pub(crate) async fn audit(&self) -> ((i64, i64, i64), i64) {
         let lines = self.inventory.sums().await.unwrap();
         let stock = lines.iter().find_map(|line| match line {
@@ -124,8 +124,8 @@ impl Shop {
         stock.unwrap()
     }
 
-    /// What is to be told, by subject.
-    pub(crate) async fn news(&self) -> Vec<(String, Vec<StockLevel>)> {
+    /// The events in the outbox, by subject.
+    pub(crate) async fn published(&self) -> Vec<(String, Vec<StockLevel>)> {
         let rows = sqlx::query("SELECT payload, subscriber FROM outbox ORDER BY id")
             .fetch_all(self.inventory.store().reader())
             .await
@@ -143,10 +143,11 @@ impl Shop {
         rows.iter().map(read).collect()
     }
 
-    /// What is to be told since the opening: subject, product, pieces.
-    pub(crate) async fn later_news(&self) -> Vec<(String, String, i64)> {
-        let news = self.news().await.into_iter();
-        news.filter(|(subject, _)| subject != "opening")
+    /// The events since the opening: subject, product, pieces.
+    pub(crate) async fn later_events(&self) -> Vec<(String, String, i64)> {
+        let published = self.published().await.into_iter();
+        published
+            .filter(|(subject, _)| subject != "opening")
             .flat_map(|(subject, levels)| {
                 levels
                     .into_iter()
@@ -155,7 +156,7 @@ impl Shop {
             .collect()
     }
 
-    /// Does to the database what no path does.
+    /// Changes the database as no operation does.
     pub(crate) async fn tamper(&self, sql: &'static str) {
         let writer = self.inventory.store().writer();
         sqlx::query(sql).execute(writer).await.unwrap();

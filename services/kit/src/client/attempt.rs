@@ -1,4 +1,4 @@
-//! One attempt of a call: one request on the wire, one client span, one figure.
+//! One attempt of a call: one request on the wire, one client span, one sample in the metrics.
 
 use std::time::{Duration, Instant};
 
@@ -24,13 +24,13 @@ use crate::telemetry::{names, propagation, urls};
 
 /// The largest answer that is read.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
-/// Without deadlines an attempt still ends some time.
+/// The time of an attempt without deadlines.
 const WITHOUT_DEADLINES: Duration = Duration::from_secs(10);
-/// This much before the deadline an attempt gives up by itself, so that its failure is still told to breaker and
-/// balancer instead of being cut off with the request it was made for.
+/// An attempt gives up this long before the deadline, so that breaker and balancer still learn of its failure.
+/// Otherwise it would be dropped with the request that it belongs to.
 const MARGIN: Duration = Duration::from_millis(2);
 
-/// An attempt that brought no answer.
+/// An attempt without an answer.
 pub(super) struct Failed {
     pub(super) outcome: Outcome,
     pub(super) error: CallError,
@@ -48,13 +48,13 @@ pub(super) struct Try {
 
 impl Try {
     pub(super) const FIRST: Self = Self::number(1);
-    /// Sent beside the first one, which is still under way.
+    /// Sent beside the first one, which is still in flight.
     pub(super) const HEDGE: Self = Self {
         number: 2,
         hedge: true,
     };
 
-    /// One after the other, from 1.
+    /// The attempts in order, from 1.
     pub(super) const fn number(number: u32) -> Self {
         Self {
             number,
@@ -118,7 +118,7 @@ pub(super) async fn send(
             .saturating_sub(MARGIN),
         None => WITHOUT_DEADLINES,
     };
-    // With less time than the callee is usually given, running out of it says nothing about the callee.
+    // A callee that had less time than usual is not blamed for a timeout.
     let in_a_hurry = context
         .deadline
         .is_some_and(|d| d.remaining(now) < call.per_try);
@@ -180,7 +180,7 @@ pub(super) async fn send(
     result
 }
 
-/// Whether a result says anything about the replica that was asked, for breaker and balancer to act on.
+/// Whether breaker and balancer should count the result for the replica.
 fn speaks_of_the_callee(result: &Answered, in_a_hurry: bool) -> bool {
     match result {
         Ok((answer, _)) => {
@@ -212,7 +212,7 @@ fn request(
         .body(Full::new(call.body.clone()))?;
     let headers = request.headers_mut();
     headers.extend(call.headers.clone());
-    // The bank is an outside party; what services know each other by is none of its business.
+    // The bank is an outside party and must not get the services' key.
     if call.peer() != Role::Bank
         && let Ok(key) = HeaderValue::from_str(&kit.config().service_key)
     {
@@ -230,8 +230,8 @@ fn request(
     Ok(request)
 }
 
-/// The request sent and its answer read, with whatever faults do to either. All that judges the result is above it, so
-/// it cannot tell a fault from the real thing.
+/// Sends the request and reads its answer, with the faults that affect either. Everything that judges the result is
+/// outside of it, so it cannot tell an injected fault from a real one.
 async fn exchange(
     kit: &Kit,
     request: Result<Request<Full<Bytes>>, http::Error>,
@@ -281,7 +281,7 @@ async fn exchange(
     Ok((answer, outcome))
 }
 
-/// `Retry-After` in seconds; dates are not used inside of the shop.
+/// `Retry-After` in seconds; the shop does not use dates.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))

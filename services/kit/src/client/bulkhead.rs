@@ -1,4 +1,4 @@
-//! A peer's bulkhead, with its lock and its figures.
+//! A peer's bulkhead, with its lock and its metrics.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use shop_resilience::{Bulkhead, BulkheadConfig, BulkheadSlot, Priority};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::names;
 
-/// The calls under way to one role.
+/// The calls in flight to one role.
 pub(super) struct BulkheadGate {
     role: Role,
     bulkhead: Mutex<Bulkhead>,
@@ -30,7 +30,7 @@ impl BulkheadGate {
         }
     }
 
-    /// Takes a place for one call, where the service itself may work on `limit` requests at present.
+    /// Takes a slot for one call; the service itself may work on `limit` requests at present.
     pub(super) fn enter(
         self: &Arc<Self>,
         priority: Priority,
@@ -55,7 +55,7 @@ impl BulkheadGate {
     }
 }
 
-/// A call under way; it leaves however it ends.
+/// The slot of a call in flight. It is given back when this is dropped.
 pub(super) struct BulkheadPermit {
     gate: Arc<BulkheadGate>,
     slot: Option<BulkheadSlot>,

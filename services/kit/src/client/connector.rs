@@ -12,8 +12,8 @@ use crate::connections::HEADER_TIMEOUT;
 
 /// How long connecting may take. On one machine or in one cluster it takes a millisecond, or it never succeeds.
 const CONNECT: Duration = Duration::from_millis(500);
-/// How long an idle connection is kept: less than a service keeps it ([`HEADER_TIMEOUT`]). Otherwise a request would now and then
-/// be sent on a connection that is being closed. That is a failure, and without a key it is not repeated.
+/// How long an idle connection is kept: less than a service keeps it ([`HEADER_TIMEOUT`]). Otherwise a request would now and
+/// then be sent on a connection that is being closed. That is a failure, and without a key it is not repeated.
 const IDLE: Duration = HEADER_TIMEOUT.saturating_sub(Duration::from_secs(5));
 
 pub(crate) type HttpClient = Client<HttpConnector, Full<Bytes>>;

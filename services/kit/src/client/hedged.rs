@@ -1,7 +1,7 @@
-//! The first try of a read, and a second one beside it when the first is long in coming.
+//! The first try of a read, and a second one beside it when the first is slow.
 //!
-//! The first good answer wins; the other try is dropped, which ends its connection and tells its breaker nothing. Only
-//! a call's first try is hedged: those after it are load that the peer had not asked for already.
+//! The first good answer wins. The other try is dropped: its connection ends, and its breaker does not count it. Only a
+//! call's first try is hedged; later ones are additional load already.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::Kit;
 use crate::context::Context;
 use crate::telemetry::names;
 
-/// What came of it, and which replica was asked besides the first.
+/// The result, and the replica that got the second request.
 pub(super) struct Hedged {
     pub(super) result: Answered,
     pub(super) second: Option<usize>,
@@ -37,7 +37,7 @@ pub(super) async fn send(
         began: kit.now(),
         replica: guard.index(),
     };
-    // A replica is judged by its probe, so the probe has to run to its end.
+    // A probe decides about its replica, so it has to run to its end.
     let patience = match guard.is_probe() {
         true => None,
         false => endpoints.patience(reads.began, call.template()),
@@ -94,12 +94,12 @@ pub(super) async fn send(
     Hedged { result, second }
 }
 
-/// Whether it settles the call: an answer, also one that says no to what was asked.
+/// Whether it settles the call: an answer, or a refusal because of the request itself.
 fn is_good(result: &Answered) -> bool {
     matches!(result, Ok((_, Outcome::Success | Outcome::Rejected)))
 }
 
-/// What the first try of a read teaches about reads of its kind.
+/// Reports how long the first try of a read took, for the hedging delay of its kind.
 struct Reads<'a> {
     kit: &'a Kit,
     endpoints: &'a Arc<Peer>,
@@ -109,7 +109,7 @@ struct Reads<'a> {
 }
 
 impl Reads<'_> {
-    /// How quickly it fails says nothing about how long an answer takes.
+    /// Failures are not reported: how quickly a try fails says nothing about how long an answer takes.
     fn answered(&self, result: &Answered) {
         if is_good(result) {
             let now = self.kit.now();

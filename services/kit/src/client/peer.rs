@@ -1,4 +1,4 @@
-//! The replicas of each role that may be called, with what is known of them.
+//! The replicas of each role that may be called, with their breakers, costs and budgets.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::telemetry::names;
 pub(crate) struct Peers(BTreeMap<Role, Arc<Peer>>);
 
 impl Peers {
-    /// The peers of a service. Draws for balancing and jitter are seeded with who asks and who is asked.
+    /// The peers of a service. Random draws for balancing and jitter are seeded with caller and callee.
     pub(crate) fn new(config: &ServiceConfig, metrics: &Metrics) -> Self {
         let peers = config.peers.iter().map(|(&role, addresses)| {
             let seed = config.seed
@@ -54,7 +54,7 @@ struct Known {
     breakers: Vec<Breaker>,
     balancer: Balancer,
     budget: RetryBudget,
-    /// By route template, of which there are only so many.
+    /// By route template, so their number is bounded.
     hedges: HashMap<&'static str, Hedge>,
     draws: ChaCha8Rng,
 }
@@ -114,17 +114,17 @@ impl Peer {
         self.known.lock()
     }
 
-    /// Where calls to it are bounded.
+    /// The bulkhead of calls to this role.
     pub(super) fn bulkhead(&self) -> &Arc<BulkheadGate> {
         &self.bulkhead
     }
 
-    /// Counts a call, on which the retry budget grows.
+    /// Counts a call. The retry budget grows with it.
     pub(crate) fn record_request(&self, now: Moment) {
         self.known().budget.record_request(now);
     }
 
-    /// Asks for another try.
+    /// Requests another try.
     pub(crate) fn may_retry(
         &self,
         policy: &RetryPolicy,
@@ -135,7 +135,7 @@ impl Peer {
         policy.may_retry(&tried(draw), &mut known.budget)
     }
 
-    /// Chooses a replica, other than those that were tried where that is possible. `None`: all breakers are open.
+    /// Picks a replica, one that was not tried where possible. `None`: all breakers are open.
     pub(crate) fn pick(
         self: &Arc<Self>,
         now: Moment,
@@ -171,8 +171,8 @@ impl Peer {
         Some(self.guard(&mut known, index, pass, probe))
     }
 
-    /// Chooses a replica for a second try beside the first, other than `first` where that is possible, and pays for it.
-    /// It is never a probe: what is cancelled as soon as the other one answers cannot judge a replica.
+    /// Picks a replica for a hedge, other than `first` where possible, and takes a budget token. It is never a probe: a
+    /// request that may be cancelled at any time cannot judge a replica.
     pub(super) fn hedge(
         self: &Arc<Self>,
         now: Moment,
@@ -189,7 +189,7 @@ impl Peer {
         may_hedge(now, deadline, &mut known.budget).ok()?;
         let pass = match known.breakers[index].admit(now) {
             Admission::Yes(pass) if breakers => Some(pass),
-            // A closed breaker admits, and one that is switched off is not told.
+            // A closed breaker admits; a breaker that is switched off gets no results.
             _ => None,
         };
         Some(self.guard(&mut known, index, pass, false))
@@ -212,12 +212,12 @@ impl Peer {
         }
     }
 
-    /// How long a read of this kind is waited for before it is worth asking again.
+    /// The hedging delay of reads of this kind. `None`: too few observations.
     pub(super) fn patience(&self, now: Moment, template: &'static str) -> Option<Duration> {
         self.known().hedges.get_mut(template)?.patience(now)
     }
 
-    /// The first try of a read took so long.
+    /// The first try of a read took this long.
     pub(super) fn observe(&self, now: Moment, template: &'static str, took: Duration) {
         let mut known = self.known();
         let hedge = known
@@ -227,7 +227,7 @@ impl Peer {
         hedge.observe(now, took);
     }
 
-    /// A try at a replica was given up after so long, for another one had answered.
+    /// A try at a replica was given up after this time because another one had answered.
     pub(super) fn outlasted(&self, index: usize, now: Moment, at_least: Duration) {
         self.known().balancer.outlasted(index, now, at_least);
     }
@@ -253,8 +253,8 @@ pub(crate) fn port(address: &str) -> String {
     address.rsplit(':').next().unwrap_or_default().to_owned()
 }
 
-/// One attempt's hold on a replica. Dropped without a result (the attempt was cancelled), it gives everything back
-/// and says nothing about the replica.
+/// One attempt at a replica. If it is dropped without a result (the attempt was cancelled), it gives everything back
+/// and reports nothing about the replica.
 pub(crate) struct AttemptGuard {
     peer: Arc<Peer>,
     index: usize,
@@ -264,7 +264,7 @@ pub(crate) struct AttemptGuard {
 }
 
 impl AttemptGuard {
-    /// Which replica.
+    /// The index of the replica.
     pub(crate) fn index(&self) -> usize {
         self.index
     }
@@ -279,7 +279,7 @@ impl AttemptGuard {
         &self.peer.addresses[self.index]
     }
 
-    /// Tells how it went.
+    /// Reports the result.
     pub(crate) fn finish(mut self, now: Moment, took: Duration, outcome: Outcome) {
         self.finished = true;
         let mut known = self.peer.known();
@@ -330,7 +330,7 @@ mod tests {
         ))
     }
 
-    /// Lets a replica fail until its breaker opens.
+    /// Makes a replica fail until its breaker opens.
     fn fail(peer: &Arc<Peer>, index: usize, now: Moment) {
         let other = 1 - index;
         while peer.known().breakers[index].state() == BreakerState::Closed {
@@ -354,7 +354,7 @@ mod tests {
         }
         fail(&peer, 1, now);
         assert_eq!(peer.hedge(now, 0, true, None).unwrap().index(), 0);
-        // Its time is over, but it waits for a probe, which a hedge must not be.
+        // Its time is over, but it waits for a probe, and a hedge must not be one.
         let later = now + Duration::from_secs(2);
         assert_eq!(peer.hedge(later, 0, true, None).unwrap().index(), 0);
         assert_eq!(peer.hedge(later, 0, false, None).unwrap().index(), 1);

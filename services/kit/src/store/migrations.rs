@@ -15,7 +15,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 macro_rules! migrations {
     ($($path:literal),+ $(,)?) => {
         ::std::sync::LazyLock::new(|| {
-            $crate::store::migrator(&[$(($path, include_str!($path))),+])
+            $crate::store::migrations::migrator(&[$(($path, include_str!($path))),+])
         })
     };
 }
@@ -24,7 +24,6 @@ macro_rules! migrations {
 ///
 /// # Panics
 /// A file name does not begin with digits and `_`. Names are literals, so the first start of the service shows it.
-#[doc(hidden)]
 pub fn migrator(files: &[(&'static str, &'static str)]) -> Migrator {
     let migration = |&(path, sql): &(&'static str, &'static str)| {
         let (version, description) = parse(path).unwrap_or_else(|| {

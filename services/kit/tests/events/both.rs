@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use shop_contract::Role;
 use shop_contract::faults::{FaultEffect, FaultOrder, MAX_TTL_MS, Only};
-use shop_testkit::metric;
+use shop_testkit::{metric, until};
 
 use crate::world::{Transport, World};
 
@@ -57,7 +57,7 @@ async fn a_subscriber_that_was_down_misses_nothing(world: World) {
     world.write(0..5).await;
     if world.transport == Transport::Nats {
         // The server has stored the events.
-        crate::world::until(async || world.pending().await == 0).await;
+        until("an empty outbox", async || world.pending().await == 0).await;
     }
     let subscriber = world.subscriber();
     world.settled(5, 0).await;
@@ -170,7 +170,7 @@ async fn faults_delay_events_and_nothing_is_lost(world: World) {
         .unwrap();
     world.write(0..5).await;
     let hits = |n: usize| faults.states().active[n].hits;
-    crate::world::until(async || hits(1) >= 5).await;
+    until("five hits", async || hits(1) >= 5).await;
     assert_eq!(world.test_subscriber.processed().await, (0, 0));
     assert_eq!(hits(0), 0, "no other service sends events");
     faults.clear_all();
@@ -180,7 +180,7 @@ async fn faults_delay_events_and_nothing_is_lost(world: World) {
         .inject(order("orders", Role::Order, FaultEffect::Hang))
         .unwrap();
     world.write(5..6).await;
-    crate::world::until(async || hits(0) >= 1).await;
+    until("a hit", async || hits(0) >= 1).await;
     assert_eq!(world.test_subscriber.processed().await, (5, 5));
     faults.clear_all();
     world.settled(6, 0).await;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use async_nats::jetstream;
 use shop_kit::config::Events;
 use shop_kit::net::{self, Lease};
-use shop_testkit::metric;
+use shop_testkit::{metric, until};
 use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::world::{Transport, World, until};
+use crate::world::{Transport, World};
 
 /// A TCP proxy to the real server that can be cut.
 struct Wire {
@@ -106,11 +106,11 @@ async fn the_server_stores_an_event_once_however_often_it_is_published() {
     };
     let relay = world.relay();
     let written = world.write(0..3).await;
-    until(async || world.pending().await == 0).await;
+    until("an empty outbox", async || world.pending().await == 0).await;
     for envelope in &written {
         world.write_one(envelope).await;
     }
-    until(async || world.pending().await == 0).await;
+    until("an empty outbox", async || world.pending().await == 0).await;
     relay.stop().await;
     let (jetstream, shop) = direct(&world).await;
     let stream = jetstream.get_stream(format!("SHOP-{shop}")).await.unwrap();
@@ -133,9 +133,12 @@ async fn an_unreadable_event_is_counted_and_given_up() {
     world.settled(5, 0).await;
     let unreadable =
         metric("messaging_client_consumed_messages_total").label("outcome", "unreadable");
-    until(async || unreadable.is_in(&world.test_subscriber.kit.metrics().render())).await;
+    until("the unreadable event", async || {
+        unreadable.is_in(&world.test_subscriber.kit.metrics().render())
+    })
+    .await;
     let stream = jetstream.get_stream(format!("SHOP-{shop}")).await.unwrap();
-    until(async || {
+    until("all acknowledgements", async || {
         let info = stream.consumer_info("notification-orders").await.unwrap();
         info.num_pending == 0 && info.num_ack_pending == 0
     })
@@ -154,7 +157,10 @@ async fn replicas_share_the_work_and_the_queue_depth_is_reported() {
     world.write(0..50).await;
     world.settled(50, 0).await;
     let depth = metric("shop_queue_depth");
-    until(async || depth.is_in(&world.test_subscriber.kit.metrics().render())).await;
+    until("the queue depth", async || {
+        depth.is_in(&world.test_subscriber.kit.metrics().render())
+    })
+    .await;
     one.stop().await;
     other.stop().await;
     relay.stop().await;

@@ -18,7 +18,7 @@ use shop_kit::net::{self, Lease};
 use shop_kit::problem::ApiError;
 use shop_kit::store::{Store, StoreError};
 use shop_kit::{Kit, server};
-use shop_testkit::config;
+use shop_testkit::{config, until};
 use sqlx::Row;
 use sqlx::migrate::Migrator;
 use tempfile::TempDir;
@@ -33,17 +33,6 @@ static MIGRATIONS: std::sync::LazyLock<Migrator> =
 pub(crate) enum Transport {
     Http,
     Nats,
-}
-
-/// Waits until a condition is true.
-pub(crate) async fn until(mut condition: impl AsyncFnMut() -> bool) {
-    for _ in 0..3000 {
-        if condition().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("timed out waiting for a condition");
 }
 
 /// The tests' subscriber: stores the subjects of its events.
@@ -237,7 +226,7 @@ impl World {
 
     /// Waits until this many subjects were processed, each once, and the outbox has `left` rows.
     pub(crate) async fn settled(&self, subjects: i64, left: i64) {
-        until(async || {
+        until("all events to be processed", async || {
             self.test_subscriber.processed().await.1 == subjects && self.pending().await == left
         })
         .await;

@@ -104,8 +104,8 @@ async fn a_hanging_replica_is_hedged_abandoned_and_then_avoided_without_a_breake
     warm_up(&kit).await;
     replicas[0].hangs.store(true, SeqCst);
     let before = replicas[0].received();
-    // Twenty reads in a row that avoid the replica: without avoidance, each read meets it with a probability of one half. How many
-    // reads it takes until then depends on the speed of the machine.
+    // Twenty reads in a row that avoid the replica: without avoidance, each read meets it with a probability of one half. How
+    // many reads it takes until then depends on the speed of the machine.
     let (mut reads, mut in_a_row) = (0, 0);
     while in_a_row < 20 {
         reads += 1;

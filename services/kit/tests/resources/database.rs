@@ -9,9 +9,10 @@ use shop_contract::faults::{FaultEffect, FaultOrder};
 use shop_kit::faults::FaultRefused;
 use shop_kit::problem::ApiError;
 use shop_kit::store::StoreError;
+use shop_testkit::until;
 use sqlx::{AnyConnection, Connection};
 
-use crate::{LONG_MS, Service, order, until};
+use crate::{LONG_MS, Service, order};
 
 const SLOW: FaultEffect = FaultEffect::SlowDatabase {
     delay_us: 20_000,

@@ -9,33 +9,21 @@ mod database;
 mod process;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use shop_contract::Role;
 use shop_contract::faults::{FaultEffect, FaultOrder, Only};
 use shop_kit::Kit;
 use shop_kit::faults::FaultRefused;
 use shop_kit::store::{Store, StoreError};
-use shop_testkit::config;
+use shop_testkit::{config, until};
 use sqlx::migrate::Migrator;
 use tempfile::TempDir;
 
 static MIGRATIONS: std::sync::LazyLock<Migrator> =
     shop_kit::migrations!["migrations/0001_things.sql"];
 
-/// The limit for any condition to become true. A passing test never waits that long.
-const TIMEOUT: Duration = Duration::from_secs(60);
 /// Longer than any test: for faults that the test ends.
 const LONG_MS: u64 = 600_000;
-
-/// Waits until a condition is true.
-async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !condition().await {
-        assert!(start.elapsed() < TIMEOUT, "timed out waiting for {what}");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
 
 /// A replica of a service with a database.
 struct Service {

@@ -11,9 +11,9 @@ use shop_contract::faults::{FaultEffect, FaultOrder};
 use shop_kit::clock::WallClock;
 use shop_kit::faults::FaultRefused;
 use shop_kit::{Kit, server};
-use shop_testkit::{Identity, ask_get, config};
+use shop_testkit::{Identity, ask_get, config, until};
 
-use crate::{LONG_MS, Service, order, until};
+use crate::{LONG_MS, Service, order};
 
 const HOUR_MS: i64 = 3_600_000;
 

@@ -1,4 +1,4 @@
-//! The mail queue: the queued messages, each left to one sender at a time.
+//! The mail queue: queued messages, each leased to one sender at a time.
 
 use std::time::Duration;
 
@@ -8,8 +8,7 @@ use sqlx::Row;
 use super::Notifications;
 use crate::retry::Next;
 
-/// How long a mail is left to the sender that took it up. Longer than a try can take; a sender that dies leaves its
-/// mails to the others after this.
+/// The lease of a mail. Longer than a try can take. When a sender dies, its mails are free again after this.
 const LEASE_MS: i64 = 45_000;
 
 /// A mail to be sent.
@@ -17,41 +16,41 @@ const LEASE_MS: i64 = 45_000;
 pub struct Mail {
     /// The notification.
     pub id: String,
-    /// To whom.
+    /// The address.
     pub recipient: String,
-    /// First line.
+    /// The first line.
     pub subject: String,
     /// The rest.
     pub body: String,
-    /// The trace that it belongs to.
+    /// The trace of its cause.
     pub traceparent: Option<String>,
     /// Which try this is, from 1.
     pub attempts: u32,
-    /// When it came about, milliseconds since 1970.
+    /// When it was created, milliseconds since 1970.
     pub created_at_ms: i64,
 }
 
 impl Notifications {
-    /// Resolves when there may be something new in the queue.
+    /// Resolves when the queue may have something new.
     pub async fn woken(&self) {
         self.woken.notified().await;
     }
 
-    /// How many mails are still to be sent.
+    /// How many mails are queued.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn queued(&self) -> Result<i64, StoreError> {
         let sql = "SELECT COUNT(*) AS n FROM notifications WHERE status = 'queued'";
         let row = sqlx::query(sql).fetch_one(self.store.reader()).await?;
         Ok(row.try_get("n")?)
     }
 
-    /// Takes up at most this many mails whose time has come. The outer condition repeats the inner one, which two
-    /// senders can see fulfilled at once.
+    /// Leases at most this many mails that are due. The outer condition repeats the inner one, which two senders may
+    /// find true at once.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn take_up(&self, most: i64) -> Result<Vec<Mail>, StoreError> {
         let now = self.store.unix_ms();
         let rows = sqlx::query(
@@ -82,10 +81,10 @@ impl Notifications {
             .collect()
     }
 
-    /// Writes down what became of a try.
+    /// Stores the result of a try.
     ///
     /// # Errors
-    /// Those of the database. The mail is then tried again when its sender's time is over.
+    /// A database error. The mail is then tried again when its lease is over.
     pub async fn settle(&self, id: &str, next: &Next) -> Result<(), StoreError> {
         let now = self.store.unix_ms();
         let query = match next {

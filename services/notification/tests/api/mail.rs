@@ -10,10 +10,10 @@ use shop_testkit::{ask_post, until};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::smtp::{MailServer, Mood};
+use crate::smtp::{MailServer, Reply};
 use crate::{ALICE, Shop, confirmed, shop_with};
 
-/// A sender at work.
+/// A running sender.
 struct Sending {
     shutdown: CancellationToken,
     task: JoinHandle<()>,
@@ -57,8 +57,8 @@ impl Shop {
 }
 
 #[tokio::test]
-async fn a_confirmed_order_is_told_by_mail_once() {
-    let mut server = MailServer::new(Mood::Takes);
+async fn a_confirmed_order_sends_one_mail() {
+    let mut server = MailServer::new(Reply::Accept);
     server.start();
     let shop = shop_with(Some(server.url())).await;
     let sending = Sending::start(&shop);
@@ -84,14 +84,14 @@ async fn a_confirmed_order_is_told_by_mail_once() {
 
 #[tokio::test]
 async fn a_server_that_is_down_delays_nothing_but_mail() {
-    let mut server = MailServer::new(Mood::Takes);
+    let mut server = MailServer::new(Reply::Accept);
     let shop = shop_with(Some(server.url())).await;
     let sending = Sending::start(&shop);
     assert_eq!(
         shop.event(confirmed("e-1", "o-1")).await,
         StatusCode::NO_CONTENT
     );
-    // It is seen and readable though nobody has taken it.
+    // It is listed although it is not sent yet.
     assert_eq!(shop.messages(ALICE).await[0]["status"], "queued");
     until("a deferred mail", async || !shop.shows("deferred", 0)).await;
     let depth = "shop_queue_depth{";
@@ -101,7 +101,7 @@ async fn a_server_that_is_down_delays_nothing_but_mail() {
         lines.any(|l| l.contains("queue=\"mail\"") && l.ends_with(" 1.0")),
         "{page}"
     );
-    // And the end of the service does not wait for it.
+    // And shutdown does not wait for it.
     sending.stop().await;
     let sending = Sending::start(&shop);
     server.start();
@@ -113,7 +113,7 @@ async fn a_server_that_is_down_delays_nothing_but_mail() {
 
 #[tokio::test]
 async fn a_temporary_refusal_is_tried_again() {
-    let mut server = MailServer::new(Mood::NotNow(2));
+    let mut server = MailServer::new(Reply::Defer(2));
     server.start();
     let shop = shop_with(Some(server.url())).await;
     let sending = Sending::start(&shop);
@@ -126,7 +126,7 @@ async fn a_temporary_refusal_is_tried_again() {
 
 #[tokio::test]
 async fn a_permanent_refusal_is_not() {
-    let mut server = MailServer::new(Mood::Never);
+    let mut server = MailServer::new(Reply::Reject);
     server.start();
     let shop = shop_with(Some(server.url())).await;
     let sending = Sending::start(&shop);
@@ -140,7 +140,7 @@ async fn a_permanent_refusal_is_not() {
 
 #[tokio::test]
 async fn two_replicas_send_each_mail_once() {
-    let mut server = MailServer::new(Mood::Takes);
+    let mut server = MailServer::new(Reply::Accept);
     server.start();
     let shop = shop_with(Some(server.url())).await;
     let (one, other) = (Sending::start(&shop), Sending::start(&shop));

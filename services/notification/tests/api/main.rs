@@ -20,9 +20,9 @@ use shop_notification::subscriber::Writer;
 use shop_testkit::{ConfirmedOrder, Identity, ask_get, ask_post, check_document, config};
 use tempfile::TempDir;
 
-/// A customer with no other channel than e-mail.
+/// A customer whose only channel is e-mail.
 const ALICE: &str = "u-1";
-/// One who has a text message besides.
+/// A customer with text messages as well.
 const BOB: &str = "u-3";
 
 struct Shop {
@@ -117,7 +117,7 @@ async fn an_event_that_comes_twice_is_one_message() {
 }
 
 #[tokio::test]
-async fn messages_are_seen_by_their_addressee_alone() {
+async fn messages_are_shown_to_their_addressee_only() {
     let shop = shop().await;
     shop.event(confirmed("e-1", "o-1")).await;
     assert!(shop.messages("u-2").await.is_empty());
@@ -143,7 +143,7 @@ async fn a_direct_message_is_sent_once_per_key_and_by_services_alone() {
 }
 
 #[tokio::test]
-async fn who_has_another_channel_is_told_by_that_too_and_once() {
+async fn a_second_channel_gets_one_message_too() {
     let shop = shop().await;
     for event in ["e-1", "e-1", "e-2"] {
         shop.event(confirmed_to(BOB, event, "o-1")).await;
@@ -156,7 +156,7 @@ async fn who_has_another_channel_is_told_by_that_too_and_once() {
 }
 
 #[tokio::test]
-async fn what_concerns_no_customer_is_taken_and_left() {
+async fn events_without_a_customer_are_accepted_and_ignored() {
     let shop = shop().await;
     let event = json!({"id": "e-1", "source": "inventory", "subject": "opening", "time_ms": 1,
         "type": "stock.changed", "data": {"levels": []}});
@@ -172,6 +172,6 @@ async fn what_concerns_no_customer_is_taken_and_left() {
 }
 
 #[tokio::test]
-async fn the_document_says_what_the_router_does() {
+async fn the_document_matches_the_router() {
     check_document(&shop().await.api, "notification").await;
 }

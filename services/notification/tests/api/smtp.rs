@@ -8,17 +8,17 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
-/// What the server says to a recipient.
+/// The server's reply to a recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mood {
-    Takes,
+pub(crate) enum Reply {
+    Accept,
     /// `451`, this many more times.
-    NotNow(u32),
+    Defer(u32),
     /// `550`.
-    Never,
+    Reject,
 }
 
-/// A letter that was taken.
+/// An accepted mail.
 #[derive(Debug, Clone)]
 pub(crate) struct Letter {
     pub to: String,
@@ -26,12 +26,12 @@ pub(crate) struct Letter {
 }
 
 struct State {
-    mood: Mood,
+    reply: Reply,
     letters: Vec<Letter>,
     asked: u32,
 }
 
-/// The server. Its port is its own from the start, also while it is down.
+/// The server. It has its port from the start, also while it is down.
 pub(crate) struct MailServer {
     port: Lease,
     state: Arc<Mutex<State>>,
@@ -40,9 +40,9 @@ pub(crate) struct MailServer {
 
 impl MailServer {
     /// A server that is still down.
-    pub(crate) fn new(mood: Mood) -> Self {
+    pub(crate) fn new(reply: Reply) -> Self {
         let state = State {
-            mood,
+            reply,
             letters: Vec::new(),
             asked: 0,
         };
@@ -69,7 +69,7 @@ impl MailServer {
         self.serving = Some(serve.abort_handle());
     }
 
-    /// Stops taking connections.
+    /// Stops accepting connections.
     pub(crate) fn stop(&mut self) {
         self.serving.take().unwrap().abort();
     }
@@ -78,13 +78,13 @@ impl MailServer {
         self.state.lock().unwrap().letters.clone()
     }
 
-    /// How often it was asked to take a letter.
+    /// How many mails it was offered.
     pub(crate) fn asked(&self) -> u32 {
         self.state.lock().unwrap().asked
     }
 }
 
-/// One conversation, as RFC 5321 has it.
+/// One conversation, after RFC 5321.
 async fn talk(stream: TcpStream, state: Arc<Mutex<State>>) {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
@@ -139,12 +139,12 @@ async fn talk(stream: TcpStream, state: Arc<Mutex<State>>) {
 
 fn recipient(state: &mut State) -> String {
     state.asked += 1;
-    match &mut state.mood {
-        Mood::NotNow(times) if *times > 0 => {
+    match &mut state.reply {
+        Reply::Defer(times) if *times > 0 => {
             *times -= 1;
             "451 not now".to_owned()
         }
-        Mood::Never => "550 nobody of that name".to_owned(),
-        Mood::Takes | Mood::NotNow(_) => "250 ok".to_owned(),
+        Reply::Reject => "550 nobody of that name".to_owned(),
+        Reply::Accept | Reply::Defer(_) => "250 ok".to_owned(),
     }
 }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 use shop_testkit::{ask_get, ask_post};
 
-use crate::world::Shop;
+use crate::shop::Shop;
 
 #[tokio::test]
 async fn a_cart_becomes_a_confirmed_order_once() {
@@ -15,9 +15,9 @@ async fn a_cart_becomes_a_confirmed_order_once() {
     assert_eq!(order["total"], json!({"minor": 500, "currency": "EUR"}));
     let (status, again) = shop.checkout("u-1", "k", "tok_good").await;
     assert_eq!((status, &again["id"]), (StatusCode::CREATED, &order["id"]));
-    shop.world.with(|h| {
-        assert_eq!(h.reservations.values().collect::<Vec<_>>(), [&"committed"]);
-        assert_eq!(h.payments.values().collect::<Vec<_>>(), [&"captured"]);
+    shop.services.with(|s| {
+        assert_eq!(s.reservations.values().collect::<Vec<_>>(), [&"committed"]);
+        assert_eq!(s.payments.values().collect::<Vec<_>>(), [&"captured"]);
     });
     assert_eq!(shop.list("u-1").await.len(), 1);
 }
@@ -42,30 +42,30 @@ async fn the_same_key_at_the_same_time_is_one_order() {
         assert_eq!(status, StatusCode::CREATED, "{order}");
     }
     assert_eq!(shop.list("u-1").await.len(), 1);
-    assert_eq!(shop.world.with(|h| h.payments.len()), 1);
+    assert_eq!(shop.services.with(|s| s.payments.len()), 1);
 }
 
 #[tokio::test]
 async fn a_declined_card_releases_the_stock() {
     let shop = Shop::open().await;
-    shop.world.with(|h| h.card_good = false);
+    shop.services.with(|s| s.card_good = false);
     let (status, problem) = shop.checkout("u-1", "k", "tok_declined").await;
     assert_eq!(status, StatusCode::PAYMENT_REQUIRED);
     assert_eq!(problem["type"], "urn:doorbuster:problem:card-declined");
     assert_eq!(shop.settle("u-1").await, "cancelled");
     assert_eq!(problem["order_id"], shop.list("u-1").await[0]["id"]);
-    shop.world
-        .with(|h| assert_eq!(h.reservations.values().collect::<Vec<_>>(), [&"released"]));
+    shop.services
+        .with(|s| assert_eq!(s.reservations.values().collect::<Vec<_>>(), [&"released"]));
 }
 
 #[tokio::test]
-async fn what_is_sold_out_is_not_charged() {
+async fn a_sold_out_product_is_not_charged() {
     let shop = Shop::open().await;
-    shop.world.with(|h| h.in_stock = false);
+    shop.services.with(|s| s.in_stock = false);
     let (status, problem) = shop.checkout("u-1", "k", "tok_good").await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert_eq!(problem["type"], "urn:doorbuster:problem:out-of-stock");
-    assert!(shop.world.with(|h| h.payments.is_empty()));
+    assert!(shop.services.with(|s| s.payments.is_empty()));
 }
 
 #[tokio::test]
@@ -78,14 +78,14 @@ async fn an_empty_cart_a_missing_key_and_a_reused_key_are_refused() {
     let (status, problem) = shop.checkout("u-1", "k", "tok_other").await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(problem["type"], "urn:doorbuster:problem:key-reused");
-    shop.world.with(|h| h.cart.clear());
+    shop.services.with(|s| s.cart.clear());
     let (status, problem) = shop.checkout("u-1", "k2", "tok_good").await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(problem["type"], "urn:doorbuster:problem:empty-cart");
 }
 
 #[tokio::test]
-async fn an_order_is_shown_to_its_buyer_alone() {
+async fn an_order_is_shown_to_its_buyer_only() {
     let shop = Shop::open().await;
     let (_, order) = shop.checkout("u-1", "k", "tok_good").await;
     let path = format!("/orders/{}", order["id"].as_str().unwrap());

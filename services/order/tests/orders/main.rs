@@ -1,4 +1,4 @@
-//! The order service against stand-ins for cart, inventory and payment that fail as they are told.
+//! The order service, with fake services for cart, inventory and payment that fail on demand.
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, as tests do"
@@ -7,4 +7,4 @@
 mod checkout;
 mod document;
 mod recovery;
-mod world;
+mod shop;

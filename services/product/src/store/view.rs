@@ -1,4 +1,4 @@
-//! The availability view's SQL: what inventory's events say, kept for lists and for pages without better news.
+//! The availability view's SQL: stock levels from inventory's events, for lists and for pages without a live stock.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +13,19 @@ use super::Catalogue;
 const WIDTH: usize = 4;
 
 impl Catalogue {
-    /// Takes in stock levels that inventory told at `told_ms`, once per event: false when this one was here before.
-    /// Of two levels of a product the one with the higher version stays, in whatever order they come.
+    /// Stores stock levels as of `told_ms`, once per event: false when this event was handled before. Of two levels of
+    /// a product the one with the higher version stays, in whatever order they come.
     ///
     /// # Errors
-    /// Those of the database.
+    /// A database error.
     pub async fn stocked(
         &self,
         event_id: &str,
         told_ms: i64,
         levels: &[StockLevel],
     ) -> Result<bool, StoreError> {
-        // Each product once, since a statement may not change a row twice; and in the order of ids, since whoever
-        // locks rows in one order meets no deadlock.
+        // Each product once, since a statement may not change a row twice. In the order of ids, since locking rows in
+        // one order prevents deadlocks.
         let mut newest: BTreeMap<&str, &StockLevel> = BTreeMap::new();
         for level in levels {
             let known = newest.entry(&level.product_id).or_insert(level);

@@ -21,7 +21,7 @@ fn requests(shop: &Shop, cache: &str) -> (f64, f64) {
 }
 
 #[tokio::test]
-async fn the_figures_are_there_before_anybody_has_asked() {
+async fn the_cache_metrics_exist_before_the_first_request() {
     let shop = Shop::open().await;
     for cache in ["pages", "lists", "searches"] {
         assert_eq!(requests(&shop, cache), (0.0, 0.0), "{cache}");
@@ -31,7 +31,7 @@ async fn the_figures_are_there_before_anybody_has_asked() {
 }
 
 #[tokio::test]
-async fn what_was_just_read_is_read_from_memory() {
+async fn a_repeated_read_is_a_cache_hit() {
     let shop = Shop::open().await;
     for _ in 0..3 {
         shop.viewed("p-00001").await;
@@ -44,7 +44,7 @@ async fn what_was_just_read_is_read_from_memory() {
 }
 
 #[tokio::test]
-async fn only_the_first_page_of_a_list_is_kept() {
+async fn only_the_first_page_of_a_list_is_cached() {
     let shop = Shop::open().await;
     let all = shop.all("limit=50").await;
     assert_eq!(all.len() as u64, PRODUCTS);
@@ -53,7 +53,7 @@ async fn only_the_first_page_of_a_list_is_kept() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_not_kept() {
+async fn missing_products_are_not_cached() {
     let shop = Shop::open().await;
     for _ in 0..2 {
         let (status, _) = shop.get("/products/p-99999").await;
@@ -63,7 +63,7 @@ async fn what_does_not_exist_is_not_kept() {
 }
 
 #[tokio::test]
-async fn an_administrators_change_is_seen_at_once_wherever_it_was_kept() {
+async fn an_administrators_change_is_visible_at_once_in_all_caches() {
     let shop = Shop::open().await;
     let top = shop.page("limit=1").await.items.remove(0);
     let word = top.title.split(' ').next().unwrap().to_owned();
@@ -79,7 +79,7 @@ async fn an_administrators_change_is_seen_at_once_wherever_it_was_kept() {
 }
 
 #[tokio::test]
-async fn a_page_that_was_kept_learns_of_sales_and_stock_at_once() {
+async fn sales_and_stock_are_visible_at_once_on_cached_pages() {
     let shop = Shop::open().await;
     let before = shop.viewed("p-00001").await;
     shop.deliver(&confirmed("e-1", &[("p-00001", 2)]), None)
@@ -92,7 +92,7 @@ async fn a_page_that_was_kept_learns_of_sales_and_stock_at_once() {
 }
 
 #[tokio::test]
-async fn a_kept_list_learns_of_sales_when_it_has_lived_its_time() {
+async fn sales_are_visible_in_cached_lists_when_they_expire() {
     let shop = Shop::open().await;
     let best = async || shop.page("sort=best&limit=1").await.items.remove(0).id;
     let last = shop.all("sort=best&limit=100").await.pop().unwrap().id;
@@ -105,7 +105,7 @@ async fn a_kept_list_learns_of_sales_when_it_has_lived_its_time() {
 }
 
 #[tokio::test]
-async fn a_crowd_that_wants_the_same_list_asks_the_database_once() {
+async fn concurrent_reads_of_the_same_list_query_the_database_once() {
     let shop = Shop::open().await;
     let mut crowd = JoinSet::new();
     for _ in 0..40 {

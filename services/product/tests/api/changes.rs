@@ -67,7 +67,7 @@ async fn nobody_else_changes_anything() {
 }
 
 #[tokio::test]
-async fn changes_that_cannot_be_are_refused() {
+async fn invalid_changes_are_refused() {
     let shop = Shop::open().await;
     let before = shop.product("p-00001").await;
     for change in [json!({"price_minor": 0}), json!({"title": " "})] {
@@ -106,7 +106,7 @@ async fn sales_count_once_however_often_the_event_comes() {
 }
 
 #[tokio::test]
-async fn what_sells_enough_becomes_the_best_seller() {
+async fn the_most_sold_product_is_the_best_seller() {
     let shop = Shop::open().await;
     let last = shop.all("sort=best&limit=100").await.pop().unwrap();
     shop.deliver(&confirmed("e-1", &[(&last.id, 1_000_000)]), None)

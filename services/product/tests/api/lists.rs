@@ -14,7 +14,7 @@ fn ids(products: &[Product]) -> BTreeSet<&str> {
 #[tokio::test]
 async fn the_pages_of_a_list_show_every_product_exactly_once_in_order() {
     let shop = Shop::open().await;
-    // Among 250 products many have sold the same number: the order must hold among equals too.
+    // Among 250 products many have sold the same number: equal keys must be sorted too.
     for (query, key) in [
         (
             "sort=new&limit=7",
@@ -34,7 +34,7 @@ async fn the_pages_of_a_list_show_every_product_exactly_once_in_order() {
 }
 
 #[tokio::test]
-async fn categories_share_the_products_among_them() {
+async fn every_product_is_in_one_category() {
     let shop = Shop::open().await;
     let mut seen = 0;
     for category in CATEGORIES {
@@ -51,7 +51,7 @@ async fn categories_share_the_products_among_them() {
 }
 
 #[tokio::test]
-async fn the_last_page_promises_no_other() {
+async fn the_last_page_has_no_cursor() {
     let shop = Shop::open().await;
     let mut page = shop.page("limit=50").await;
     for _ in 0..4 {
@@ -64,7 +64,7 @@ async fn the_last_page_promises_no_other() {
 }
 
 #[tokio::test]
-async fn twenty_of_the_newest_are_shown_to_whoever_does_not_say() {
+async fn the_default_list_is_the_newest_twenty() {
     let shop = Shop::open().await;
     let page = shop.page("").await;
     assert_eq!(page.items.len(), 20);
@@ -72,7 +72,7 @@ async fn twenty_of_the_newest_are_shown_to_whoever_does_not_say() {
 }
 
 #[tokio::test]
-async fn lists_that_cannot_be_are_refused() {
+async fn invalid_lists_are_refused() {
     let shop = Shop::open().await;
     let cursor = shop.page("sort=new").await.next.unwrap();
     for query in [

@@ -7,7 +7,7 @@ use shop_contract::product::Product;
 
 use crate::shop::Shop;
 
-/// What a search must find, from the whole catalogue, by looking at every title.
+/// The expected result of a search: every title of the catalogue is compared.
 async fn expected(shop: &Shop, words: &[&str]) -> Vec<Product> {
     let mut all = shop.all("limit=100").await;
     all.retain(|p| {
@@ -60,7 +60,7 @@ async fn at_most_twenty_are_found() {
 }
 
 #[tokio::test]
-async fn nothing_to_look_for_is_refused() {
+async fn a_search_without_a_word_is_refused() {
     let shop = Shop::open().await;
     for (path, expected) in [
         ("/products/search", StatusCode::BAD_REQUEST),

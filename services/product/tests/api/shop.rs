@@ -15,7 +15,7 @@ use shop_product::ProductConfig;
 use shop_testkit::{Ask, ConfirmedOrder, Identity, KEY, ask_get, ask_post, config};
 use tempfile::TempDir;
 
-/// How many products a shop of these tests has.
+/// Products of a shop in these tests.
 pub(crate) const PRODUCTS: u64 = 250;
 
 /// The service under test.
@@ -48,7 +48,7 @@ impl Shop {
         shop
     }
 
-    /// Opens the shop that is in a folder, or a new one. It knows of no inventory.
+    /// Opens the shop in a folder, or a new one, without an address of inventory.
     pub(crate) async fn open_in(folder: &Path, seed: u64, products: u64) -> Self {
         Self::start(folder, seed, products, None, |_| {}).await
     }
@@ -88,7 +88,7 @@ impl Shop {
         serde_json::from_value(body).unwrap()
     }
 
-    /// The page as the view alone has it, whatever inventory says.
+    /// The page with the stock of the view.
     pub(crate) async fn viewed(&self, id: &str) -> Product {
         let (status, body) = self.get(&format!("/products/{id}?stock=view")).await;
         assert_eq!(status, StatusCode::OK, "{body}");
@@ -122,7 +122,7 @@ impl Shop {
         page.items
     }
 
-    /// Changes a product as somebody of a role, or as nobody.
+    /// Changes a product with a role's token, or without a token.
     pub(crate) async fn put(
         &self,
         id: &str,
@@ -152,7 +152,7 @@ pub(crate) fn metric(shop: &Shop, name: &str, labels: &[(&str, &str)]) -> f64 {
     metric.value_in(&shop.kit.metrics().render())
 }
 
-/// The event of an inventory whose products are at these pieces, each with a version.
+/// An event of inventory: pieces and version of these products.
 pub(crate) fn stocked(event_id: &str, told_ms: i64, levels: &[(&str, i64, i64)]) -> Value {
     let level = |(id, available, version): &(&str, i64, i64)| json!({"product_id": id, "available": available, "version": version});
     let levels: Vec<Value> = levels.iter().map(level).collect();
@@ -163,7 +163,7 @@ pub(crate) fn stocked(event_id: &str, told_ms: i64, levels: &[(&str, i64, i64)])
     })
 }
 
-/// The event of an order that bought so many of each.
+/// The event of a confirmed order for these quantities.
 pub(crate) fn confirmed(event_id: &str, bought: &[(&str, u32)]) -> Value {
     let order = ConfirmedOrder {
         event_id,

@@ -20,9 +20,9 @@ use shop_testkit::serve;
 
 use crate::shop::{Shop, metric, stocked};
 
-/// What stands in for inventory does this when it is asked.
+/// The behavior of the fake inventory.
 #[derive(Clone, Copy)]
-enum Does {
+enum Behavior {
     Has(i64),
     KnowsNothing,
     Hangs,
@@ -32,13 +32,13 @@ enum Does {
 
 #[derive(Clone)]
 struct Inventory {
-    does: Arc<Mutex<Does>>,
+    behavior: Arc<Mutex<Behavior>>,
     asked: Arc<Mutex<BTreeMap<String, u32>>>,
 }
 
 impl Inventory {
-    fn now(&self, does: Does) {
-        *self.does.lock().unwrap() = does;
+    fn now(&self, behavior: Behavior) {
+        *self.behavior.lock().unwrap() = behavior;
     }
 
     fn asked(&self) -> u32 {
@@ -53,28 +53,28 @@ async fn stock(State(inventory): State<Inventory>, Path(product_id): Path<String
         .unwrap()
         .entry(product_id.clone())
         .or_default() += 1;
-    let does = *inventory.does.lock().unwrap();
-    match does {
-        Does::Has(available) => Json(Stock {
+    let behavior = *inventory.behavior.lock().unwrap();
+    match behavior {
+        Behavior::Has(available) => Json(Stock {
             product_id,
             available,
         })
         .into_response(),
-        Does::KnowsNothing => StatusCode::NOT_FOUND.into_response(),
-        Does::Hangs => pending().await,
-        Does::Sheds => (StatusCode::SERVICE_UNAVAILABLE, [(SHED, "1")]).into_response(),
-        Does::Breaks => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Behavior::KnowsNothing => StatusCode::NOT_FOUND.into_response(),
+        Behavior::Hangs => pending().await,
+        Behavior::Sheds => (StatusCode::SERVICE_UNAVAILABLE, [(SHED, "1")]).into_response(),
+        Behavior::Breaks => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-/// A shop whose view says that p-00001 is sold out since 10, beside an inventory that does this.
-async fn shop(does: Does) -> (Shop, Inventory) {
-    shop_with(does, |_| {}).await
+/// A shop whose view has p-00001 sold out since 10, with an inventory of this behavior.
+async fn shop(behavior: Behavior) -> (Shop, Inventory) {
+    shop_with(behavior, |_| {}).await
 }
 
-async fn shop_with(does: Does, other: fn(&mut ServiceConfig)) -> (Shop, Inventory) {
+async fn shop_with(behavior: Behavior, other: fn(&mut ServiceConfig)) -> (Shop, Inventory) {
     let inventory = Inventory {
-        does: Arc::new(Mutex::new(does)),
+        behavior: Arc::new(Mutex::new(behavior)),
         asked: Arc::default(),
     };
     let router = Router::new()
@@ -90,19 +90,18 @@ async fn know(shop: &Shop) {
     assert_eq!(shop.deliver(&event, None).await, StatusCode::NO_CONTENT);
 }
 
-/// The page's availability; the page must come, and soon.
+/// The page's availability. The page must come, and soon.
 async fn availability(shop: &Shop) -> Value {
-    // More than a page waits for inventory on the busiest machine, less than the five seconds of a whole request.
+    // Longer than a page waits for inventory on the busiest machine, shorter than the five seconds of a request.
     let soon = Duration::from_secs(4);
     let page = tokio::time::timeout(soon, shop.get("/products/p-00001")).await;
-    let (status, mut page) = page.expect("a page does not wait for inventory");
+    let (status, mut page) = page.expect("a page behavior not wait for inventory");
     assert_eq!(status, StatusCode::OK, "{page}");
     assert!(page["title"].is_string());
     page["availability"].take()
 }
 
-/// Looks at the page until it is as expected. A machine that stalls for longer than a page waits makes any answer
-/// late now and then.
+/// Reads the page until it is as expected. On a machine that stalls, an answer may be late now and then.
 async fn until(shop: &Shop, expected: impl Fn(&Value) -> bool) -> Value {
     for _ in 0..100 {
         let shown = availability(shop).await;
@@ -115,7 +114,7 @@ async fn until(shop: &Shop, expected: impl Fn(&Value) -> bool) -> Value {
     panic!("inventory's word never came");
 }
 
-/// Looks at the page, which is the view's all the time, until that is for a reason.
+/// Reads the page, which shows the view, until that is for this reason.
 async fn until_degraded(shop: &Shop, reason: &str) {
     for _ in 0..100 {
         assert_eq!(availability(shop).await, view());
@@ -135,10 +134,10 @@ fn degraded(shop: &Shop, reason: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn a_page_shows_what_inventory_says_at_this_moment() {
-    let (shop, inventory) = shop(Does::Has(3)).await;
+async fn a_page_shows_the_live_stock() {
+    let (shop, inventory) = shop(Behavior::Has(3)).await;
     for (pieces, band) in [(3, "few-left"), (500, "in-stock"), (0, "sold-out")] {
-        inventory.now(Does::Has(pieces));
+        inventory.now(Behavior::Has(pieces));
         let before = WallClock::default().unix_ms();
         let shown = until(&shop, |shown| shown["source"] == "live").await;
         assert_eq!(shown["pieces"], pieces);
@@ -149,20 +148,20 @@ async fn a_page_shows_what_inventory_says_at_this_moment() {
 }
 
 #[tokio::test]
-async fn what_inventory_does_not_have_is_not_said_to_be_there() {
-    let (shop, _) = shop(Does::KnowsNothing).await;
+async fn a_product_unknown_to_inventory_has_no_availability() {
+    let (shop, _) = shop(Behavior::KnowsNothing).await;
     until(&shop, Value::is_null).await;
     assert_eq!(degraded(&shop, "failed"), 0.0, "it is an answer");
 }
 
 #[tokio::test]
-async fn a_page_comes_without_an_inventory_that_hangs_breaks_or_sheds() {
-    for (does, reason) in [
-        (Does::Hangs, "timeout"),
-        (Does::Breaks, "failed"),
-        (Does::Sheds, "shed"),
+async fn a_page_is_served_while_inventory_hangs_fails_or_sheds() {
+    for (behavior, reason) in [
+        (Behavior::Hangs, "timeout"),
+        (Behavior::Breaks, "failed"),
+        (Behavior::Sheds, "shed"),
     ] {
-        let (shop, inventory) = shop(does).await;
+        let (shop, inventory) = shop(behavior).await;
         assert_eq!(degraded(&shop, reason), 0.0, "{reason} is declared");
         until_degraded(&shop, reason).await;
         assert!(inventory.asked() > 0);
@@ -170,7 +169,7 @@ async fn a_page_comes_without_an_inventory_that_hangs_breaks_or_sheds() {
 }
 
 #[tokio::test]
-async fn an_inventory_that_is_down_is_soon_left_alone_and_pages_still_come() {
+async fn the_breaker_opens_for_an_inventory_that_is_down_and_pages_are_served() {
     let lease = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
     let shop = Shop::open_beside(lease.address().to_string()).await;
     know(&shop).await;
@@ -179,22 +178,22 @@ async fn an_inventory_that_is_down_is_soon_left_alone_and_pages_still_come() {
 }
 
 #[tokio::test]
-async fn an_inventory_that_hangs_is_soon_left_alone() {
-    let (shop, inventory) = shop(Does::Hangs).await;
+async fn the_breaker_opens_for_an_inventory_that_hangs() {
+    let (shop, inventory) = shop(Behavior::Hangs).await;
     until_degraded(&shop, "breaker_open").await;
     assert!(inventory.asked() < 50, "pages wait in vain");
 }
 
 #[tokio::test]
-async fn an_inventory_that_nobody_named_is_no_reason_to_fail() {
+async fn pages_are_served_without_an_address_of_inventory() {
     let shop = Shop::open().await;
     know(&shop).await;
     until_degraded(&shop, "unreachable").await;
 }
 
 #[tokio::test]
-async fn whoever_wants_the_view_does_not_trouble_inventory() {
-    let (shop, inventory) = shop(Does::Has(3)).await;
+async fn the_view_does_not_ask_inventory() {
+    let (shop, inventory) = shop(Behavior::Has(3)).await;
     let (status, page) = shop.get("/products/p-00001?stock=view").await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(page["availability"], view());
@@ -207,11 +206,11 @@ async fn whoever_wants_the_view_does_not_trouble_inventory() {
 }
 
 #[tokio::test]
-async fn without_fallbacks_a_page_comes_with_its_stock_or_not_at_all() {
-    let (shop, inventory) = shop_with(Does::Has(3), |c| c.resilience.fallbacks = false).await;
+async fn without_fallbacks_a_page_without_a_live_stock_fails() {
+    let (shop, inventory) = shop_with(Behavior::Has(3), |c| c.resilience.fallbacks = false).await;
     let pieces = until(&shop, |shown| shown["pieces"] == 3).await;
     assert_eq!(pieces["source"], "live");
-    inventory.now(Does::Breaks);
+    inventory.now(Behavior::Breaks);
     let (status, problem) = shop.get("/products/p-00001").await;
     assert!(status.is_server_error(), "{status} {problem}");
 }

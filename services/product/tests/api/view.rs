@@ -16,14 +16,14 @@ fn word(band: Band, as_of_ms: i64) -> Option<Availability> {
 }
 
 #[tokio::test]
-async fn nothing_is_said_of_what_nothing_is_known_of() {
+async fn products_without_a_known_stock_have_no_availability() {
     let shop = Shop::open().await;
     let (_, page) = shop.get("/products/p-00001?stock=view").await;
     assert_eq!(page.get("availability"), None);
 }
 
 #[tokio::test]
-async fn pages_lists_and_searches_show_what_inventory_told() {
+async fn pages_lists_and_searches_show_inventorys_events() {
     let shop = Shop::open().await;
     let event = stocked(
         "e-1",
@@ -48,7 +48,7 @@ async fn pages_lists_and_searches_show_what_inventory_told() {
 }
 
 #[tokio::test]
-async fn the_newer_word_wins_in_whatever_order_they_come() {
+async fn the_higher_version_wins_in_any_order() {
     let shop = Shop::open().await;
     let events = [
         stocked("e-3", 30, &[("p-00001", 0, 3)]),
@@ -66,7 +66,7 @@ async fn the_newer_word_wins_in_whatever_order_they_come() {
         shop.viewed("p-00002").await.availability,
         word(Band::FewLeft, 20)
     );
-    // Also within one event, which says the newest of a product before an older one.
+    // Also within one event that has the newest level of a product before an older one.
     let both = stocked("e-5", 50, &[("p-00001", 900, 5), ("p-00001", 3, 4)]);
     shop.deliver(&both, None).await;
     assert_eq!(
@@ -94,7 +94,7 @@ async fn an_event_counts_once_and_only_from_a_service() {
 }
 
 #[tokio::test]
-async fn an_opening_of_hundreds_of_products_is_taken_in_at_once() {
+async fn an_event_with_hundreds_of_products_is_stored_at_once() {
     let shop = Shop::open().await;
     let ids: Vec<String> = (1..=500).map(|n| format!("p-{n:05}")).collect();
     let levels: Vec<_> = ids.iter().map(|id| (id.as_str(), 1000, 1)).collect();

@@ -1,20 +1,21 @@
-//! How long a request takes when nothing is in its way: a long-term minimum of smoothed latency.
+//! How long a request takes without congestion: a long-term minimum of smoothed latency.
 
 use std::time::Duration;
 
 use crate::moment::Moment;
 
-/// The minimum is that of the current epoch and the one before, so it looks back five to ten minutes and forgets what
-/// is older: a shop with ten times the orders in its tables has a new minimum. BBR filters its minimum round-trip time
-/// by a window in the same way, only shorter, as it can drain the path to measure again; we cannot stop the shop.
+/// The minimum is that of the current epoch and the one before. It looks back five to ten minutes and forgets what is
+/// older: a shop with ten times the orders in its tables has a new minimum. BBR filters its minimum round-trip time by
+/// a window in the same way. BBR's window is shorter, as it can drain the path to measure again; this limit cannot stop
+/// the shop.
 const EPOCH: Duration = Duration::from_secs(300);
 
-/// Requests over which latency is smoothed. The minimum of noisy means is far below what a request usually takes;
-/// over 200 requests with exponentially distributed latencies the mean varies by 5 % (1/√400, as an average that
-/// forgets over n has the variance of one over 2n).
+/// Requests over which latency is smoothed. The minimum of noisy means is far below the usual latency. Over 200
+/// requests with exponentially distributed latencies the mean varies by 5 % (1/√400, as an average that forgets over n
+/// has the variance of one over 2n).
 const SMOOTHED_OVER: f64 = 200.0;
 
-/// No latency is held to be less than this, in seconds: a division by zero is no congestion.
+/// No latency counts as less than this, in seconds: a division by zero is no congestion.
 const LEAST_S: f64 = 1e-6;
 
 /// The baseline of one priority.
@@ -28,10 +29,10 @@ pub(super) struct Baseline {
 }
 
 impl Baseline {
-    /// Takes in the mean latency of some requests, in seconds, and gives the minimum up to now, above zero.
+    /// Adds the mean latency of some requests, in seconds, and returns the minimum up to now, above zero.
     ///
-    /// Until it has seen [`SMOOTHED_OVER`] requests that is their plain mean. The minimum begins only then: a few
-    /// quick ones at the start would be held against all others for minutes.
+    /// Until [`SMOOTHED_OVER`] requests it is their plain mean. The minimum begins only then: a few quick requests at
+    /// the start would otherwise count against all others for minutes.
     pub(super) fn update(&mut self, now: Moment, mean_s: f64, requests: f64) -> f64 {
         self.requests += requests;
         let forgets = 1.0 - (-requests / SMOOTHED_OVER).exp();

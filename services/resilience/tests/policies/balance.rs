@@ -1,4 +1,4 @@
-//! Balancing: who gets how much, over minutes of virtual traffic.
+//! Balancing: the share of each replica, over minutes of virtual traffic.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ impl Shop {
             self.balancer.started(i);
             let r = self.replicas[i];
             let ok = !(r.failing.0..r.failing.1).contains(&self.now);
-            // Exponential service times, the hardest to tell a slow replica by.
+            // Exponential service times make a slow replica hardest to recognise.
             let mean = if ok { r.latency } else { r.latency_failing };
             let latency = mean.mul_f64(-(1.0 - self.draws.draw()).ln());
             self.under_way.add(self.now + latency, (i, latency, ok));
@@ -181,7 +181,7 @@ proptest! {
 }
 
 #[test]
-fn with_two_replicas_one_of_which_hangs_the_other_gets_the_load() {
+fn the_load_leaves_the_hanging_one_of_two_replicas() {
     let mut balancer = Balancer::new(BalanceConfig::default(), 2);
     let mut draws = Draws(1);
     let mut to_hung = 0;
@@ -202,7 +202,7 @@ fn with_two_replicas_one_of_which_hangs_the_other_gets_the_load() {
 }
 
 #[test]
-fn a_busy_replica_that_begins_to_fail_is_left_after_a_few_dozen_requests() {
+fn a_busy_replica_that_begins_to_fail_is_avoided_after_a_few_dozen_requests() {
     let mut replicas = vec![healthy(ms(10)); 2];
     replicas[0] = Replica {
         failing: (at_ms(60_000), at_ms(90_000)),
@@ -216,7 +216,7 @@ fn a_busy_replica_that_begins_to_fail_is_left_after_a_few_dozen_requests() {
 }
 
 #[test]
-fn a_stray_failure_on_both_of_two_replicas_does_not_make_the_load_jump() {
+fn occasional_failures_on_both_replicas_do_not_move_the_load() {
     let mut shop = Shop::new(vec![healthy(ms(20)); 2], 3);
     shop.run(50.0, Duration::from_secs(10));
     for span in 0..12 {
@@ -236,7 +236,7 @@ fn a_stray_failure_on_both_of_two_replicas_does_not_make_the_load_jump() {
 }
 
 #[test]
-fn a_cancelled_request_frees_its_place_and_says_nothing() {
+fn a_cancelled_request_frees_its_slot_and_reports_nothing() {
     let mut balancer = Balancer::new(BalanceConfig::default(), 1);
     balancer.started(0);
     balancer.abandoned(0);
@@ -245,7 +245,7 @@ fn a_cancelled_request_frees_its_place_and_says_nothing() {
 }
 
 #[test]
-fn a_replica_whose_answers_are_never_waited_for_still_becomes_dear() {
+fn a_replica_whose_answers_are_always_given_up_becomes_expensive() {
     // A caller that hedges gives the replica that hangs up each time, and takes the answer of the other one.
     let mut balancer = Balancer::new(BalanceConfig::default(), 2);
     let mut draws = Draws(11);
@@ -269,7 +269,7 @@ fn a_replica_whose_answers_are_never_waited_for_still_becomes_dear() {
 }
 
 #[test]
-fn without_regard_to_cost_a_slow_replica_gets_its_full_share() {
+fn with_balancing_off_a_slow_replica_gets_its_full_share() {
     let mut shop = Shop::new(vec![healthy(ms(5)), healthy(ms(500))], 7);
     shop.balancer = Balancer::new(
         BalanceConfig {

@@ -1,4 +1,4 @@
-//! The breaker: against a model that knows only what the documentation says, and in a few plain stories.
+//! The breaker: against a model made from its documentation, and in single scenarios.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::virtual_time::{at_ms, ms};
 enum Step {
     Wait(u64),
     Ask,
-    /// One of the requests under way ends well or badly.
+    /// One of the requests in flight ends, successfully or not.
     Report(prop::sample::Index, bool),
-    /// One is cancelled and says so.
+    /// One is cancelled, and its pass given back.
     Release(prop::sample::Index),
-    /// One is never heard of again.
+    /// One vanishes.
     Vanish(prop::sample::Index),
 }
 
@@ -31,14 +31,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..400)
 }
 
-/// What the model holds the breaker to be.
+/// The state of the model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Model {
     Closed,
     Open {
         until: Moment,
     },
-    /// A probe, known by its number, is out.
+    /// A probe, known by its number, is in flight.
     Probing {
         probe: usize,
         leased_until: Moment,
@@ -50,7 +50,7 @@ enum Model {
 struct UnderWay {
     number: usize,
     pass: Pass,
-    /// How often the model had closed when it was admitted, for one that was admitted as a matter of course.
+    /// How often the model had closed when the request was admitted, unless it was a probe.
     closed_era: Option<usize>,
 }
 
@@ -132,7 +132,7 @@ proptest! {
                                 model = Model::Open { until: now + wait };
                             }
                         }
-                        // News of before.
+                        // A result from an earlier era.
                         _ => prop_assert_eq!(changed, None),
                     }
                 }
@@ -169,7 +169,7 @@ fn opened() -> Breaker {
 }
 
 #[test]
-fn an_endpoint_that_mostly_fails_is_shut_though_never_five_times_in_a_row() {
+fn a_low_success_rate_opens_the_breaker_without_five_failures_in_a_row() {
     let mut breaker = Breaker::new(BreakerConfig::default());
     let sent = (0..100)
         .take_while(|i| send(&mut breaker, at_ms(i * 50), i % 3 == 0))
@@ -179,13 +179,13 @@ fn an_endpoint_that_mostly_fails_is_shut_though_never_five_times_in_a_row() {
 }
 
 #[test]
-fn an_endpoint_that_answers_half_the_time_stays_open_to_requests() {
+fn half_the_answers_keep_the_breaker_closed() {
     let mut breaker = Breaker::new(BreakerConfig::default());
     assert!((0..1000).all(|i| send(&mut breaker, at_ms(i * 10), i % 2 == 0)));
 }
 
 #[test]
-fn failures_of_long_ago_do_not_count_in_the_rate() {
+fn old_failures_do_not_count_in_the_rate() {
     let mut breaker = Breaker::new(BreakerConfig::default());
     // Two failures of three, but only 15 requests in any ten seconds: too few to judge.
     assert!((0..200).all(|i| send(&mut breaker, at_ms(i * 700), i % 3 == 0)));
@@ -214,7 +214,7 @@ fn the_wait_doubles_to_a_minute_and_starts_anew_after_a_success() {
 }
 
 #[test]
-fn a_probe_that_vanishes_is_followed_by_another_and_its_late_result_means_nothing() {
+fn a_lost_probe_is_replaced_and_its_late_result_ignored() {
     let mut breaker = opened();
     let Admission::Probe(lost) = breaker.admit(at_ms(1000)) else {
         panic!("its time is over")

@@ -1,4 +1,4 @@
-//! The token bucket: never above its rate, and all of its rate when more is asked for.
+//! The token bucket: never above its rate, and at its full rate under load.
 
 use proptest::prelude::*;
 use shop_resilience::TokenBucket;
@@ -18,8 +18,8 @@ proptest! {
         for gap in gaps_ms {
             clock += gap;
             // Three callers at a time, the last of whom read the clock a little sooner than the others.
-            for told in [clock, clock, clock.saturating_sub(50)] {
-                if bucket.take(at_ms(told)) {
+            for at in [clock, clock, clock.saturating_sub(50)] {
+                if bucket.take(at_ms(at)) {
                     given.push(clock);
                 }
             }
@@ -43,20 +43,20 @@ proptest! {
 }
 
 #[test]
-fn who_asks_seldom_is_always_given() {
+fn a_caller_below_the_rate_always_gets_a_token() {
     let mut bucket = TokenBucket::new(2.0, at_ms(0));
     assert!((0..1000).all(|i| bucket.take(at_ms(i * 500))));
 }
 
 #[test]
-fn a_rate_below_one_a_second_still_gives() {
+fn a_rate_below_one_a_second_still_gives_tokens() {
     let mut bucket = TokenBucket::new(0.5, at_ms(0));
     let given: Vec<u64> = (0..=6).filter(|&s| bucket.take(at_ms(s * 1000))).collect();
     assert_eq!(given, [0, 2, 4, 6]);
 }
 
 #[test]
-fn a_pause_saves_no_more_than_a_second() {
+fn a_pause_saves_at_most_a_second_of_tokens() {
     let mut bucket = TokenBucket::new(10.0, at_ms(0));
     let hour = at_ms(3_600_000);
     assert_eq!((0..100).filter(|_| bucket.take(hour)).count(), 10);

@@ -1,4 +1,4 @@
-//! The retry budget: never exceeded, and not stingy either.
+//! The retry budget: never exceeded, and used to the full.
 
 use proptest::prelude::*;
 use shop_resilience::{Moment, RetryBudget, RetryBudgetConfig};
@@ -45,21 +45,21 @@ proptest! {
         let mut now = at_ms(0);
         for burst in bursts {
             clock += burst.gap_ms;
-            let told = at_ms(clock - burst.behind_ms);
-            now = now.max(told);
+            let at = at_ms(clock - burst.behind_ms);
+            now = now.max(at);
             for _ in 0..burst.requests {
-                budget.record_request(told);
+                budget.record_request(at);
                 requests.push(now);
             }
             for _ in 0..burst.retries {
-                let granted = budget.try_withdraw(told);
+                let granted = budget.try_withdraw(at);
                 let retries_then = within(&retries, now, 10_000) + 1.0;
                 if granted {
                     let paid = 0.2 * within(&requests, now, 10_000) + 100.0;
                     prop_assert!(retries_then <= paid + 1e-6, "{retries_then} granted, {paid} paid");
                     retries.push(now);
                 } else {
-                    // The slot that is only half within the window may be withheld, no more.
+                    // The slot that is only half within the window may be withheld, nothing more.
                     let held = within(&retries, now, 10_250) + 1.0;
                     let paid = 0.2 * within(&requests, now, 9_750) + 100.0;
                     prop_assert!(held > paid - 1e-6, "refused at {held} of {paid}");
@@ -70,7 +70,7 @@ proptest! {
 }
 
 #[test]
-fn a_fresh_budget_has_the_floor_and_gets_it_back_after_a_window() {
+fn a_new_budget_has_the_floor_and_regains_it_after_a_window() {
     let mut budget = RetryBudget::new(RetryBudgetConfig::default());
     let granted =
         |budget: &mut RetryBudget, now| (0..500).filter(|_| budget.try_withdraw(now)).count();

@@ -1,4 +1,4 @@
-//! Bulkheads: the bound holds whatever happens, every place comes back, and what matters more finds room.
+//! Bulkheads: the bound holds, every slot comes back, and higher priorities have more capacity.
 
 use proptest::prelude::*;
 use shop_resilience::{Bulkhead, BulkheadConfig, Priority};
@@ -6,7 +6,7 @@ use shop_resilience::{Bulkhead, BulkheadConfig, Priority};
 #[derive(Debug, Clone)]
 enum Act {
     Enter(Priority),
-    /// One of the calls under way ends.
+    /// One of the calls in flight ends.
     Leave(prop::sample::Index),
     /// The caller's own limit changes.
     Limit(u32),
@@ -26,7 +26,7 @@ fn act() -> impl Strategy<Value = Act> {
 
 proptest! {
     #[test]
-    fn the_bound_is_never_exceeded_and_every_place_comes_back(acts in prop::collection::vec(act(), 1..300)) {
+    fn the_bound_holds_and_every_slot_comes_back(acts in prop::collection::vec(act(), 1..300)) {
         let config = BulkheadConfig::default();
         let mut bulkhead = Bulkhead::new(config);
         let mut under_way = Vec::new();
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn what_matters_more_never_has_less_room(limit in 1..2000u32) {
+    fn a_higher_priority_never_has_less_capacity(limit in 1..2000u32) {
         let bulkhead = Bulkhead::new(BulkheadConfig::default());
         let [critical, buying, browsing] = Priority::ALL.map(|p| bulkhead.capacity(p, limit));
         prop_assert!(1 <= browsing && browsing <= buying && buying <= critical);
@@ -70,9 +70,9 @@ proptest! {
 }
 
 #[test]
-fn reads_of_those_who_look_around_leave_room_for_those_who_pay() {
+fn browsing_leaves_slots_for_buying() {
     let mut bulkhead = Bulkhead::new(BulkheadConfig::default());
-    // Kept for good: a dependency that hangs gives nothing back.
+    // Kept for good: a dependency that hangs gives no slot back.
     let mut hanging = Vec::new();
     let mut fill = |priority| {
         let before = hanging.len();
@@ -87,7 +87,7 @@ fn reads_of_those_who_look_around_leave_room_for_those_who_pay() {
 }
 
 #[test]
-fn recovery_goes_on_where_the_limit_has_sunk_to_its_least() {
+fn critical_work_has_slots_at_the_lowest_limit() {
     let bulkhead = Bulkhead::new(BulkheadConfig::default());
     assert_eq!(bulkhead.capacity(Priority::Critical, 4), 8);
     assert_eq!(bulkhead.capacity(Priority::Browsing, 4), 1);

@@ -1,4 +1,4 @@
-//! Hedging: it knows what slow means, costs what it says, and is paid from the retries' budget.
+//! Hedging: its delay, its cost, and its use of the retries' budget.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ proptest! {
 }
 
 #[test]
-fn nothing_is_hedged_before_enough_was_seen_or_after_it_is_forgotten() {
+fn nothing_is_hedged_without_enough_recent_observations() {
     let mut hedge = Hedge::new(HedgeConfig::default());
     for n in 0..49 {
         hedge.observe(at_ms(n), ms(20));
@@ -74,7 +74,7 @@ fn nothing_is_hedged_before_enough_was_seen_or_after_it_is_forgotten() {
 }
 
 #[test]
-fn quick_reads_are_not_asked_for_again_within_the_floor() {
+fn quick_reads_are_not_hedged_within_the_floor() {
     let mut hedge = Hedge::new(HedgeConfig::default());
     for n in 0..1000 {
         hedge.observe(at_ms(n), Duration::from_micros(300));
@@ -83,7 +83,7 @@ fn quick_reads_are_not_asked_for_again_within_the_floor() {
 }
 
 #[test]
-fn no_token_is_taken_for_a_hedge_that_has_no_time() {
+fn a_hedge_without_time_takes_no_token() {
     let mut budget = RetryBudget::new(RetryBudgetConfig::default());
     let now = at_ms(1000);
     let near = Some(Deadline::after(now, ms(4)));
@@ -102,7 +102,7 @@ fn no_token_is_taken_for_a_hedge_that_has_no_time() {
 }
 
 /// A peer as a caller with hedging sees it: how long its tries take is drawn when they are sent.
-struct World {
+struct SimulatedPeer {
     hedge: Hedge,
     budget: RetryBudget,
     draws: Draws,
@@ -111,15 +111,15 @@ struct World {
     waited: Vec<Duration>,
 }
 
-/// What a caller does later.
+/// A later action of the caller.
 enum Due {
-    /// The first try was not answered in time, and would take so long.
+    /// The first try was not answered in time, and would take this long.
     Patience { sent: Moment, takes: Duration },
-    /// The call is over; its first try had been under way for so long.
+    /// The call has ended; its first try had been in flight for this long.
     Over { first: Duration },
 }
 
-impl World {
+impl SimulatedPeer {
     fn new() -> Self {
         Self {
             hedge: Hedge::new(HedgeConfig::default()),
@@ -131,7 +131,7 @@ impl World {
         }
     }
 
-    /// A hundred reads a second from `from_s` to `to_s`; gives the share that was asked for twice.
+    /// A hundred reads a second from `from_s` to `to_s`; returns the share that was hedged.
     fn reads(&mut self, from_s: u64, to_s: u64, latency: impl Fn(&mut Draws) -> Duration) -> f64 {
         let (reads, hedges) = (self.reads, self.hedges);
         let mut later = Later::new();
@@ -195,30 +195,30 @@ fn stumbling(draws: &mut Draws) -> Duration {
 }
 
 #[test]
-fn the_tail_of_a_peer_that_stumbles_is_cut_for_a_twentieth_of_its_load() {
-    let mut world = World::new();
-    let asked_twice = world.reads(0, 60, stumbling);
-    assert!(world.p99() < ms(60), "{:?}", world.p99());
+fn hedging_cuts_the_tail_of_an_occasionally_slow_peer_for_a_twentieth_of_its_load() {
+    let mut peer = SimulatedPeer::new();
+    let asked_twice = peer.reads(0, 60, stumbling);
+    assert!(peer.p99() < ms(60), "{:?}", peer.p99());
     assert!((0.01..0.07).contains(&asked_twice), "{asked_twice}");
 }
 
 #[test]
-fn it_does_not_talk_itself_into_asking_for_everything_twice() {
-    // What the hedges cut off is reported as well; left out, the quantile would sink with each minute.
-    let mut world = World::new();
-    world.reads(0, 60, stumbling);
-    let in_the_tenth_minute = world.reads(60, 600, stumbling);
+fn hedging_does_not_lower_its_own_delay() {
+    // Tries that lost to a hedge are reported as well. Without them the quantile would fall with each minute.
+    let mut peer = SimulatedPeer::new();
+    peer.reads(0, 60, stumbling);
+    let in_the_tenth_minute = peer.reads(60, 600, stumbling);
     assert!(in_the_tenth_minute < 0.07, "{in_the_tenth_minute}");
 }
 
 #[test]
-fn a_peer_that_has_become_slow_is_asked_twice_within_the_budget_and_soon_hardly_at_all() {
-    let mut world = World::new();
+fn a_peer_that_became_slow_is_hedged_within_the_budget_and_soon_rarely() {
+    let mut peer = SimulatedPeer::new();
     let slow = |draws: &mut Draws| Duration::from_secs_f64(0.200 + 0.100 * draws.draw());
-    world.reads(0, 60, stumbling);
-    let at_first = world.reads(60, 90, slow);
+    peer.reads(0, 60, stumbling);
+    let at_first = peer.reads(60, 90, slow);
     // A fifth of the calls, and the floor of ten a second, which at a hundred calls a second is a tenth of them.
     assert!(at_first <= 0.3 + 0.1, "{at_first}");
-    let afterwards = world.reads(90, 150, slow);
+    let afterwards = peer.reads(90, 150, slow);
     assert!(afterwards < 0.1, "{afterwards}");
 }

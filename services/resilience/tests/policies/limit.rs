@@ -1,4 +1,4 @@
-//! The adaptive limit: its bounds, its order of refusal, and what it does to simulated services.
+//! The adaptive limit: its bounds, its order of refusal, and its effect on simulated services.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ proptest! {
                 Step::Wait(wait_ms) => now = now + ms(wait_ms),
                 Step::Arrive(priority) => {
                     let admitted = Priority::ALL.map(|p| limiter.clone().try_acquire(p).is_ok());
-                    // Whoever is taken in, everybody who matters more would be too.
+                    // If a request is accepted, one of a higher priority would be too.
                     prop_assert!(admitted.is_sorted_by(|more, less| more >= less), "{admitted:?}");
                     let before = limiter.in_flight();
                     match limiter.try_acquire(priority) {
@@ -104,8 +104,8 @@ fn browsing_stops_at_four_fifths_buying_at_19_of_20_and_what_heals_the_shop_at_t
     }
 }
 
-/// A service that works on `workers` requests at full speed and shares its time among more; its work is exponentially
-/// distributed around a mean.
+/// A service that works on `workers` requests at full speed and shares its time among more. Service times are
+/// exponentially distributed.
 struct Service {
     limiter: Limiter,
     draws: Draws,
@@ -123,7 +123,7 @@ impl Service {
         }
     }
 
-    /// Requests arrive at a rate for a while; how many were taken in, and how many refused.
+    /// Requests arrive at a rate for a while; returns how many were accepted, and how many refused.
     fn run(&mut self, rate: f64, lasting: Duration, workers: u32, mean: Duration) -> (u64, u64) {
         let end = self.now + lasting;
         let (mut taken, mut refused) = (0, 0);
@@ -166,7 +166,7 @@ proptest! {
         service.run(capacity * 3.0, Duration::from_secs(20), workers, mean);
         let limit = service.limiter.limit();
         prop_assert!(limit >= workers && limit <= workers * 4, "{limit} for {workers}");
-        // It still does most of what it can: refusals do not cost goodput.
+        // It still does most of its possible work: refusals do not cost goodput.
         let (taken, _) = service.run(capacity * 3.0, Duration::from_secs(10), workers, mean);
         prop_assert!(taken as f64 > 0.8 * capacity * 10.0, "{taken} of {}", capacity * 10.0);
     }
@@ -193,7 +193,7 @@ proptest! {
     }
 }
 
-/// Keeps so many requests under way, all equally quick, for some rounds 10 ms apart.
+/// Keeps this many requests in flight, all equally quick, for some rounds 10 ms apart.
 fn keep_busy(
     limiter: &mut Limiter,
     from_ms: u64,
@@ -221,7 +221,7 @@ fn the_limit_grows_while_it_is_used_and_requests_stay_quick() {
 }
 
 #[test]
-fn the_limit_stays_when_it_is_not_used_or_when_requests_are_slow_without_it() {
+fn the_limit_stays_when_it_is_unused_or_when_requests_are_slow_for_another_reason() {
     let mut limiter = Limiter::new(LimitConfig::default());
     keep_busy(&mut limiter, 0, 1000, 20, ms(5));
     assert_eq!(limiter.limit(), 64, "20 under way");
@@ -231,7 +231,7 @@ fn the_limit_stays_when_it_is_not_used_or_when_requests_are_slow_without_it() {
 }
 
 #[test]
-fn requests_of_another_priority_are_not_slow_because_they_take_longer() {
+fn latency_is_compared_within_a_priority_only() {
     let mut limiter = Limiter::new(LimitConfig::default());
     for round in 0..1000 {
         let browsing = std::iter::repeat_n((Priority::Browsing, ms(1)), 30);
@@ -248,7 +248,7 @@ fn requests_of_another_priority_are_not_slow_because_they_take_longer() {
 }
 
 #[test]
-fn when_requests_wait_for_our_own_resources_in_vain_the_limit_sinks_though_nothing_else_tells() {
+fn overloaded_results_alone_lower_the_limit() {
     let mut limiter = Limiter::new(LimitConfig::default());
     for k in 0..2000 {
         let permit = limiter
@@ -260,7 +260,7 @@ fn when_requests_wait_for_our_own_resources_in_vain_the_limit_sinks_though_nothi
 }
 
 #[test]
-fn failures_and_cancellations_move_nothing() {
+fn failures_and_cancellations_do_not_change_the_limit() {
     let mut limiter = Limiter::new(LimitConfig::default());
     let inside: Vec<Permit> =
         std::iter::from_fn(|| limiter.try_acquire(Priority::Critical).ok()).collect();
@@ -284,7 +284,7 @@ fn a_priority_is_known_by_its_name() {
 }
 
 #[test]
-fn what_nobody_notices_is_no_congestion() {
+fn negligible_latency_is_no_congestion() {
     // Full all the time; work took 2 ms when it began.
     let limit_after = |latency: Duration| {
         let mut limiter = Limiter::new(LimitConfig::default());

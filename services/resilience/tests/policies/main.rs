@@ -1,6 +1,6 @@
-//! The policies under whatever may come: property tests, and small simulations in virtual time.
+//! Property tests and small simulations of the policies, in virtual time.
 //!
-//! Each file is about one policy. Nothing here sleeps or reads a clock; a minute of a shop's life takes milliseconds.
+//! Each file is about one policy. Nothing here sleeps or reads a clock; a minute of a shop takes milliseconds.
 
 mod balance;
 mod breaker;

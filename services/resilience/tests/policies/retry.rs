@@ -1,4 +1,4 @@
-//! Retries: only when they may help, never against a wish, and in time.
+//! Retries: only where they may help, never where they are not allowed, and in time.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn budget() -> RetryBudget {
     RetryBudget::new(RetryBudgetConfig::default())
 }
 
-/// A budget that has one token only.
+/// A budget with a single token.
 fn one_token() -> RetryBudget {
     RetryBudget::new(RetryBudgetConfig {
         ratio: 0.0,
@@ -116,7 +116,7 @@ proptest! {
 }
 
 #[test]
-fn what_was_shed_refused_or_done_is_not_tried_again() {
+fn shed_refused_and_successful_calls_are_not_retried() {
     let statuses = [
         (200, false),
         (404, false),
@@ -145,7 +145,7 @@ fn a_throttling_callee_is_tried_again_when_it_said_when() {
 }
 
 #[test]
-fn a_call_that_must_not_come_twice_is_not_repeated_whatever_happened() {
+fn a_call_that_may_not_be_repeated_is_not_retried() {
     for reason in RetryReason::ALL {
         let outcome = Outcome::Retryable {
             reason,
@@ -161,7 +161,7 @@ fn a_call_that_must_not_come_twice_is_not_repeated_whatever_happened() {
 }
 
 #[test]
-fn a_retry_that_does_not_happen_spends_no_token() {
+fn a_refused_retry_takes_no_token() {
     let policy = RetryPolicy::default();
     let mut budget = one_token();
     let late = Deadline::after(Moment::ORIGIN, ms(1));

@@ -1,4 +1,4 @@
-//! What the simulations share: moments by the millisecond, seeded draws, and things that happen later.
+//! Shared by the simulations: moments in milliseconds, seeded draws, and events in the order of time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -28,7 +28,7 @@ impl Draws {
     }
 }
 
-/// Things that happen later, in the order of time.
+/// Future events, in the order of time.
 pub(crate) struct Later<T> {
     due: BinaryHeap<Reverse<(Moment, usize)>>,
     things: Vec<Option<T>>,
@@ -47,7 +47,7 @@ impl<T> Later<T> {
         self.things.push(Some(thing));
     }
 
-    /// The next thing that happens until then, and when.
+    /// The next event until then, and its time.
     pub(crate) fn next_until(&mut self, until: Moment) -> Option<(Moment, T)> {
         let Reverse((at, i)) = *self.due.peek()?;
         if at > until {

@@ -1,8 +1,4 @@
 //! The public document.
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking, as tests do"
-)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +12,7 @@ use shop_gateway::{Limits, RateLimits};
 use shop_kit::Kit;
 use shop_testkit::{ask_get, check_document, config, serve};
 
-/// A gateway before services that refuse everything in words that every path has.
+/// A gateway whose services refuse everything with a status that every path has.
 async fn gateway() -> Router {
     let refusing = Router::new()
         .fallback(|| async { (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(json!({}))) });
@@ -27,12 +23,12 @@ async fn gateway() -> Router {
 }
 
 #[tokio::test]
-async fn the_document_says_what_the_router_does() {
+async fn the_document_matches_the_router() {
     check_document(&gateway().await, "shop").await;
 }
 
 #[tokio::test]
-async fn what_is_public_is_in_the_document_and_nothing_else() {
+async fn the_document_has_the_public_routes_and_no_others() {
     let (status, document) = ask_get("/openapi.json").send(&gateway().await).await;
     assert_eq!(status, StatusCode::OK, "without a token");
     let paths = document["paths"].as_object().unwrap().iter();
@@ -49,9 +45,9 @@ async fn what_is_public_is_in_the_document_and_nothing_else() {
     assert_eq!(described, routes.collect::<BTreeSet<_>>());
 }
 
-/// Both come from the contract; the copies that clients are made from must agree as well.
+/// Both are made from the contract; the checked-in copies must agree as well.
 #[test]
-fn the_copies_say_the_same_of_the_same_path() {
+fn the_public_document_agrees_with_those_of_the_services() {
     let copy = |name: &str| -> Value {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi");
         let text = std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap();

@@ -21,15 +21,15 @@ use tempfile::TempDir;
 /// When a failing call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
-    /// Nothing was done.
+    /// Before it took effect.
     Before,
-    /// It was done, and the answer was lost.
+    /// After it took effect: the answer is lost.
     After,
 }
 
-/// What the other services hold.
+/// The state of the other services.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct FakeState {
     pub cart: Vec<Value>,
     pub in_stock: bool,
     pub card_good: bool,
@@ -38,14 +38,14 @@ pub(crate) struct Held {
     /// By key: captured, declined or refunded.
     pub payments: HashMap<String, &'static str>,
     pub events: Vec<Value>,
-    /// Which call is to fail, when, and how many times.
+    /// The call that fails, when, and how many times.
     pub failing: Option<(&'static str, When, u32)>,
 }
 
 #[derive(Clone, Default)]
-pub(crate) struct World(Arc<Mutex<Held>>);
+pub(crate) struct FakeServices(Arc<Mutex<FakeState>>);
 
-impl World {
+impl FakeServices {
     fn router(&self) -> Router {
         Router::new()
             .route("/cart", get(cart))
@@ -59,12 +59,12 @@ impl World {
             .with_state(self.clone())
     }
 
-    pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Held) -> T) -> T {
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&mut FakeState) -> T) -> T {
         f(&mut self.0.lock().unwrap())
     }
 }
 
-/// The name of a call, as [`Held::failing`] has it.
+/// The name of a call, as [`FakeState::failing`] has it.
 fn call(method: &Method, path: &str) -> &'static str {
     match (method.as_str(), path) {
         ("POST", "/reservations") => "reserve",
@@ -77,9 +77,9 @@ fn call(method: &Method, path: &str) -> &'static str {
     }
 }
 
-async fn fail(State(world): State<World>, request: Request, next: Next) -> Response {
+async fn fail(State(services): State<FakeServices>, request: Request, next: Next) -> Response {
     let name = call(request.method(), request.uri().path());
-    let fails = world.with(|h| match &mut h.failing {
+    let fails = services.with(|s| match &mut s.failing {
         Some((which, when, times)) if *which == name && *times > 0 => {
             *times -= 1;
             Some(*when)
@@ -102,28 +102,28 @@ fn problem(status: u16, slug: &str) -> Response {
     (StatusCode::from_u16(status).unwrap(), Json(body)).into_response()
 }
 
-async fn cart(State(world): State<World>) -> Json<Value> {
-    let items = world.with(|h| h.cart.clone());
+async fn cart(State(services): State<FakeServices>) -> Json<Value> {
+    let items = services.with(|s| s.cart.clone());
     Json(json!({"items": items, "total": {"minor": 0, "currency": "EUR"}}))
 }
 
-async fn reserve(State(world): State<World>, Json(body): Json<Value>) -> Response {
+async fn reserve(State(services): State<FakeServices>, Json(body): Json<Value>) -> Response {
     let id = body["id"].as_str().unwrap().to_owned();
-    world.with(|h| {
-        if !h.in_stock {
+    services.with(|s| {
+        if !s.in_stock {
             return problem(409, "out-of-stock");
         }
-        match h.reservations.get(&id) {
+        match s.reservations.get(&id) {
             Some(&"released") => return problem(409, "reservation-released"),
             Some(_) => {}
-            None => drop(h.reservations.insert(id, "held")),
+            None => drop(s.reservations.insert(id, "held")),
         }
         StatusCode::CREATED.into_response()
     })
 }
 
-async fn commit(State(world): State<World>, Path(id): Path<String>) -> Response {
-    world.with(|h| match h.reservations.get_mut(&id) {
+async fn commit(State(services): State<FakeServices>, Path(id): Path<String>) -> Response {
+    services.with(|s| match s.reservations.get_mut(&id) {
         Some(status) if *status != "released" => {
             *status = "committed";
             StatusCode::OK.into_response()
@@ -132,16 +132,16 @@ async fn commit(State(world): State<World>, Path(id): Path<String>) -> Response 
     })
 }
 
-async fn release(State(world): State<World>, Path(id): Path<String>) -> StatusCode {
-    world.with(|h| h.reservations.insert(id, "released"));
+async fn release(State(services): State<FakeServices>, Path(id): Path<String>) -> StatusCode {
+    services.with(|s| s.reservations.insert(id, "released"));
     StatusCode::OK
 }
 
-async fn pay(State(world): State<World>, Json(body): Json<Value>) -> Response {
+async fn pay(State(services): State<FakeServices>, Json(body): Json<Value>) -> Response {
     let order = body["order_id"].as_str().unwrap().to_owned();
-    world.with(|h| {
-        let good = if h.card_good { "captured" } else { "declined" };
-        let status = *h.payments.entry(order.clone()).or_insert(good);
+    services.with(|s| {
+        let good = if s.card_good { "captured" } else { "declined" };
+        let status = *s.payments.entry(order.clone()).or_insert(good);
         if status == "declined" {
             return problem(402, "card-declined");
         }
@@ -151,45 +151,45 @@ async fn pay(State(world): State<World>, Json(body): Json<Value>) -> Response {
     })
 }
 
-async fn refund(State(world): State<World>, Path(id): Path<String>) -> StatusCode {
-    world.with(|h| h.payments.insert(id, "refunded"));
+async fn refund(State(services): State<FakeServices>, Path(id): Path<String>) -> StatusCode {
+    services.with(|s| s.payments.insert(id, "refunded"));
     StatusCode::OK
 }
 
-async fn event(State(world): State<World>, Json(body): Json<Value>) -> StatusCode {
-    world.with(|h| h.events.push(body));
+async fn event(State(services): State<FakeServices>, Json(body): Json<Value>) -> StatusCode {
+    services.with(|s| s.events.push(body));
     StatusCode::NO_CONTENT
 }
 
-/// An order service in that world.
+/// An order service beside these services.
 pub(crate) struct Shop {
     pub api: Router,
     pub driver: Driver,
     pub orders: Orders,
     pub relay: Relay,
-    pub world: World,
+    pub services: FakeServices,
     pub identity: Identity,
     folder: TempDir,
 }
 
 impl Shop {
     pub(crate) async fn open() -> Self {
-        let world = World::default();
-        world.with(|h| {
-            h.in_stock = true;
-            h.card_good = true;
-            h.cart = vec![
+        let services = FakeServices::default();
+        services.with(|s| {
+            s.in_stock = true;
+            s.card_good = true;
+            s.cart = vec![
                 json!({"product_id": "p-00001", "title": "Kettle", "quantity": 2,
                 "unit_price": {"minor": 250, "currency": "EUR"}}),
             ];
         });
         let identity = Identity::start().await;
         let folder = tempfile::tempdir().unwrap();
-        Self::replica(world, identity, folder).await
+        Self::replica(services, identity, folder).await
     }
 
-    async fn replica(world: World, identity: Identity, folder: TempDir) -> Self {
-        let other = serve(world.router()).await;
+    async fn replica(services: FakeServices, identity: Identity, folder: TempDir) -> Self {
+        let other = serve(services.router()).await;
         let mut peers: BTreeMap<Role, Vec<String>> = [
             Role::Cart,
             Role::Inventory,
@@ -201,7 +201,7 @@ impl Shop {
         .into();
         peers.insert(Role::User, vec![identity.address.clone()]);
         let mut config = config(Role::Order, folder.path(), peers);
-        // One call, one attempt: what is tried again here is the saga's doing.
+        // One attempt per call: repetitions here are the saga's.
         config.resilience.retries = false;
         config.resilience.breakers = false;
         let kit = Kit::new(config);
@@ -213,23 +213,23 @@ impl Shop {
             driver,
             orders,
             relay,
-            world,
+            services,
             identity,
             folder,
         }
     }
 
-    /// The same database with a new process over it, as after a kill.
+    /// A new process on the same database, as after a kill.
     pub(crate) async fn reopened(self) -> Self {
         let Self {
-            world,
+            services,
             identity,
             folder,
             orders,
             ..
         } = self;
         orders.store().close().await;
-        Self::replica(world, identity, folder).await
+        Self::replica(services, identity, folder).await
     }
 
     pub(crate) async fn checkout(&self, user: &str, key: &str, card: &str) -> (StatusCode, Value) {
@@ -244,7 +244,7 @@ impl Shop {
         body["items"].as_array().unwrap().clone()
     }
 
-    /// Recovers until the only order has come to its end; gives its status.
+    /// Recovers until the only order has ended, and returns its status.
     pub(crate) async fn settle(&self, user: &str) -> String {
         for _ in 0..600 {
             let status = self.list(user).await[0]["status"]

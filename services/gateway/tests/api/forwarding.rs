@@ -1,8 +1,4 @@
-//! The door of the shop: who gets in, where to, and what happens when a replica does not answer.
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking, as tests do"
-)]
+//! Forwarding: authentication, headers, and replicas that do not answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +15,7 @@ use shop_kit::Kit;
 use shop_kit::net::Lease;
 use shop_testkit::{Ask, Identity, ask_get, ask_post, config, serve};
 
-/// A service that tells what it was asked, headers and all.
+/// A service that answers with the request that it received, headers included.
 fn echo() -> Router {
     Router::new().fallback(|request: Request| async move {
         let headers: BTreeMap<String, String> = request
@@ -27,18 +23,18 @@ fn echo() -> Router {
             .iter()
             .map(|(k, v)| (k.to_string(), v.to_str().unwrap_or("").to_owned()))
             .collect();
-        let told = json!({"method": request.method().as_str(), "uri": request.uri().to_string(), "headers": headers});
-        (StatusCode::CREATED, Json(told))
+        let echoed = json!({"method": request.method().as_str(), "uri": request.uri().to_string(), "headers": headers});
+        (StatusCode::CREATED, Json(echoed))
     })
 }
 
-struct Door {
+struct TestGateway {
     api: Router,
     kit: Kit,
     identity: Identity,
 }
 
-async fn door(order: Vec<String>) -> Door {
+async fn gateway(order: Vec<String>) -> TestGateway {
     let identity = Identity::start().await;
     let everyone = serve(echo()).await;
     let mut peers: BTreeMap<Role, Vec<String>> =
@@ -49,26 +45,26 @@ async fn door(order: Vec<String>) -> Door {
     }
     let folder = std::env::temp_dir();
     let kit = Kit::new(config(Role::Gateway, &folder, peers));
-    Door {
+    TestGateway {
         api: shop_gateway::router(&kit, &Arc::new(RateLimits::new(Limits::default()))),
         kit,
         identity,
     }
 }
 
-async fn call(door: &Door, ask: Ask) -> (StatusCode, Value) {
-    ask.send(&door.api).await
+async fn call(gateway: &TestGateway, ask: Ask) -> (StatusCode, Value) {
+    ask.send(&gateway.api).await
 }
 
 #[tokio::test]
-async fn a_request_is_passed_on_as_it_came_with_trace_and_deadline() {
-    let door = door(Vec::new()).await;
+async fn a_request_is_forwarded_unchanged_with_trace_and_deadline() {
+    let gateway = gateway(Vec::new()).await;
     let ask =
         ask_get("/products?category=toys&limit=3").header("baggage", "synthetic_request=true");
-    let (status, told) = call(&door, ask).await;
+    let (status, echoed) = call(&gateway, ask).await;
     assert_eq!(status, StatusCode::CREATED);
-    assert_eq!(told["uri"], "/products?category=toys&limit=3");
-    let left: u64 = told["headers"]["x-deadline-ms"]
+    assert_eq!(echoed["uri"], "/products?category=toys&limit=3");
+    let left: u64 = echoed["headers"]["x-deadline-ms"]
         .as_str()
         .unwrap()
         .parse()
@@ -77,33 +73,37 @@ async fn a_request_is_passed_on_as_it_came_with_trace_and_deadline() {
 }
 
 #[tokio::test]
-async fn nobody_outside_gets_more_time_than_everyone_or_a_series_of_their_own() {
-    let door = door(Vec::new()).await;
-    let (_, told) = call(&door, ask_get("/products").header("x-deadline-ms", "60000")).await;
-    let left = told["headers"]["x-deadline-ms"].as_str().unwrap();
+async fn clients_get_neither_more_time_nor_a_metric_series_of_their_own() {
+    let gateway = gateway(Vec::new()).await;
+    let (_, echoed) = call(
+        &gateway,
+        ask_get("/products").header("x-deadline-ms", "60000"),
+    )
+    .await;
+    let left = echoed["headers"]["x-deadline-ms"].as_str().unwrap();
     assert!(left.parse::<u64>().unwrap() <= 5000, "{left}");
     let made_up = Method::from_bytes(b"A1").unwrap();
-    let (status, _) = call(&door, Ask::new(made_up, "/products")).await;
+    let (status, _) = call(&gateway, Ask::new(made_up, "/products")).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
-    let metrics = door.kit.metrics().render();
+    let metrics = gateway.kit.metrics().render();
     assert!(!metrics.contains("\"A1\"") && metrics.contains("\"_OTHER\""));
 }
 
 #[tokio::test]
-async fn what_only_services_may_say_does_not_pass_the_door() {
-    let door = door(Vec::new()).await;
+async fn headers_of_services_are_not_forwarded() {
+    let gateway = gateway(Vec::new()).await;
     let ask = ask_get("/products")
         .header("x-service-key", "guessed")
         .header("x-made-up", "1");
-    let (_, told) = call(&door, ask).await;
-    assert_ne!(told["headers"]["x-service-key"], "guessed");
-    assert_eq!(told["headers"]["x-made-up"], Value::Null);
+    let (_, echoed) = call(&gateway, ask).await;
+    assert_ne!(echoed["headers"]["x-service-key"], "guessed");
+    assert_eq!(echoed["headers"]["x-made-up"], Value::Null);
 }
 
 #[tokio::test]
-async fn inner_paths_do_not_exist_outside() {
-    let door = door(Vec::new()).await;
-    let token = door.identity.token("u-1");
+async fn internal_paths_do_not_exist_at_the_gateway() {
+    let gateway = gateway(Vec::new()).await;
+    let token = gateway.identity.token("u-1");
     for (method, path) in [
         (Method::POST, "/payments"),
         (Method::POST, "/payments/p-1/refund"),
@@ -116,41 +116,41 @@ async fn inner_paths_do_not_exist_outside() {
         (Method::GET, "/faults"),
         (Method::GET, "/audit"),
     ] {
-        let (status, _) = call(&door, Ask::new(method.clone(), path).with_token(&token)).await;
+        let (status, _) = call(&gateway, Ask::new(method.clone(), path).with_token(&token)).await;
         let hidden = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
         assert!(hidden.contains(&status), "{method} {path}: {status}");
     }
 }
 
 #[tokio::test]
-async fn a_token_is_checked_at_the_door() {
-    let door = door(Vec::new()).await;
+async fn the_gateway_checks_tokens() {
+    let gateway = gateway(Vec::new()).await;
     assert_eq!(
-        call(&door, ask_get("/cart")).await.0,
+        call(&gateway, ask_get("/cart")).await.0,
         StatusCode::UNAUTHORIZED
     );
     let forged = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1In0.";
-    let (status, problem) = call(&door, ask_get("/cart").with_token(forged)).await;
+    let (status, problem) = call(&gateway, ask_get("/cart").with_token(forged)).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert_eq!(problem["type"], "urn:doorbuster:problem:unauthorized");
-    let good = door.identity.token("u-1");
-    let (status, told) = call(&door, ask_get("/cart").with_token(&good)).await;
+    let good = gateway.identity.token("u-1");
+    let (status, echoed) = call(&gateway, ask_get("/cart").with_token(&good)).await;
     assert_eq!(status, StatusCode::CREATED);
-    assert_eq!(told["headers"]["authorization"], format!("Bearer {good}"));
+    assert_eq!(echoed["headers"]["authorization"], format!("Bearer {good}"));
 }
 
 #[tokio::test]
 async fn a_dead_replica_costs_an_attempt_and_not_the_order() {
     // Reserved and never listened on: every connection to it is refused, as to a killed process.
     let dead = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
-    let door = door(vec![dead.address().to_string(), serve(echo()).await]).await;
-    let token = door.identity.token("u-1");
+    let gateway = gateway(vec![dead.address().to_string(), serve(echo()).await]).await;
+    let token = gateway.identity.token("u-1");
     for n in 0..20 {
         let ask = ask_post("/orders", json!({"card": "tok_good"}));
-        let (status, body) = call(&door, ask.with_key(&n.to_string()).with_token(&token)).await;
+        let (status, body) = call(&gateway, ask.with_key(&n.to_string()).with_token(&token)).await;
         assert_eq!(status, StatusCode::CREATED, "{body}");
     }
-    let metrics = door.kit.metrics().render();
+    let metrics = gateway.kit.metrics().render();
     let refused = format!(
         "server_port=\"{}\",http_response_status_code=\"\",error_type=\"connect\"",
         dead.address().port()
@@ -163,7 +163,7 @@ async fn a_dead_replica_costs_an_attempt_and_not_the_order() {
 }
 
 #[tokio::test]
-async fn what_may_have_taken_effect_is_repeated_only_under_a_key() {
+async fn a_request_that_may_have_taken_effect_is_repeated_only_with_a_key() {
     let asked = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&asked);
     let failing = Router::new().fallback(move || {
@@ -173,15 +173,15 @@ async fn what_may_have_taken_effect_is_repeated_only_under_a_key() {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     });
-    let door = door(vec![serve(failing).await]).await;
-    let token = door.identity.token("u-1");
+    let gateway = gateway(vec![serve(failing).await]).await;
+    let token = gateway.identity.token("u-1");
     let ask = || ask_post("/orders", json!({"card": "tok_good"})).with_token(&token);
     assert_eq!(
-        call(&door, ask()).await.0,
+        call(&gateway, ask()).await.0,
         StatusCode::INTERNAL_SERVER_ERROR
     );
     assert_eq!(asked.load(Ordering::SeqCst), 1, "without a key: once");
-    call(&door, ask().with_key("k")).await;
+    call(&gateway, ask().with_key("k")).await;
     assert_eq!(
         asked.load(Ordering::SeqCst),
         4,
@@ -190,7 +190,7 @@ async fn what_may_have_taken_effect_is_repeated_only_under_a_key() {
 }
 
 #[tokio::test]
-async fn while_keys_cannot_be_had_a_token_is_neither_good_nor_bad() {
+async fn without_keys_a_token_is_neither_accepted_nor_refused() {
     let good = Identity::start().await.token("u-1");
     let nobody = Lease::take(([127, 0, 0, 1], 0).into()).unwrap();
     let peers = BTreeMap::from([(Role::User, vec![nobody.address().to_string()])]);

@@ -1,9 +1,9 @@
-//! `docs/gateway.md` says what the gateway does.
+//! The check of `docs/gateway.md` against the code.
 
 use shop_gateway::Limits;
 use shop_gateway::routes::TABLE;
 
-const PAGE: &str = include_str!("../../../docs/gateway.md");
+const PAGE: &str = include_str!("../../../../docs/gateway.md");
 
 #[test]
 fn the_page_lists_the_public_routes_and_no_others() {

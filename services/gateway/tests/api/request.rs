@@ -1,8 +1,4 @@
-//! What a request brings through the door: its id and its body.
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking, as tests do"
-)]
+//! A request's id and body on their way through the gateway.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -32,7 +28,7 @@ fn gateway(service: String) -> Router {
     shop_gateway::router(&kit, &Arc::new(RateLimits::new(Limits::default())))
 }
 
-/// A service that answers with the id it was given, and claims another one in its own headers.
+/// A service that answers with the id in the request, and sets another one in its own headers.
 fn repeating() -> Router {
     Router::new().fallback(|request: Request| async move {
         let id = request.headers()[ID].to_str().unwrap().to_owned();
@@ -49,7 +45,7 @@ async fn get(api: &Router, path: &str, id: Option<&str>) -> Response<Body> {
     api.clone().oneshot(request).await.unwrap()
 }
 
-/// The id on the answer and the one that the service saw.
+/// The id in the answer, and the id that the service saw.
 async fn ids(api: &Router, sent: Option<&str>) -> (String, String) {
     let answer = get(api, "/products", sent).await;
     let returned = answer.headers()[ID].to_str().unwrap().to_owned();
@@ -131,9 +127,9 @@ impl HttpBody for BreaksOff {
     }
 }
 
-/// A body that breaks off is the caller's doing, and its size is not what is wrong with it.
+/// A body that breaks off is the caller's fault, whatever its size.
 #[tokio::test]
-async fn a_body_that_breaks_off_cannot_be_read() {
+async fn an_incomplete_body_is_a_bad_request() {
     let api = gateway(serve(repeating()).await);
     let (status, problem) = post(&api, Body::new(BreaksOff)).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);

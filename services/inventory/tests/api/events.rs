@@ -1,4 +1,4 @@
-//! What others are told of the stock, and what they are spared.
+//! The stock events: which changes are published.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,17 +17,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::shop::Shop;
 
-fn news(subject: &str, product: &str, available: i64) -> (String, String, i64) {
+fn event(subject: &str, product: &str, available: i64) -> (String, String, i64) {
     (subject.to_owned(), product.to_owned(), available)
 }
 
 #[tokio::test]
-async fn the_opening_is_told_product_by_product_and_once() {
+async fn the_opening_stock_is_published_once_per_product() {
     let folder = tempfile::tempdir().unwrap();
     let shop = Shop::open_in(folder.path(), 1200, None).await;
-    let told = shop.news().await;
-    assert!(told.iter().all(|(subject, _)| subject == "opening"));
-    let levels: BTreeMap<_, _> = told
+    let published = shop.published().await;
+    assert!(published.iter().all(|(subject, _)| subject == "opening"));
+    let levels: BTreeMap<_, _> = published
         .iter()
         .flat_map(|(_, levels)| levels)
         .map(|l| (l.product_id.as_str(), (l.available, l.version)))
@@ -35,44 +35,44 @@ async fn the_opening_is_told_product_by_product_and_once() {
     assert_eq!(levels.len(), 1200);
     assert!(levels.values().all(|l| *l == (10, 1)));
     shop.reserve("o-1", "p-00001", 4).await;
-    // A restart tells nothing again; a larger shop tells of what is new.
+    // A restart publishes nothing again; a larger shop publishes the new products.
     let again = Shop::open_in(folder.path(), 1200, None).await;
-    assert_eq!(again.news().await, told);
+    assert_eq!(again.published().await, published);
     let larger = Shop::open_in(folder.path(), 1203, None).await;
-    let (_, new) = larger.news().await.pop().unwrap();
+    let (_, new) = larger.published().await.pop().unwrap();
     let ids: Vec<_> = new.iter().map(|l| l.product_id.as_str()).collect();
     assert_eq!(ids, ["p-01201", "p-01202", "p-01203"]);
 }
 
 #[tokio::test]
-async fn only_a_product_that_becomes_scarce_sells_out_or_comes_back_is_told() {
+async fn only_changes_of_band_are_published() {
     let shop = Shop::open().await;
     shop.reserve("o-1", "p-00001", 3).await;
-    assert_eq!(shop.later_news().await, [], "few before, few now");
+    assert_eq!(shop.later_events().await, [], "few before, few now");
     shop.reserve("o-2", "p-00001", 7).await;
-    let sold_out = news("o-2", "p-00001", 0);
-    assert_eq!(shop.later_news().await, std::slice::from_ref(&sold_out));
+    let sold_out = event("o-2", "p-00001", 0);
+    assert_eq!(shop.later_events().await, std::slice::from_ref(&sold_out));
     shop.reserve("o-2", "p-00001", 7).await;
     shop.reserve("o-3", "p-00001", 1).await;
     shop.settle(axum::http::Method::POST, "/reservations/o-1/commit")
         .await;
-    let told = shop.later_news().await.len();
+    let events = shop.later_events().await.len();
     assert_eq!(
-        told, 1,
+        events, 1,
         "a repetition, a refusal and a commit leave all as it was"
     );
     shop.release("o-2").await;
     shop.release("o-2").await;
-    let back = news("o-2", "p-00001", 7);
-    assert_eq!(shop.later_news().await, [sold_out.clone(), back.clone()]);
+    let back = event("o-2", "p-00001", 7);
+    assert_eq!(shop.later_events().await, [sold_out.clone(), back.clone()]);
     shop.restock("p-00001", Some("admin"), json!({"available": 11}))
         .await;
-    let restocked = news("restock", "p-00001", 11);
-    assert_eq!(shop.later_news().await, [sold_out, back, restocked]);
+    let restocked = event("restock", "p-00001", 11);
+    assert_eq!(shop.later_events().await, [sold_out, back, restocked]);
 }
 
 #[tokio::test]
-async fn one_order_tells_of_all_its_products_at_once_and_a_refused_one_of_none() {
+async fn an_order_publishes_all_its_products_at_once_and_a_refused_one_none() {
     let shop = Shop::open().await;
     let order = async |id: &str, items: [(&str, u32); 3]| {
         let items = items.map(|(id, n)| json!({"product_id": id, "quantity": n}));
@@ -82,16 +82,16 @@ async fn one_order_tells_of_all_its_products_at_once_and_a_refused_one_of_none()
     };
     let too_much = [("p-00001", 10), ("p-00002", 1), ("p-00003", 11)];
     assert_eq!(order("o-1", too_much).await, StatusCode::CONFLICT);
-    assert_eq!(shop.later_news().await, []);
+    assert_eq!(shop.later_events().await, []);
     let all = [("p-00001", 10), ("p-00002", 1), ("p-00003", 10)];
     assert_eq!(order("o-2", all).await, StatusCode::CREATED);
-    let told = [news("o-2", "p-00001", 0), news("o-2", "p-00003", 0)];
-    assert_eq!(shop.later_news().await, told);
-    assert_eq!(shop.news().await.len(), 2, "the opening and one more");
+    let published = [event("o-2", "p-00001", 0), event("o-2", "p-00003", 0)];
+    assert_eq!(shop.later_events().await, published);
+    assert_eq!(shop.published().await.len(), 2, "the opening and one more");
 }
 
 #[tokio::test]
-async fn the_newest_of_the_news_is_true_whatever_a_crowd_did() {
+async fn the_newest_published_level_is_right_after_concurrent_orders() {
     let shop = Arc::new(Shop::open().await);
     let mut crowd = JoinSet::new();
     for n in 0..24 {
@@ -105,8 +105,8 @@ async fn the_newest_of_the_news_is_true_whatever_a_crowd_did() {
         });
     }
     crowd.join_all().await;
-    let told = shop.news().await;
-    let newest = told
+    let published = shop.published().await;
+    let newest = published
         .iter()
         .flat_map(|(_, levels)| levels)
         .filter(|l| l.product_id == "p-00001")
@@ -114,7 +114,7 @@ async fn the_newest_of_the_news_is_true_whatever_a_crowd_did() {
         .unwrap();
     let now = shop.available("p-00001").await;
     assert_eq!(Band::of(newest.available), Band::of(now));
-    let versions: Vec<_> = told.iter().flat_map(|(_, l)| l).collect();
+    let versions: Vec<_> = published.iter().flat_map(|(_, l)| l).collect();
     let mut of_one: Vec<_> = versions
         .iter()
         .filter(|l| l.product_id == "p-00001")
@@ -127,7 +127,7 @@ async fn the_newest_of_the_news_is_true_whatever_a_crowd_did() {
 }
 
 #[tokio::test]
-async fn the_relay_brings_the_news_to_product() {
+async fn the_relay_delivers_stock_changes_to_product() {
     let received: Arc<Mutex<Vec<Envelope>>> = Arc::default();
     let keep = Arc::clone(&received);
     let product = Router::new().route(

@@ -1,8 +1,4 @@
-//! How often a client may ask: who counts as one client, what a refusal says, and who is never refused.
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking, as tests do"
-)]
+//! Rate limits: who counts as one client, the form of a refusal, and who is never limited.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -42,7 +38,7 @@ const TIGHT: Limits = Limits {
 };
 
 #[test]
-fn after_its_burst_a_client_waits_as_long_as_it_is_told_and_no_longer() {
+fn after_its_burst_a_client_waits_for_the_stated_time() {
     for client in [shopper("u-1"), at("192.0.2.1")] {
         let (limits, clock) = limits(TIGHT);
         limits.admit(&client).unwrap();
@@ -59,7 +55,7 @@ fn after_its_burst_a_client_waits_as_long_as_it_is_told_and_no_longer() {
 }
 
 #[test]
-fn one_client_does_not_use_up_what_is_anothers() {
+fn clients_have_separate_buckets() {
     let (limits, _) = limits(TIGHT);
     for _ in 0..3 {
         let _ = limits.admit(&shopper("u-1"));
@@ -69,7 +65,7 @@ fn one_client_does_not_use_up_what_is_anothers() {
     assert!(limits.admit(&at("192.0.2.1")).is_err());
     limits.admit(&shopper("u-2")).unwrap();
     limits.admit(&at("192.0.2.2")).unwrap();
-    // Somebody may be called like an address.
+    // A subject may look like an address.
     limits.admit(&shopper("192.0.2.1")).unwrap();
 }
 
@@ -82,7 +78,7 @@ fn an_address_is_the_same_client_however_it_is_written() {
 }
 
 #[test]
-fn who_has_been_idle_is_forgotten_and_who_is_refused_is_not() {
+fn idle_clients_are_forgotten_and_refused_ones_are_not() {
     let (limits, clock) = limits(TIGHT);
     for n in 0..1000 {
         limits.admit(&shopper(&format!("u-{n}"))).unwrap();
@@ -99,9 +95,9 @@ fn who_has_been_idle_is_forgotten_and_who_is_refused_is_not() {
     assert!(limits.admit(&shopper("busy")).is_err());
 }
 
-/// A load run: all of it from one address, each shopper with a token of its own, at ten times the usual rate.
+/// A load run: all of it from one address, each shopper with its own token, at ten times the usual rate.
 #[test]
-fn a_load_run_from_one_address_is_never_limited_by_default() {
+fn the_default_limits_allow_a_load_run_from_one_address() {
     const PER_SECOND: u32 = 6000;
     let (limits, clock) = limits(Limits::default());
     for n in 0..PER_SECOND * 20 {
@@ -121,7 +117,7 @@ struct Door {
     clock: FakeRelativeClock,
 }
 
-/// The API as a client at `192.0.2.1` meets it.
+/// The API for a client at `192.0.2.1`.
 async fn door(limited: Limits) -> Door {
     let identity = Identity::start().await;
     let everyone = serve(Router::new().fallback(|| async { StatusCode::CREATED })).await;
@@ -158,7 +154,7 @@ impl Door {
 }
 
 #[tokio::test]
-async fn a_shopper_who_asks_too_often_is_told_when_to_come_back() {
+async fn a_rate_limited_shopper_gets_a_retry_after() {
     let door = door(TIGHT).await;
     let token = door.identity.token("u-1");
     let other = door.identity.token("u-2");
@@ -188,7 +184,7 @@ async fn a_shopper_who_asks_too_often_is_told_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn refusals_are_counted_from_nought_on() {
+async fn refusals_are_counted_from_zero() {
     let door = door(TIGHT).await;
     for reason in ["full", "reserved", "rate_limited"] {
         assert_eq!(door.refused(reason), 0, "{reason}");
@@ -215,7 +211,7 @@ async fn guesses_at_tokens_count_against_the_address_and_not_against_the_shopper
 }
 
 #[tokio::test]
-async fn a_header_does_not_change_where_a_request_came_from() {
+async fn forwarding_headers_do_not_change_the_client() {
     let door = door(TIGHT).await;
     let browse = |from: &str| {
         ask_get("/products")

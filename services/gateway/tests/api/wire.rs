@@ -1,8 +1,4 @@
 //! The gateway on a real socket, against callers that do not keep to the rules.
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking, as tests do"
-)]
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,7 +23,7 @@ struct Shop {
     _stop: DropGuard,
 }
 
-/// The gateway as its process runs it, but for the clock of its limits.
+/// The gateway as its process runs it, except for the clock of its limits.
 async fn shop(limits: Limits) -> Shop {
     let everyone = serve(Router::new().fallback(|| async { StatusCode::CREATED })).await;
     let peers: BTreeMap<Role, Vec<String>> = Role::ALL.map(|r| (r, vec![everyone.clone()])).into();
@@ -74,7 +70,7 @@ async fn too_many_headers_are_refused() {
 }
 
 #[tokio::test]
-async fn a_header_without_an_end_is_refused() {
+async fn an_endless_header_is_refused() {
     let shop = shop(Limits::default()).await;
     let mut request = b"GET /products HTTP/1.1\r\nhost: shop\r\nx-large: ".to_vec();
     request.resize(1024 * 1024, b'a');
@@ -83,7 +79,7 @@ async fn a_header_without_an_end_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_never_comes_is_not_waited_for_beyond_the_deadline() {
+async fn a_body_that_never_comes_is_refused_at_the_deadline() {
     let shop = shop(Limits::default()).await;
     let request =
         "POST /users HTTP/1.1\r\nhost: shop\r\nx-deadline-ms: 50\r\ncontent-length: 10\r\n\r\n{";
@@ -94,7 +90,7 @@ async fn a_body_that_never_comes_is_not_waited_for_beyond_the_deadline() {
 /// On Linux, all of 127.0.0.0/8 is this machine.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn callers_are_told_apart_by_the_address_they_come_from() {
+async fn clients_are_identified_by_their_address() {
     let one_each = Limits {
         per_address: Allowance::new(1, 1),
         ..Limits::default()
