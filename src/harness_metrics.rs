@@ -239,7 +239,15 @@ async fn page(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::{DEMO, DEMO_PATH, Scenario};
+    use syntax::Document;
+
+    /// The load of the demo.
+    fn demo_load() -> Load {
+        let text = include_str!("../scenarios/demo.yaml");
+        let document = Document::parse("demo.yaml", text).unwrap();
+        let mut map = document.root().map().unwrap();
+        map.required("load", Load::read).unwrap()
+    }
 
     fn event(kind: &str, what: FaultEventKind, hits: Option<u64>) -> FaultEvent {
         FaultEvent {
@@ -255,8 +263,7 @@ mod tests {
 
     #[test]
     fn the_page_has_the_phase_and_the_process_faults() {
-        let demo = Scenario::parse(DEMO_PATH, DEMO, None).unwrap();
-        let metrics = HarnessMetrics::of(&demo.load);
+        let metrics = HarnessMetrics::of(&demo_load());
         let zero = Instant::now();
         let after = |seconds| zero + Duration::from_secs(seconds);
         let has_after = |seconds, line: &str| {

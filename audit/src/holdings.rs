@@ -1,4 +1,4 @@
-//! What the services hold, indexed by subject, from the lines of their audit pages.
+//! What the services hold, indexed for the rules.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ use shop_contract::inventory::ReservationStatus;
 use shop_contract::order::OrderStatus;
 use shop_contract::payment::PaymentStatus;
 
+/// An order of the order service.
 #[derive(Debug)]
 pub(crate) struct OrderHeld {
     pub(crate) key: String,
@@ -50,6 +51,7 @@ pub struct Holdings {
     pub(crate) unsent: u64,
 }
 
+/// The totals of the stock, in units.
 #[derive(Debug, Default)]
 pub(crate) struct Stock {
     pub(crate) initial: i64,
