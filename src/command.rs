@@ -13,7 +13,7 @@ mod serve;
 mod up;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// A whole shop under stress, in one command: services, shoppers, faults, and a verdict.
 ///
@@ -83,8 +83,10 @@ impl Cli {
             Some(Command::Chaos(args)) => chaos::execute(args),
             Some(Command::Audit(args)) => audit::audit(&args),
             Some(Command::Check(args)) => check::check(&args).map(|()| 0),
-            Some(Command::Completions(args)) => completions::completions(&args).map(|()| 0),
-            Some(Command::Man(args)) => completions::man(&args).map(|()| 0),
+            Some(Command::Completions(args)) => {
+                completions::completions(&args, Self::command()).map(|()| 0)
+            }
+            Some(Command::Man(args)) => completions::man(&args, Self::command()).map(|()| 0),
         }
     }
 }

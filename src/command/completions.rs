@@ -1,11 +1,10 @@
-//! `doorbuster completions` and `doorbuster man`: what a package installs beside the program.
+//! `doorbuster completions` and `doorbuster man`: files that a package installs with the program.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::CommandFactory;
+use clap::Command;
 
-use super::Cli;
 use crate::terminal::output;
 
 /// Write a completion script for a shell.
@@ -16,9 +15,12 @@ pub(super) struct CompletionsArgs {
     shell: clap_complete::Shell,
 }
 
-pub(super) fn completions(args: &CompletionsArgs) -> Result<()> {
+/// Prints the completion script of `command`.
+///
+/// # Errors
+/// The script is not text.
+pub(super) fn completions(args: &CompletionsArgs, mut command: Command) -> Result<()> {
     let mut script = Vec::new();
-    let mut command = Cli::command();
     clap_complete::generate(args.shell, &mut command, "doorbuster", &mut script);
     output::print(&String::from_utf8(script).context("the completion script is not text")?);
     Ok(())
@@ -33,8 +35,12 @@ pub(super) struct ManArgs {
     out: PathBuf,
 }
 
-pub(super) fn man(args: &ManArgs) -> Result<()> {
-    clap_mangen::generate_to(Cli::command(), &args.out).with_context(|| {
+/// Writes the manual pages of `command`.
+///
+/// # Errors
+/// The folder cannot be written.
+pub(super) fn man(args: &ManArgs, command: Command) -> Result<()> {
+    clap_mangen::generate_to(command, &args.out).with_context(|| {
         format!(
             "the manual pages cannot be written to {}; check that this folder exists and is writable",
             args.out.display()
