@@ -5,12 +5,13 @@ use crate::graph::Graph;
 use crate::workspace;
 
 /// Rooms from the top to the bottom. A room is a file at the top of `src/` with the folder of the same name.
-const ROOMS: [&[&str]; 6] = [
+const ROOMS: [&[&str]; 7] = [
     &["crate"],
     &["command"],
     &["run"],
     &["audit"],
     &["shop"],
+    &["harness_metrics"],
     &["scenario", "terminal"],
 ];
 

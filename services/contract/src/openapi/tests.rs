@@ -137,7 +137,8 @@ fn references(value: &Value) -> Vec<String> {
 fn the_public_document_says_the_same_as_the_services() {
     for operation in ALL {
         let method = operation.method.name();
-        let described = |scope| document(scope, &[operation])["paths"][operation.path][method].clone();
+        let described =
+            |scope| document(scope, &[operation])["paths"][operation.path][method].clone();
         let (mut inside, mut outside) = (
             described(DocumentScope::Service(operation.service)),
             described(DocumentScope::Public),
