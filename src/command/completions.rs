@@ -1,8 +1,9 @@
-//! `doorbuster completions` and `doorbuster man`: what a package installs beside the program.
+//! `doorbuster completions` and `doorbuster man`: files that a package installs with the program.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use clap::Command;
 
 use crate::terminal::output;
 
@@ -14,8 +15,11 @@ pub(super) struct CompletionsArgs {
     shell: clap_complete::Shell,
 }
 
-/// `command` is the whole command line.
-pub(super) fn completions(args: &CompletionsArgs, mut command: clap::Command) -> Result<()> {
+/// Prints the completion script of `command`.
+///
+/// # Errors
+/// The script is not text.
+pub(super) fn completions(args: &CompletionsArgs, mut command: Command) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "doorbuster", &mut script);
     output::print(&String::from_utf8(script).context("the completion script is not text")?);
@@ -31,8 +35,11 @@ pub(super) struct ManArgs {
     out: PathBuf,
 }
 
-/// `command` is the whole command line.
-pub(super) fn man(args: &ManArgs, command: clap::Command) -> Result<()> {
+/// Writes the manual pages of `command`.
+///
+/// # Errors
+/// The folder cannot be written.
+pub(super) fn man(args: &ManArgs, command: Command) -> Result<()> {
     clap_mangen::generate_to(command, &args.out).with_context(|| {
         format!(
             "the manual pages cannot be written to {}; check that this folder exists and is writable",
