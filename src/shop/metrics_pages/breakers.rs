@@ -1,8 +1,8 @@
 //! The state of circuit breakers, read from the callers' metrics. Faults can wait for a breaker to open.
 
 use chaos::Breaker;
+use shop_kit::telemetry::scrape::samples;
 
-use super::parse::samples;
 use super::scrape::{MetricsPages, pages};
 
 /// Whether a breaker is open or half-open at any of its callers. `None` if no caller answers.

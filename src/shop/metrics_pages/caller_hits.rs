@@ -2,8 +2,8 @@
 
 use chaos::Counts;
 use shop_contract::Role;
+use shop_kit::telemetry::scrape::{Sample, samples};
 
-use super::parse::{Sample, samples};
 use super::scrape::{MetricsPages, pages};
 
 /// The implementation of [`chaos::CallerHits::failed_attempts`].

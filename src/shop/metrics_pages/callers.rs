@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use results::record::Edge;
+use shop_kit::telemetry::scrape::samples;
 
-use super::parse::samples;
 use super::scrape::{MetricsPages, pages};
 use crate::shop::replica::ReplicaId;
 

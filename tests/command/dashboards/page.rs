@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shop_kit::telemetry::scrape;
+
 /// Labels that Prometheus adds to each series of a target.
 pub(super) const OF_A_TARGET: [&str; 4] = ["job", "instance", "service", "replica"];
 /// Labels whose values depend on errors. An expression may use any value.
@@ -20,20 +22,15 @@ pub(super) type LabelMatcher<'w> = (&'w str, &'w dyn Fn(&str) -> bool);
 impl Series {
     /// Adds all series of a page.
     pub(super) fn read(&mut self, page: &str) {
-        for line in page.lines().filter(|l| !l.starts_with('#')) {
-            let name = line.split(['{', ' ']).next().unwrap_or_default();
-            if name.is_empty() {
-                continue;
-            }
-            // Values contain no quotation marks, and braces only in pairs, in routes.
-            let labels = line
-                .split_once('{')
-                .and_then(|(_, rest)| rest.split_once("\"}"))
-                .map_or("", |(labels, _)| labels);
-            let own = labels
-                .split("\",")
-                .filter_map(|part| part.split_once("=\""));
-            self.add(name, OF_A_TARGET.map(|l| (l, "*")).into_iter().chain(own));
+        for sample in scrape::samples(page) {
+            let own = sample
+                .labels
+                .iter()
+                .map(|(label, value)| (*label, &**value));
+            self.add(
+                sample.name,
+                OF_A_TARGET.map(|l| (l, "*")).into_iter().chain(own),
+            );
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shop_kit::telemetry::scrape::{Page, Sample};
+
 /// The metrics of one or more pages.
 #[derive(Debug, Default)]
 pub(super) struct Exposed {
@@ -12,43 +14,34 @@ pub(super) struct Exposed {
 }
 
 impl Exposed {
-    pub(super) fn add(&mut self, page: &str) {
-        let mut types: BTreeMap<&str, &str> = BTreeMap::new();
-        assert!(page.ends_with("\n# EOF\n"), "{page}");
-        assert_eq!(page.matches("# EOF").count(), 1);
-        for line in page.lines() {
-            if let Some(message) = line.strip_prefix("# TYPE ") {
-                let (family, kind) = message.split_once(' ').unwrap();
-                assert!(
-                    types.insert(family, kind).is_none(),
-                    "`{family}` occurs twice"
-                );
-            } else if let Some(message) = line.strip_prefix("# HELP ") {
-                let (family, help) = message.split_once(' ').unwrap();
-                assert!(help.len() > 1, "`{family}` has no help");
-            } else if !line.starts_with('#') {
-                self.sample(&types, line);
-            }
+    pub(super) fn add(&mut self, text: &str) {
+        assert!(text.ends_with("\n# EOF\n"), "{text}");
+        assert_eq!(text.matches("# EOF").count(), 1);
+        let page = Page::parse(text);
+        let lines = |start: &str| text.lines().filter(|l| l.starts_with(start)).count();
+        assert_eq!(page.types.len(), lines("# TYPE "), "a type occurs twice");
+        for family in page.types.keys() {
+            let help = page.help.get(family).copied().unwrap_or_default();
+            assert!(help.len() > 1, "`{family}` has no help");
+        }
+        let samples = text.lines().filter(|l| !l.starts_with('#')).count();
+        assert_eq!(page.samples.len(), samples, "a line is not valid");
+        for sample in &page.samples {
+            self.sample(&page.types, sample);
         }
     }
 
-    fn sample(&mut self, types: &BTreeMap<&str, &str>, line: &str) {
-        let (series, exemplar) = match line.split_once(" # {") {
-            Some((series, exemplar)) => (series, Some(exemplar)),
-            None => (line, None),
-        };
-        let (name, rest) = series.split_once('{').unwrap();
-        let (name, kind) = family(types, name);
-        let mut labels = labels(rest);
+    fn sample(&mut self, types: &BTreeMap<&str, &str>, sample: &Sample<'_>) {
+        let (name, kind) = family(types, sample.name);
+        let mut labels: BTreeSet<String> = sample.labels.iter().map(|l| l.0.to_owned()).collect();
         for common in ["service_name", "service_instance_id"] {
-            assert!(labels.remove(common), "no {common} in: {line}");
+            assert!(labels.remove(common), "no {common} in: {sample:?}");
         }
         labels.remove("le");
         let known = self.metrics.entry(name.clone()).or_default();
         known.0 = kind;
         known.1.extend(labels);
-        if let Some(exemplar) = exemplar {
-            let id = exemplar.split('"').nth(1).unwrap();
+        if let Some(id) = sample.exemplar_trace_id() {
             let of = self.exemplars.entry(name).or_default();
             of.insert(id.to_owned());
         }
@@ -68,13 +61,4 @@ fn family(types: &BTreeMap<&str, &str>, sample: &str) -> (String, String) {
         }
         _ => panic!("`{sample}` has no metric with a type"),
     }
-}
-
-/// The names of the labels in `a="b",c="d"} 1`. No value contains a quotation mark.
-fn labels(text: &str) -> BTreeSet<String> {
-    text.split('"')
-        .step_by(2)
-        .filter_map(|part| part.strip_suffix('='))
-        .map(|name| name.trim_start_matches(',').to_owned())
-        .collect()
 }
