@@ -1,4 +1,4 @@
-"""What Jaeger and Prometheus must know of the run that .ci/jaeger has made. Usage: jaeger.py JAEGER PROMETHEUS"""
+"""Checks the traces and metrics of the run that .ci/jaeger has made. Usage: jaeger.py JAEGER PROMETHEUS"""
 
 import json
 import sys
@@ -9,7 +9,7 @@ import urllib.request
 
 JAEGER, PROMETHEUS = sys.argv[1:3]
 STARTED = time.time()
-# Span names of the sides of a hop: who calls, who is called, what.
+# Each hop: caller, callee, span name.
 HOPS = [
     ("gateway", "order", "POST /orders"),
     ("order", "cart", "GET /cart"),
@@ -58,19 +58,19 @@ def fail(why):
 
 def get(base, path, **query):
     url = f"{base}{path}?{urllib.parse.urlencode(query)}"
-    with urllib.request.urlopen(url, timeout=20) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(url, timeout=20) as response:
+        return json.load(response)
 
 
 def until(what, look, seconds=60):
-    """Asks again until there is something; the last exporters may have sent a moment ago."""
+    """Repeats `look` until it finds something, since the last spans may just have been exported."""
     end = time.time() + seconds
     while True:
         found = look()
         if found:
             return found
         if time.time() > end:
-            fail(f"{what} did not come within {seconds} s")
+            fail(f"found no {what} within {seconds} s")
         time.sleep(0.5)
 
 
@@ -78,7 +78,7 @@ class Span:
     def __init__(self, span, process):
         tags = {t["key"]: t["value"] for t in span["tags"]}
         if len(tags) != len(span["tags"]):
-            fail(f"an attribute twice in {span}")
+            fail(f"{span} has an attribute twice")
         parents = [r for r in span.get("references") or [] if r["refType"] == "CHILD_OF"]
         self.id, self.parent = span["spanID"], parents[0]["spanID"] if parents else None
         self.trace, self.tags, self.ms = span["traceID"], tags, span["duration"] / 1000
@@ -108,21 +108,21 @@ def missing(trace):
     return [edge for edge in EDGES if edge not in there]
 
 
-# 1. One checkout, whole.
+# 1. One complete checkout.
 def whole_checkout():
     candidates = [t for t in traces("gateway", "POST /orders") if any(s.kind == CONSUMER for s in t)]
     whole = [t for t in candidates if not missing(t)]
     if not whole and candidates and time.time() > STARTED + 40:
-        print("the best one lacks:", *min((missing(t) for t in candidates), key=len), sep="\n  ")
+        print("missing in the most complete one:", *min((missing(t) for t in candidates), key=len), sep="\n  ")
     return whole
 
 
-checkouts = until("a checkout with every edge", whole_checkout)
+checkouts = until("checkout with every edge", whole_checkout)
 checkout = checkouts[0]
 services = sorted({s.service for s in checkout})
 expected = sorted({side for caller, callee, _ in HOPS for side in (caller, callee)})
 if services != expected:
-    fail(f"services of a checkout are {services}")
+    fail(f"a checkout has the services {services}")
 roots = [s for s in checkout if s.parent is None]
 if [r.key for r in roots] != [("gateway", "POST /orders", SERVER)]:
     fail(f"a checkout begins at {roots}")
@@ -131,17 +131,17 @@ orphans = [s for s in checkout if s.parent and s.parent not in ids]
 if orphans:
     fail(f"spans without their parent: {orphans}")
 for span in checkout:
-    told = span.process
-    if told.get("service.namespace") != "doorbuster" or told.get("deployment.environment.name") != "ci":
-        fail(f"the resource of {span} is {told}")
-    if told.get("service.instance.id") != f"{span.service}-0" or not told.get("service.version"):
-        fail(f"the resource of {span} is {told}")
+    fields = span.process
+    if fields.get("service.namespace") != "doorbuster" or fields.get("deployment.environment.name") != "ci":
+        fail(f"the resource of {span} is {fields}")
+    if fields.get("service.instance.id") != f"{span.service}-0" or not fields.get("service.version"):
+        fail(f"the resource of {span} is {fields}")
     if span.kind == SERVER and span.service == "gateway" and span.tags.get("user_agent.synthetic.type") != "test":
         fail(f"not marked as synthetic: {span}")
-print(f"a checkout                      {len(checkout)} spans of {len(services)} services, {len(EDGES)} edges as they must be")
+print(f"a checkout                      {len(checkout)} spans of {len(services)} services, all {len(EDGES)} edges present")
 print(f"whole checkouts                 {len(checkouts)}")
 
-# 2. Faults at the spans that they touched, and at no others.
+# 2. Faults are on the spans that they affected, and on no others.
 bank = [s for t in traces("bank", "POST /charges") for s in t]
 hit = [s for s in bank if "bank-fails" in s.faults]
 by_id = {s.id: s for s in bank}
@@ -150,32 +150,32 @@ if not hit:
 for span in hit:
     if span.key == ("bank", "POST /charges", SERVER):
         if not (span.failed and span.tags.get("http.response.status_code") == 500 and span.tags.get("error.type") == "500"):
-            fail(f"touched, and no error: {span}")
+            fail(f"affected by the fault, but no error: {span}")
         above = by_id.get(span.parent)
         if above and not (above.key == ("payment", "POST /charges", CLIENT) and above.failed and above.tags.get("error.type") == "500"):
-            fail(f"its caller does not see it: {above}")
+            fail(f"the caller's span shows no error: {above}")
     elif span.name == "injected error" and span.service == "bank":
         if span.parent not in by_id or "bank-fails" not in by_id[span.parent].faults:
-            fail(f"at no request: {span}")
+            fail(f"its parent is not an affected request: {span}")
     else:
-        fail(f"the fault of the bank is at {span}")
+        fail(f"the fault of the bank is on {span}")
 others = [s for s in bank if s.key == ("bank", "POST /charges", SERVER) and "bank-fails" not in s.faults]
 if not others or any(s.failed for s in others):
-    fail(f"charges that were not touched: {[s for s in others if s.failed] or 'none'}")
-# Retried and good in the end: the error stays where it was, and does not go up.
+    fail(f"charges that the fault did not affect: {[s for s in others if s.failed] or 'none'}")
+# If a retry succeeds, the error stays on the failed attempt and its parent shows none.
 rescued = [s for s in bank if s.key == ("payment", "POST /charges", CLIENT) and s.tags.get("http.request.resend_count") and not s.failed]
-print(f"failures injected at the bank   {sum(s.service == 'bank' and s.kind == SERVER for s in hit)} of {len(others) + sum(s.kind == SERVER for s in hit)} charges, {len(rescued)} saved by a second try")
+print(f"failures injected at the bank   {sum(s.service == 'bank' and s.kind == SERVER for s in hit)} of {len(others) + sum(s.kind == SERVER for s in hit)} charges, {len(rescued)} saved by a retry")
 
 stock = [s for t in traces("inventory", "POST /reservations") for s in t]
 slow = [s for s in stock if "stock-slow" in s.faults]
 served = [s for s in slow if s.kind == SERVER]
 if not served or any(s.service != "inventory" for s in slow):
-    fail(f"the fault of the stock is at {[s for s in slow if s.service != 'inventory'] or 'no span'}")
+    fail(f"the fault of the stock is on {[s for s in slow if s.service != 'inventory'] or 'no span'}")
 if any(s.ms < 120 or s.failed for s in served):
-    fail(f"touched, and not slower for it: {[s for s in served if s.ms < 120 or s.failed]}")
+    fail(f"affected by the fault, but not slower: {[s for s in served if s.ms < 120 or s.failed]}")
 waits = {s.parent for s in slow if s.name == "injected latency"}
 if {s.id for s in served} - waits:
-    fail("a delay has no span of its own")
+    fail("a delay has no span")
 print(f"delays injected at the stock    {len(served)} requests, each with its span")
 
 # 3. The Monitor tab.
@@ -187,19 +187,19 @@ def monitor(kind, **query):
     return [v for v in values if isinstance(v, (int, float)) and v > 0]
 
 
-calls = until("the Monitor's calls", lambda: monitor("calls"))
-latencies = until("the Monitor's latencies", lambda: monitor("latencies", quantile=0.95))
+calls = until("calls in the Monitor tab", lambda: monitor("calls"))
+latencies = until("latencies in the Monitor tab", lambda: monitor("latencies", quantile=0.95))
 by_operation = get(JAEGER, "/api/metrics/calls", service="bank", endTs=int(time.time() * 1000), lookback=120_000,
                    step=2000, ratePer=60_000, spanKind="server", groupByOperation="true")
 named = [l["value"] for m in by_operation.get("metrics") or [] for l in m["labels"] if l["name"] == "operation"]
 if "POST /charges" not in named:
-    fail(f"the Monitor knows these operations of the bank: {named}")
+    fail(f"the Monitor tab shows these operations of the bank: {named}")
 errors = get(JAEGER, "/api/metrics/errors", service="bank", endTs=int(time.time() * 1000), lookback=120_000,
              step=2000, ratePer=60_000, spanKind="server")
 ratio = max((p["gaugeValue"]["doubleValue"] for m in errors["metrics"] for p in m["metricPoints"]
              if isinstance(p["gaugeValue"]["doubleValue"], (int, float))), default=0)
 if not ratio > 0.1:
-    fail(f"the Monitor shows {ratio} of the bank's requests as errors")
+    fail(f"the Monitor tab shows {ratio} of the bank's requests as errors")
 print(f"the Monitor tab                 {max(calls):.2f} calls/s at the gateway, p95 up to {max(latencies):.1f} ms, errors at the bank up to {ratio:.0%}")
 
 # 4. Exemplars lead to traces.
@@ -221,20 +221,20 @@ for trace_id in wanted:
         ok = False
     if not ok:
         lost.append(trace_id)
-# All were exported when the shop closed. A few may have been lost by an exporter whose queue was full.
+# All spans were exported when the shop closed. An exporter with a full queue may have lost a few.
 if len(lost) > len(wanted) // 50:
     fail(f"{len(lost)} of {len(wanted)} exemplars lead nowhere, such as {lost[:3]}")
 print(f"exemplars                       {len(wanted) - len(lost)} of {len(wanted)} lead to a trace")
 
-# 5. As many as the limit allows, and the figures say so.
-def figure(query):
+# 5. Sampling keeps as many traces as the limit allows, and the metrics show it.
+def metric_value(query):
     found = get(PROMETHEUS, "/api/v1/query", query=query)["data"]["result"]
     return float(found[0]["value"][1]) if found else None
 
 
-kept = figure('max_over_time(shop_traces_started_total{service_name="gateway",sampled="true"}[10m])')
-dropped = figure('max_over_time(shop_traces_started_total{service_name="gateway",sampled="false"}[10m])')
-limit = figure('max_over_time(shop_traces_per_second_limit{service_name="gateway"}[10m])')
+kept = metric_value('max_over_time(shop_traces_started_total{service_name="gateway",sampled="true"}[10m])')
+dropped = metric_value('max_over_time(shop_traces_started_total{service_name="gateway",sampled="false"}[10m])')
+limit = metric_value('max_over_time(shop_traces_per_second_limit{service_name="gateway"}[10m])')
 if not kept or dropped is None or limit != 10:
     fail(f"the gateway kept {kept} traces and dropped {dropped}, with a limit of {limit}")
 print(f"traces of the gateway           {kept:.0f} kept, {dropped:.0f} not, at most {limit:.0f} a second")

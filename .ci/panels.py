@@ -1,11 +1,11 @@
-"""Asks a Prometheus that has watched a run for all that the dashboards and rules ask for, and holds it against moves.json.
+"""Evaluates all expressions of the dashboards and rules in a Prometheus that has watched a run, and checks moves.json.
 
 Usage: python3 .ci/panels.py http://127.0.0.1:9090 RUN_JSON
 
-Every expression of every panel, annotation, variable and rule has to give something, and no point of it may be NaN or infinite. Only
-quantiles may: of seconds without a request there is none. Then, fault by fault: each panel that dashboards/moves.json names for it
-has to move in the fault's time against the seconds before it. That the limits there are none that chance reaches is tried on two
-stretches without faults, before the first of them and after the last, where no panel may move.
+Every expression of every panel, annotation, variable and rule must return values, and no point may be NaN or infinite. Quantiles are
+the exception: they have no value in seconds without requests. Then each fault is checked: each panel that dashboards/moves.json
+names for it must move during the fault, compared with the seconds before. To show that chance does not reach these limits, the same
+check runs on two stretches without faults, before the first fault and after the last. No panel may move there.
 """
 
 import datetime
@@ -21,15 +21,15 @@ import urllib.request
 
 # A rate reaches four seconds back, and the run's clock begins up to two before the load.
 BEFORE_S, AFTER_S = 5, 4
-# A fault from outside may be over at once; the harness shows it for so long all the same, and counts its hits at the end of that.
+# A fault on a process may be over at once. The harness still shows it for this long, and then counts its hits.
 SHOWN_S = 3
-# Of the quiet stretch before the first fault, the part in which the crowd has come in; and as much after the last, once the shop has
-# had so long to get over it.
-QUIET_S, WELL_AGAIN_S = 10, 5
+# Length of the quiet stretch before the first fault, when the load is steady. The stretch after the last fault is as long; it starts
+# once the shop has had time to recover.
+QUIET_S, RECOVERY_S = 10, 5
 
 
 class Prometheus:
-    """What is asked of it, over the time of one run."""
+    """Queries over the time of one run."""
 
     def __init__(self, url, run):
         self.url, self.run = url, run
@@ -41,13 +41,13 @@ class Prometheus:
     def get(self, path, **arguments):
         url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(arguments, doseq=True)}"
         try:
-            with urllib.request.urlopen(url, timeout=60) as answer:
-                return json.load(answer)["data"]
+            with urllib.request.urlopen(url, timeout=60) as response:
+                return json.load(response)["data"]
         except urllib.error.HTTPError as error:
             raise ValueError(json.load(error).get("error", str(error))) from error
 
     def over_the_run(self, expression):
-        """The series of an expression: labels and (seconds of the run, value), without what is no number."""
+        """The series of an expression: labels and points (seconds since the start of the run, finite value)."""
         if expression not in self.answers:
             found = self.get("query_range", query=expression, start=self.began, end=self.until, step=1)["result"]
             series = []
@@ -67,7 +67,7 @@ def filled_in(expression, run, service=".+"):
 
 
 def dashboards():
-    """Every panel with what it asks Prometheus for, by `dashboard/title`."""
+    """The Prometheus expressions of every panel, by `dashboard/title`; then those of annotations and variables."""
     panels, annotations, variables = {}, {}, {}
     for path in sorted(glob.glob("dashboards/grafana/*.json")):
         with open(path, encoding="utf-8") as file:
@@ -85,14 +85,14 @@ def dashboards():
     return panels, annotations, variables
 
 
-def ask_everything(prometheus, wrong):
-    """Executes what all panels, annotations, variables and rules ask for."""
-    asked = 0
+def evaluate_everything(prometheus, wrong):
+    """Evaluates the expressions of all panels, annotations, variables and rules."""
+    evaluated = 0
     panels, annotations, variables = dashboards()
 
-    def ask(what, expression):
-        nonlocal asked
-        asked += 1
+    def evaluate(what, expression):
+        nonlocal evaluated
+        evaluated += 1
         try:
             found = prometheus.over_the_run(expression)
         except ValueError as error:
@@ -107,7 +107,7 @@ def ask_everything(prometheus, wrong):
 
     for what, expressions in [*panels.items(), *annotations.items()]:
         for expression in expressions:
-            ask(what, filled_in(expression, prometheus.run))
+            evaluate(what, filled_in(expression, prometheus.run))
     for what, query in variables.items():
         metric, label = re.fullmatch(r"label_values\((.+), (\w+)\)", query).groups()
         if not prometheus.get(f"label/{label}/values", **{"match[]": metric}):
@@ -117,16 +117,16 @@ def ask_everything(prometheus, wrong):
             if rule["health"] != "ok":
                 wrong.append(f"rule {rule['name']}: {rule['health']}, {rule.get('lastError', '')}")
             elif rule["type"] == "recording":
-                ask(f"rule {rule['name']}", rule["name"])
+                evaluate(f"rule {rule['name']}", rule["name"])
             else:
-                # An alert that does not fire is empty and should be; what it compares has to be there.
-                ask(f"alert {rule['name']}", re.sub(r"(>|==) -?[\d.]+", ">= 0", rule["query"]))
-    print(f"{asked} expressions were asked")
+                # An alert that does not fire returns nothing. The value that it compares must exist.
+                evaluate(f"alert {rule['name']}", re.sub(r"(>|==) -?[\d.]+", ">= 0", rule["query"]))
+    print(f"{evaluated} expressions were evaluated")
     return panels
 
 
-def figure(prometheus, panel, row, begin, end):
-    """The largest, or for what is to fall the smallest, value of the row's series in that time; None where there is none."""
+def extreme_value(prometheus, panel, row, begin, end):
+    """The largest value of the row's series in that time, or the smallest if it should fall; None if there is no value."""
     values = []
     for expression in panel:
         for labels, points in prometheus.over_the_run(filled_in(expression, prometheus.run, row.get("service", ".+"))):
@@ -138,8 +138,8 @@ def figure(prometheus, panel, row, begin, end):
 
 
 def moved(row, before, during):
-    """Whether a figure has moved. What was not there before counts as nothing, but for quantiles, which are not zero where there is
-    none; what is not there now has not moved."""
+    """Whether a panel has moved. A series without a value before counts as zero, except a quantile, which then has not moved.
+    A series without a value during the fault has not moved."""
     if during is None or before is None and "p99" in row["panel"]:
         return False
     if row["moves"] == "up":
@@ -151,14 +151,14 @@ def shown(value):
     return "-" if value is None else f"{value:.4g}"
 
 
-def watch_the_moves(prometheus, panels, wrong):
-    """Holds every fault of the run against the panels that have to move by it."""
+def check_moves(prometheus, panels, wrong):
+    """Checks that each fault of the run moves the panels that moves.json names for it."""
     with open("dashboards/moves.json", encoding="utf-8") as file:
         rows = json.load(file)["moves"]
     faults = {fault["name"]: fault for fault in prometheus.run["faults"]}
     first, last = min(fault["started_s"] for fault in faults.values()), max(fault["ended_s"] for fault in faults.values())
-    stretches = {"before the first": first - QUIET_S, "after the last": last + WELL_AGAIN_S}
-    if last + WELL_AGAIN_S + QUIET_S > prometheus.run["duration_s"]:
+    stretches = {"before the first": first - QUIET_S, "after the last": last + RECOVERY_S}
+    if last + RECOVERY_S + QUIET_S > prometheus.run["duration_s"]:
         wrong.append(f"the run ends at {prometheus.run['duration_s']} s, too soon after its last fault for a quiet stretch")
     print(f"\n{'fault':19} {'panel':58} {'series':44} {'before':>8} {'during':>8}")
     for row in rows:
@@ -167,20 +167,20 @@ def watch_the_moves(prometheus, panels, wrong):
             wrong.append(f"moves.json: {row['fault'] if fault is None else row['panel']} does not exist")
             continue
         series = " ".join(([row["service"]] if "service" in row else []) + list(row.get("series", {}).values()))
-        told = f"{row['fault']:19} {row['panel']:58.58} {series:44.44}"
+        row_text = f"{row['fault']:19} {row['panel']:58.58} {series:44.44}"
         start = fault["started_s"]
         end = max(fault["ended_s"], start + SHOWN_S)
-        before = figure(prometheus, panel, row, start - BEFORE_S, start)
-        during = figure(prometheus, panel, row, start, end + AFTER_S)
+        before = extreme_value(prometheus, panel, row, start - BEFORE_S, start)
+        during = extreme_value(prometheus, panel, row, start, end + AFTER_S)
         verdict = "" if moved(row, before, during) else "  DOES NOT MOVE"
-        print(f"{told} {shown(before):>8} {shown(during):>8}{verdict}")
+        print(f"{row_text} {shown(before):>8} {shown(during):>8}{verdict}")
         if verdict:
             wrong.append(f"{row['fault']} does not move {row['panel']} ({series}): {shown(before)} before, {shown(during)} during")
-        # The same question about times in which nothing is injected has to be answered with no.
+        # In stretches without faults the panel must not move.
         for when, begin in stretches.items():
             then = begin + QUIET_S / 2
-            before = figure(prometheus, panel, row, begin, then)
-            during = figure(prometheus, panel, row, then, begin + QUIET_S)
+            before = extreme_value(prometheus, panel, row, begin, then)
+            during = extreme_value(prometheus, panel, row, then, begin + QUIET_S)
             if moved(row, before, during):
                 wrong.append(f"{row['panel']} ({series}) moves without a fault, {when}: {shown(before)}, then {shown(during)}")
     every = {fault["kind"] for fault in faults.values()}
@@ -189,7 +189,7 @@ def watch_the_moves(prometheus, panels, wrong):
         wrong.append(f"moves.json has no panel for {kind}")
     for fault in faults.values():
         if not fault["hits"]:
-            wrong.append(f"{fault['name']} touched nobody")
+            wrong.append(f"{fault['name']} has no hits")
     print(f"{len(rows)} moves of {len(seen)} kinds of faults")
 
 
@@ -198,8 +198,8 @@ def main():
     with open(record, encoding="utf-8") as file:
         prometheus = Prometheus(url, json.load(file))
     wrong = []
-    panels = ask_everything(prometheus, wrong)
-    watch_the_moves(prometheus, panels, wrong)
+    panels = evaluate_everything(prometheus, wrong)
+    check_moves(prometheus, panels, wrong)
     for line in wrong:
         print(f"WRONG: {line}", file=sys.stderr)
     sys.exit(1 if wrong else 0)

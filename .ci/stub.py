@@ -1,6 +1,6 @@
-"""Stands in for a program that cannot be had: says that it is well, and takes what it is sent.
+"""Stands in for a program that is not available: answers health checks, and accepts and counts what it receives.
 
-Usage: stub.py grafana|loki|jaeger|mailpit [what the real program would be told]
+Usage: stub.py grafana|loki|jaeger|mailpit [arguments of the real program]
 """
 
 import http.server
@@ -12,17 +12,17 @@ import threading
 import urllib.request
 
 PORTS = {"grafana": 3000, "loki": 3100, "jaeger": 16686, "mailpit": 8025}
-role, told = sys.argv[1], sys.argv[2:]
-taken = {"messages": 0, "posts": 0}
+role, arguments = sys.argv[1], sys.argv[2:]
+counts = {"messages": 0, "posts": 0}
 
 
 class Web(http.server.BaseHTTPRequestHandler):
-    """Answers 200 to everything: health, and how much came."""
+    """Answers every request with 200 and the counts."""
 
     protocol_version = "HTTP/1.1"
 
     def answer(self):
-        body = json.dumps({"stub": role, "total": taken["messages"], "posts": taken["posts"]}).encode()
+        body = json.dumps({"stub": role, "total": counts["messages"], "posts": counts["posts"]}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -33,7 +33,7 @@ class Web(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        taken["posts"] += 1
+        counts["posts"] += 1
         self.answer()
 
     def log_message(self, *_):
@@ -41,26 +41,26 @@ class Web(http.server.BaseHTTPRequestHandler):
 
 
 class Mail(socketserver.StreamRequestHandler):
-    """As much of SMTP as a sender needs."""
+    """The part of SMTP that a sender needs."""
 
     def handle(self):
-        def say(text):
+        def reply(text):
             self.wfile.write(text.encode() + b"\r\n")
 
-        say("220 stub")
+        reply("220 stub")
         for line in iter(self.rfile.readline, b""):
             word = line[:4].upper().strip()
             if word == b"DATA":
-                say("354 go on")
+                reply("354 go on")
                 while self.rfile.readline() not in (b".\r\n", b""):
                     pass
-                taken["messages"] += 1
-                say("250 taken")
+                counts["messages"] += 1
+                reply("250 taken")
             elif word == b"QUIT":
-                say("221 bye")
+                reply("221 bye")
                 return
             else:
-                say("250 stub")
+                reply("250 stub")
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -68,12 +68,12 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
-if "-health" in told or "readyz" in told:
+if "-health" in arguments or "readyz" in arguments:
     urllib.request.urlopen(f"http://127.0.0.1:{PORTS[role]}/ready", timeout=2).read()
     sys.exit(0)
-# What it is given to read has to be there, and readable by whom it runs as.
-for word in told:
-    path = word.rsplit("=", 1)[-1]
+# The configuration files must exist and be readable by this user.
+for argument in arguments:
+    path = argument.rsplit("=", 1)[-1]
     if path.endswith(".yaml"):
         if not os.path.isfile(path):
             sys.exit(f"{path} is not there")

@@ -1,4 +1,4 @@
-"""Does in a shop that has just come up in Compose what a person would: buys something, and looks at what shows it.
+"""Uses a shop that has just started in Compose as a person would: buys something, and checks where it shows up.
 
 Usage: visit.py full|small ADMIN, where ADMIN is the address of a service's admin listener
 """
@@ -22,12 +22,12 @@ def ask(method, url, body=None, **headers):
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     if data:
         headers["Content-Type"] = "application/json"
-    with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=10) as answer:
-        return json.loads(answer.read() or b"null")
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=10) as response:
+        return json.loads(response.read() or b"null")
 
 
 def until(what, seconds, look):
-    """The first answer that is something, or the end."""
+    """Repeats `look` until it finds something; exits if the time is up."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -39,7 +39,7 @@ def until(what, seconds, look):
         if seen:
             return seen
         if time.monotonic() > end:
-            sys.exit(f"waited {seconds} s in vain for {what}; last seen: {last}")
+            sys.exit(f"{what}: not found within {seconds} s; last seen: {last}")
         time.sleep(0.5)
 
 
@@ -52,8 +52,8 @@ def refused(url):
 
 
 def query(expression):
-    answer = ask("GET", f"{PROMETHEUS}/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
-    return answer["data"]["result"]
+    reply = ask("GET", f"{PROMETHEUS}/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
+    return reply["data"]["result"]
 
 
 token = ask("POST", f"{SHOP}/users/login", {"email": "customer-0@shop.example", "password": "a-made-up-shopper"})["token"]
@@ -74,33 +74,33 @@ if status != "confirmed":
 print(f"bought: {product['title']}, the order is confirmed")
 
 
-def told():
+def notifications():
     return [n for n in ask("GET", f"{SHOP}/notifications", **me)["items"] if order in json.dumps(n)]
 
 
-print("told of it by", until("a message about the order", 30, told)[0].get("channel"))
+print("notified by", until("a notification about the order", 30, notifications)[0].get("channel"))
 
 
 def targets():
-    """Every service that Prometheus scrapes, where it does so without an error."""
+    """The services that Prometheus scrapes without errors; raises KeyError if some are missing."""
     active = ask("GET", f"{PROMETHEUS}/api/v1/targets?state=active")["data"]["activeTargets"]
-    ours = [t for t in active if t["labels"].get("job") == "doorbuster"]
-    good = sorted(t["labels"]["service"] for t in ours if t["health"] == "up")
+    scraped = [t for t in active if t["labels"].get("job") == "doorbuster"]
+    good = sorted(t["labels"]["service"] for t in scraped if t["health"] == "up")
     expected = sorted(ROLES + ["loadgen"])
     if good != expected:
-        raise KeyError([(t["labels"]["service"], t["health"], t["lastError"]) for t in ours if t["health"] != "up"] or good)
+        raise KeyError([(t["labels"]["service"], t["health"], t["lastError"]) for t in scraped if t["health"] != "up"] or good)
     return good
 
 
 if not refused(f"http://{admin}/metrics"):
-    sys.exit(f"the admin listener {admin} lets in who has no token")
+    sys.exit(f"the admin listener {admin} accepts requests without a token")
 print(f"up in Prometheus: {len(until('every target in Prometheus', 60, targets))} targets")
 until("the order in Prometheus", 30, lambda: query('sum(shop_orders_total{outcome="confirmed"}) > 0'))
-until("the crowd's requests", 60, lambda: query('sum(http_server_request_duration_seconds_count{service_name="gateway"}) > 300'))
-print("the crowd is in")
+until("the load generator's requests", 60, lambda: query('sum(http_server_request_duration_seconds_count{service_name="gateway"}) > 300'))
+print("the load generator is sending requests")
 if full:
     until("a mail about an order", 30, lambda: ask("GET", f"{MAIL}/api/v1/messages")["total"])
-    print("mailed")
+    print("a mail was sent")
     if "stub" not in ask("GET", f"{JAEGER}/api/services"):
         until("traces in Jaeger", 30, lambda: {"gateway", "order", "bank"} <= set(ask("GET", f"{JAEGER}/api/services")["data"]))
-        print("traced")
+        print("Jaeger has traces")

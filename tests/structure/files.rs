@@ -1,7 +1,7 @@
-//! Which file of a crate imports which other, and that no imports run in a circle.
+//! Imports between the files of a crate, and a test that they form no circle.
 //!
-//! A path counts as an import wherever it stands: in `use`, in a type, in an expression. It leads to the file that it names the most
-//! of: `crate::store::Pool` to `store.rs`. Declaring a module is no import. Test modules count as part of their file.
+//! A path counts as an import anywhere: in `use`, in a type, in an expression. It leads to the file of its longest prefix that is a
+//! module: `crate::store::Pool` to `store.rs`. Declaring a module is not an import. Test modules count as part of their file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use syn::visit::{self, Visit};
 use crate::graph::{Graph, circles};
 use crate::workspace;
 
-/// The files of a crate by the path of the module that each holds; the crate root is the empty path.
+/// The files of a crate by module path; the crate root is the empty path.
 pub(crate) struct Crate {
     modules: BTreeMap<Vec<String>, PathBuf>,
 }
@@ -42,7 +42,7 @@ impl Crate {
         Self { modules }
     }
 
-    /// Its files.
+    /// The paths of the crate's files.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.modules.values().map(PathBuf::as_path)
     }
@@ -70,7 +70,7 @@ impl Crate {
         to.filter(|to| to != module).map(|to| name(&to)).collect()
     }
 
-    /// The file that holds most of a path.
+    /// The module of the longest prefix of a path that has a file.
     fn file_of(&self, path: &[String]) -> Option<Vec<String>> {
         (0..=path.len())
             .rev()
@@ -87,10 +87,10 @@ fn name(module: &[String]) -> String {
     }
 }
 
-/// Collects the paths of a file that lead into its own crate, written from the root.
+/// Collects the paths in a file that lead into its own crate, as absolute paths.
 struct Paths {
     module: Vec<String>,
-    /// Modules that are written out in this file.
+    /// Inline modules around the current item.
     inner: Vec<String>,
     found: BTreeSet<Vec<String>>,
 }
@@ -106,7 +106,7 @@ impl Paths {
             }
             Some("self") => rest = &path[1..],
             Some("super") => {}
-            // A module that is declared here may be named without `self`. Any other name is of another crate, or a type.
+            // A module declared here can be named without `self`. Any other name is another crate or a type.
             Some(_) => {}
             None => return,
         }
@@ -151,7 +151,7 @@ impl<'ast> Visit<'ast> for Paths {
     }
 
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {
-        // `pub(super)` names a module and imports nothing.
+        // `pub(super)` names a module but imports nothing.
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {

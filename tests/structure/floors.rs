@@ -12,11 +12,11 @@ use crate::workspace;
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) folder: PathBuf,
-    /// Crates of this workspace that its code depends on; those of its tests alone are not counted.
+    /// Crates of this workspace that its code depends on. Dependencies of tests alone are not counted.
     pub(crate) imports: Vec<String>,
 }
 
-/// The crates of this workspace, as Cargo knows them.
+/// The crates of this workspace, from `cargo metadata`.
 pub(crate) fn packages() -> &'static [Package] {
     static PACKAGES: LazyLock<Vec<Package>> = LazyLock::new(|| {
         let output = Command::new(env!("CARGO"))
@@ -61,20 +61,20 @@ fn package(json: &Value) -> Package {
     }
 }
 
-/// The floor of a crate, and whether crates of this floor may import each other.
+/// The floor of a crate. Crates of one floor do not import each other.
 fn floor(name: &str) -> u8 {
     match name {
         "syntax" | "shop-contract" | "shop-resilience" => 0,
         "results" | "shop-kit" => 1,
         "loadgen" | "chaos" | "shop-audit" => 2,
-        // Nine services, none of which knows another, and what their tests share.
+        // Nine services, which do not import each other, and the crate that their tests share.
         service if service.starts_with("shop-") => 2,
         "doorbuster" => 3,
         other => panic!("{other} has no floor yet; give it one here and in ARCHITECTURE.md"),
     }
 }
 
-/// What stands on the side of the services, and what on the side of the harness. Only the command knows both.
+/// The side of a crate: services or harness. Only the command imports both.
 fn side(name: &str) -> &'static str {
     match name {
         "shop-contract" => "both",
@@ -109,7 +109,7 @@ fn every_crate_imports_only_from_floors_below_its_own() {
         .flat_map(|p| p.imports.iter().filter_map(|i| violation(&p.name, i)))
         .collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
-    // So that a mistake in reading the metadata does not pass as an empty list.
+    // Guards against metadata that is read wrongly and gives an empty list.
     let command = packages().iter().find(|p| p.name == "doorbuster").unwrap();
     assert!(command.imports.len() > 10, "{:?}", command.imports);
 }

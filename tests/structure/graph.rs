@@ -1,11 +1,11 @@
-//! A graph of names, and the circles in it.
+//! A graph of names, and a search for circles in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For each name, the names that it imports.
 pub(crate) type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// Groups of names of which each reaches each other one. A graph without circles has none.
+/// Groups of names that all reach each other. A graph without circles has no such group.
 pub(crate) fn circles(graph: &Graph) -> Vec<Vec<String>> {
     let reached: BTreeMap<&str, BTreeSet<&str>> = graph
         .keys()
@@ -26,7 +26,7 @@ pub(crate) fn circles(graph: &Graph) -> Vec<Vec<String>> {
     circles.into_iter().collect()
 }
 
-/// All that can be reached from `start`, by one step or more.
+/// All names that can be reached from `start` in one or more steps.
 fn reach<'a>(graph: &'a Graph, start: &str) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut next: Vec<&str> = graph[start].iter().map(String::as_str).collect();

@@ -1,4 +1,4 @@
-//! The kit serves any service: it knows no route of the shop. Services keep to one shape.
+//! Tests that the kit names no route of the shop, and that services compile in all their migrations.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,10 +9,10 @@ use syn::visit::{self, Visit};
 use crate::files::Crate;
 use crate::workspace;
 
-/// Routes that the kit serves by itself, at every service.
+/// Routes that the kit itself serves in every service.
 const OF_THE_KIT: [&str; 2] = ["/events", "/openapi.json"];
 
-/// The texts of a file, without those of its tests.
+/// The string literals of a file, without those of its tests.
 #[derive(Default)]
 struct Texts(BTreeSet<String>);
 
@@ -41,7 +41,7 @@ fn texts(source: &str) -> BTreeSet<String> {
     texts.0
 }
 
-/// Every route of the shop, from the documents of its services.
+/// Every route of the shop, from the OpenAPI documents of its services.
 fn routes() -> BTreeSet<String> {
     let folder = std::fs::read_dir(workspace().join("docs/openapi")).unwrap();
     let documents = folder.map(|e| std::fs::read_to_string(e.unwrap().path()).unwrap());
@@ -61,7 +61,7 @@ fn the_kit_names_no_route_of_the_shop() {
     let files = Crate::read(&workspace().join("services/kit/src"));
     let found: Vec<String> = files
         .paths()
-        // Test modules in files of their own.
+        // Skips test modules in separate files.
         .filter(|path| path.file_stem().is_none_or(|stem| stem != "tests"))
         .flat_map(|path| {
             let named = texts(&std::fs::read_to_string(path).unwrap());

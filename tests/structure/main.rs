@@ -1,5 +1,5 @@
-//! The structure that ARCHITECTURE.md promises, read from `cargo metadata` and from the source files: floors between crates, rooms
-//! in `src/`, no circle of files in any crate, and no route of the shop in the kit.
+//! Tests of the structure in ARCHITECTURE.md, from `cargo metadata` and the source files: floors of crates, rooms in `src/`, no
+//! circles of files in any crate, and no route of the shop in the kit.
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, as tests do"

@@ -15,7 +15,7 @@ const ROOMS: [&[&str]; 7] = [
     &["scenario", "terminal"],
 ];
 
-/// Zero is the top. Files without a room of their own are at the bottom.
+/// The level of a module's room; zero is the top. Files without a room are at the bottom.
 fn level(module: &str) -> usize {
     let room = module.split("::").next().unwrap_or_default();
     let level = ROOMS.iter().position(|rooms| rooms.contains(&room));

@@ -151,8 +151,8 @@ fn the_public_document_says_the_same_as_the_services() {
         let (within, without) = (statuses(&mut inside), statuses(&mut outside));
         assert!(within.is_subset(&without), "{}", operation.path);
         let added: Vec<_> = without.difference(&within).map(String::as_str).collect();
-        let door = ["400", "408", "413", "429"];
-        assert!(added.iter().all(|a| door.contains(a)), "{added:?}");
+        let gateway = ["400", "408", "413", "429"];
+        assert!(added.iter().all(|a| gateway.contains(a)), "{added:?}");
         assert_eq!(inside, outside, "{}", operation.path);
     }
 }

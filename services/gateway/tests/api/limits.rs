@@ -110,15 +110,15 @@ fn the_default_limits_allow_a_load_run_from_one_address() {
     }
 }
 
-struct Door {
+struct LimitedGateway {
     api: Router,
     kit: Kit,
     identity: Identity,
     clock: FakeRelativeClock,
 }
 
-/// The API for a client at `192.0.2.1`.
-async fn door(limited: Limits) -> Door {
+/// A gateway with these limits, for a client at `192.0.2.1`.
+async fn limited_gateway(limited: Limits) -> LimitedGateway {
     let identity = Identity::start().await;
     let everyone = serve(Router::new().fallback(|| async { StatusCode::CREATED })).await;
     let mut peers: BTreeMap<Role, Vec<String>> =
@@ -128,7 +128,7 @@ async fn door(limited: Limits) -> Door {
     let (limits, clock) = limits(limited);
     let peer = SocketAddr::from(([192, 0, 2, 1], 4711));
     let api = shop_gateway::router(&kit, &Arc::new(limits)).layer(Extension(ConnectInfo(peer)));
-    Door {
+    LimitedGateway {
         api,
         kit,
         identity,
@@ -136,7 +136,7 @@ async fn door(limited: Limits) -> Door {
     }
 }
 
-impl Door {
+impl LimitedGateway {
     async fn asks(&self, ask: Ask) -> StatusCode {
         ask.send(&self.api).await.0
     }
@@ -155,18 +155,18 @@ impl Door {
 
 #[tokio::test]
 async fn a_rate_limited_shopper_gets_a_retry_after() {
-    let door = door(TIGHT).await;
-    let token = door.identity.token("u-1");
-    let other = door.identity.token("u-2");
+    let gateway = limited_gateway(TIGHT).await;
+    let token = gateway.identity.token("u-1");
+    let other = gateway.identity.token("u-2");
     let cart = || ask_get("/cart").with_token(&token);
-    assert_eq!(door.asks(cart()).await, StatusCode::CREATED);
-    assert_eq!(door.asks(cart()).await, StatusCode::CREATED);
+    assert_eq!(gateway.asks(cart()).await, StatusCode::CREATED);
+    assert_eq!(gateway.asks(cart()).await, StatusCode::CREATED);
     let mut request = Request::new(axum::body::Body::empty());
     *request.method_mut() = Method::GET;
     *request.uri_mut() = "/cart".parse().unwrap();
     let bearer = format!("Bearer {token}").parse().unwrap();
     request.headers_mut().insert(header::AUTHORIZATION, bearer);
-    let answer = door.api.clone().oneshot(request).await.unwrap();
+    let answer = gateway.api.clone().oneshot(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(answer.headers()[header::RETRY_AFTER], "1");
     assert!(
@@ -178,48 +178,51 @@ async fn a_rate_limited_shopper_gets_a_retry_after() {
     assert_eq!(problem["type"], "urn:doorbuster:problem:rate-limited");
     assert_eq!(problem["status"], 429);
     let theirs = ask_get("/cart").with_token(&other);
-    assert_eq!(door.asks(theirs).await, StatusCode::CREATED);
-    door.clock.advance(Duration::from_secs(1));
-    assert_eq!(door.asks(cart()).await, StatusCode::CREATED);
+    assert_eq!(gateway.asks(theirs).await, StatusCode::CREATED);
+    gateway.clock.advance(Duration::from_secs(1));
+    assert_eq!(gateway.asks(cart()).await, StatusCode::CREATED);
 }
 
 #[tokio::test]
 async fn refusals_are_counted_from_zero() {
-    let door = door(TIGHT).await;
+    let gateway = limited_gateway(TIGHT).await;
     for reason in ["full", "reserved", "rate_limited"] {
-        assert_eq!(door.refused(reason), 0, "{reason}");
+        assert_eq!(gateway.refused(reason), 0, "{reason}");
     }
     for _ in 0..5 {
-        door.asks(ask_get("/products")).await;
+        gateway.asks(ask_get("/products")).await;
     }
-    assert_eq!(door.refused("rate_limited"), 3);
-    assert_eq!(door.refused("full"), 0);
+    assert_eq!(gateway.refused("rate_limited"), 3);
+    assert_eq!(gateway.refused("full"), 0);
 }
 
 #[tokio::test]
 async fn guesses_at_tokens_count_against_the_address_and_not_against_the_shopper() {
-    let door = door(TIGHT).await;
-    let good = door.identity.token("u-1");
+    let gateway = limited_gateway(TIGHT).await;
+    let good = gateway.identity.token("u-1");
     let guess = || ask_get("/cart").with_token(&good[..good.len() - 4]);
-    assert_eq!(door.asks(guess()).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(door.asks(ask_get("/cart")).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(door.asks(guess()).await, StatusCode::TOO_MANY_REQUESTS);
-    let browse = door.asks(ask_get("/products")).await;
+    assert_eq!(gateway.asks(guess()).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        gateway.asks(ask_get("/cart")).await,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(gateway.asks(guess()).await, StatusCode::TOO_MANY_REQUESTS);
+    let browse = gateway.asks(ask_get("/products")).await;
     assert_eq!(browse, StatusCode::TOO_MANY_REQUESTS, "the same address");
     let shopper = ask_get("/cart").with_token(&good);
-    assert_eq!(door.asks(shopper).await, StatusCode::CREATED);
+    assert_eq!(gateway.asks(shopper).await, StatusCode::CREATED);
 }
 
 #[tokio::test]
 async fn forwarding_headers_do_not_change_the_client() {
-    let door = door(TIGHT).await;
+    let gateway = limited_gateway(TIGHT).await;
     let browse = |from: &str| {
         ask_get("/products")
             .header("x-forwarded-for", from)
             .header("forwarded", &format!("for={from}"))
     };
-    door.asks(browse("198.51.100.1")).await;
-    door.asks(browse("198.51.100.2")).await;
-    let third = door.asks(browse("198.51.100.3")).await;
+    gateway.asks(browse("198.51.100.1")).await;
+    gateway.asks(browse("198.51.100.2")).await;
+    let third = gateway.asks(browse("198.51.100.3")).await;
     assert_eq!(third, StatusCode::TOO_MANY_REQUESTS);
 }
