@@ -71,7 +71,7 @@ pub(super) struct RunFlags {
 /// Runs the built-in demo. Gives the exit code.
 ///
 /// # Errors
-/// See [`run`].
+/// See [`run()`].
 pub(super) fn demo(flags: &RunFlags) -> Result<u8> {
     execute(DEMO_PATH.as_ref(), flags, None)
 }

@@ -8,7 +8,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// The migrations in these files. Paths are relative to the source file that calls the macro.
 ///
-/// ```ignore
+/// ```text
 /// static MIGRATIONS: LazyLock<Migrator> = shop_kit::migrations!["../migrations/0001_orders.sql"];
 /// ```
 #[macro_export]
