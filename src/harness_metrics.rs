@@ -74,6 +74,8 @@ impl HarnessMetrics {
                 describe_counter!(*name, *text);
             }
         });
+        // Workers declare these as well, but only when they start, and Prometheus may scrape earlier.
+        load_metrics::declare(declared.recorder());
         declared.set_phase(None);
         declared
     }

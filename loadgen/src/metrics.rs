@@ -52,6 +52,11 @@ pub const HELP: &[(&str, &str)] = &[
     (DROPPED, "Steps that were due and not sent"),
 ];
 
+/// Declares all series that are known before the load starts.
+pub fn declare(recorder: SharedRecorder) {
+    drop(LoadMetrics::declare(recorder));
+}
+
 /// Response time and service time of one step and outcome.
 type LatencyHistograms = (Histogram, Histogram);
 

@@ -242,7 +242,7 @@ load:
     - { name: steady, for: 6s, arrivals: 4/s }
 faults:
   - { name: bank-slow, at: 1s, for: 2s, target: bank, kind: latency, delay: 100ms }
-  - { name: order-down, at: 3s, target: order/1, kind: kill, restart: 500ms }
+  - { name: order-down, at: 3s, target: order/1, kind: kill, restart: 1500ms }
 expect:
   - { step: home, errors: 20% }
   - { audit: clean }
