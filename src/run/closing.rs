@@ -1,10 +1,9 @@
-//! The plan, the summary and the verdict of a load, for every kind of run.
+//! The plan and the summary of a load, for every kind of run.
 
 use anyhow::Result;
 use jiff::Timestamp;
 use loadgen::Outcome;
 use loadgen::plan::Plan;
-use results::expect::{self, Expectation};
 use results::record::{self, RunSummary};
 use results::run_dir::{PLAN, RunDir};
 use results::summary;
@@ -52,11 +51,6 @@ pub(super) fn summary(
             planned,
         )
     }
-}
-
-/// Judges the record, and nothing else.
-pub(super) fn conclude(expected: &[Expectation], summary: &mut RunSummary, doubts: Vec<String>) {
-    expect::conclude(expected, summary, &doubts);
 }
 
 /// Shows the summary: with `json`, `run.json` on standard output and the text on standard error; else the text on standard

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use chaos::{AbortMonitor, Schedule};
+use results::expect;
 use results::record::RunSummary;
 use results::run_dir::RunDir;
 use tokio_util::sync::CancellationToken;
@@ -99,7 +100,7 @@ async fn conduct_with(
             observed.outcome,
         )
     };
-    closing::conclude(&scenario.expect, &mut summary, observed.doubts);
+    expect::conclude(&scenario.expect, &mut summary, &observed.doubts);
     progress.activity("closing the shop".to_owned());
     // The record is written first, in case closing the shop fails.
     load.dir.write_summary(&summary)?;

@@ -112,7 +112,7 @@ async fn send(
         audit: audit::not_made(&outcome.ledger),
         ..closing::summary(scenario, load.started_at, load.planned.clone(), outcome)
     };
-    closing::conclude(&scenario.expect, &mut summary, doubts);
+    expect::conclude(&scenario.expect, &mut summary, &doubts);
     load.dir.write_summary(&summary)?;
     Ok((summary, load.dir))
 }
